@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Base disks of lab hosts: one ext4 file for each release and flavour, in the cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab import aptsources, uml
+from lab.cache import artefact
+from lab.errors import LabError
+from lab.model import hosts_file, mirror_addresses
+from lab.paths import FILES, Paths
+from lab.process import Process
+from lab.progress import Progress
+from lab.recipe import recipe_key
+from lab.shell import ALONE, last_line, run, run_logged
+
+REVISION = 2  # raise it when the code below makes another disk from the same names and files
+DISK = "base.ext4"
+DISK_SIZE = "12G"
+INODES = 400_000
+UML_MODULES = Path("/usr/lib/uml/modules")
+WARM_SECONDS = 600
+
+# What a minimal Debian server has.
+BARE = ("systemd-sysv udev dbus openssh-server python3 python3-apt kmod iproute2 procps e2fsprogs ca-certificates iputils-ping").split()
+# What the product's roles would install.
+PREBAKED = (
+    "lvm2 thin-provisioning-tools xfsprogs nftables iputils-arping docker.io python3-docker libvirt-daemon-system "
+    "libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils python3-libvirt python3-netaddr "
+    "busybox-static libarchive-tools"
+).split()
+BY_RELEASE = {"trixie": {"prebaked": ["docker-cli"]}, "bookworm": {"bare": ["ifupdown"], "prebaked": ["ifupdown"]}}
+SLIM = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("doc", "man", "locale", "info")]
+
+
+def packages(release: str, flavour: str) -> list[str]:
+    """Packages of a root filesystem beyond Debian's minimal base."""
+    names = BARE + (PREBAKED if flavour == "prebaked" else [])
+    return names + BY_RELEASE.get(release, {}).get(flavour, [])
+
+
+def base_disks(paths: Paths, releases: Iterable[str], flavour: str, progress: Progress) -> dict[str, Path]:
+    """Base disks of several releases, built side by side, by release."""
+    wanted = sorted(set(releases))
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(wanted, pool.map(lambda release: base_disk(paths, release, flavour, progress), wanted), strict=True))
+
+
+def base_disk(paths: Paths, release: str, flavour: str, progress: Progress) -> Path:
+    """Path of the base disk, built when it is not in the cache (about two to four minutes)."""
+    sources = aptsources.machine_sources()
+    recipe = {
+        "release": release,
+        "flavour": flavour,
+        "packages": packages(release, flavour),
+        "sources": [source.line(release) for source in sources],
+        "disk": [DISK_SIZE, INODES],
+        "hosts": hosts_file(),
+        "kernel": _kernel_version(),
+        "revision": REVISION,
+    }
+    key = recipe_key(recipe, {"files": FILES / "host"})
+
+    def build(draft: Path) -> None:
+        _build(draft, release, flavour, sources, paths.cache / "log" / f"{release}-{flavour}.log", progress)
+
+    return artefact(paths.cache, f"host-{release}-{flavour}", key, build, progress) / DISK
+
+
+def _kernel_version() -> str:
+    versions = sorted(entry.name for entry in UML_MODULES.glob("*")) if UML_MODULES.is_dir() else []
+    if not versions:
+        raise LabError(f"no kernel modules in {UML_MODULES}: apt-get install --reinstall user-mode-linux")
+    return versions[-1]
+
+
+def _build(draft: Path, release: str, flavour: str, sources: list[aptsources.Source], log: Path, progress: Progress) -> None:
+    root = draft / "root"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    bootstrap = [*ALONE, "mmdebstrap", "--mode=root", "--format=directory", "--variant=minbase", "--verbose"]
+    include = f"--include={','.join(packages(release, flavour))}"
+    lines = [source.line(release) for source in sources]
+    options = [*SLIM, "--dpkgopt=force-unsafe-io", include]
+    run_logged([*bootstrap, *options, release, str(root), *lines], log, progress, f"{release} {flavour}: installing packages")
+    _configure(root, release, flavour, sources)
+    make = ["mke2fs", "-q", "-t", "ext4", "-N", str(INODES), "-E", "lazy_itable_init=0,nodiscard", "-L", "root"]
+    run_logged([*make, "-d", str(root), str(draft / DISK), DISK_SIZE], log, progress, f"{release} {flavour}: writing the disk")
+    shutil.rmtree(root)
+    if flavour == "prebaked":
+        _warm(draft, log, progress, f"{release} {flavour}: warming caches in a first boot")
+
+
+def _configure(root: Path, release: str, flavour: str, sources: list[aptsources.Source]) -> None:
+    """Files of the overlay, generated files, kernel modules, and the units' on/off states."""
+    overlay = FILES / "host" / "overlay"
+    for path in sorted(overlay.rglob("*")):
+        target = root / path.relative_to(overlay)
+        if path.is_dir():
+            target.mkdir(exist_ok=True, parents=True)
+        else:
+            shutil.copyfile(path, target)
+            target.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+    mirrors = "".join(f"{address} {name}\n" for name, address in mirror_addresses(source.host for source in sources).items())
+    for name, text in {
+        "fstab": "/dev/ubda / ext4 defaults 0 0\n",
+        "hosts": hosts_file() + mirrors,
+        "resolv.conf": "# no DNS in the lab: names are in /etc/hosts\noptions timeout:1 attempts:1\n",
+        "hostname": "labhost\n",
+    }.items():
+        (root / "etc" / name).unlink(missing_ok=True)
+        (root / "etc" / name).write_text(text, encoding="utf-8")
+    modules = root / "usr" / "lib" / "modules"
+    modules.mkdir(exist_ok=True)
+    shutil.copytree(UML_MODULES / _kernel_version(), modules / _kernel_version())
+    run(["depmod", "-b", str(root), _kernel_version()])
+    setup = (FILES / "host" / "setup.sh").read_text(encoding="utf-8")
+    run(["chroot", str(root), "/bin/sh", "-s", release, flavour], text=setup)
+    for stamp in ("etc/.updated", "var/.updated"):
+        (root / stamp).touch()
+
+
+def _warm(draft: Path, log: Path, progress: Progress, what: str) -> None:
+    """Boot the base disk itself once, without network, and run zonal-lab-warm in it."""
+    mark = f"zlab-warm-{os.getpid()}-{threading.get_native_id()}"
+    sockets = draft / "uml"
+    sockets.mkdir()
+    command = ["linux.uml", f"umid={mark}", f"uml_dir={sockets}/", "mem=1G", f"ubd0={draft / DISK}", "root=/dev/ubda", "rw"]
+    command += ["systemd.run=/usr/local/sbin/zonal-lab-warm", "systemd.run_success_action=poweroff"]
+    command += ["systemd.run_failure_action=poweroff", "systemd.hostname=labhost", *uml.CONSOLE]
+    process: Process = uml.start_detached(command, log, mark)
+    try:
+        with progress.step(what, lambda: f"- {last_line(log)}"):
+            process.wait(WARM_SECONDS)
+    finally:
+        process.end()
+    shutil.rmtree(sockets, ignore_errors=True)
+    if "zonal-lab-warm: finished" not in log.read_text(errors="replace"):
+        raise LabError(f"the first boot of the new base disk did not finish its work: see {log}")
+    check = subprocess.run(["e2fsck", "-p", str(draft / DISK)], capture_output=True, text=True, check=False)
+    if check.returncode > 1:
+        raise LabError(f"the new base disk is damaged: {check.stdout}")
