@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options that VMs and containers share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """One instance of either kind."""
+
+    DOCUMENTATION = r"""
+options:
+  name:
+    description:
+      - Name of the instance, unique in its zone.
+      - 1 to 63 lower-case letters, digits and hyphens (RFC 1123), because it serves as hostname, libvirt domain,
+        container and volume name.
+    type: str
+    required: true
+  state:
+    description:
+      - V(running) creates the instance if needed and starts it; V(stopped) creates it if needed and stops it.
+      - V(absent) removes it with its root disk or writable layer.
+    type: str
+    choices: [running, stopped, absent]
+    default: running
+  zone:
+    description: Zone of the instance. Needed to create it.
+    type: str
+  tenant:
+    description: Owner of the instance. When created without one it is V(none).
+    type: str
+  app:
+    description: Application that the instance is part of. When created without one it is V(none).
+    type: str
+  index:
+    description:
+      - Which one of its app it is, counted from 1; M(zonal.cloud.zone_plan) gives it. It is written on the instance when that is
+        made, so that a lost ledger can be rebuilt from the hosts, and not changed later.
+    type: int
+  image:
+    description:
+      - Image C(name:tag), brought to the host before by M(zonal.cloud.image). Needed to create the instance.
+      - The instance keeps the content it was made of when the name later means another one.
+    type: str
+  vcpus:
+    description:
+      - Number of virtual CPUs, 1 to 255. Needed to create the instance.
+      - A container is bound to that many of the host's least used CPUs, of one NUMA node when they fit; it can have no
+        more than the host has. Where the kernel has no cpuset controller, it gets a CPU weight instead.
+    type: int
+  memory:
+    description:
+      - Memory, such as V(4G); units are powers of 1024, no unit means bytes; at least V(6M),
+        rounded up to whole MiB. Needed to create the instance.
+      - A container gets no swap beside it, so an overflow ends that container and touches no neighbour.
+    type: str
+  disk:
+    description:
+      - Size of the root disk, such as V(40G); units as for O(memory).
+      - A VM's disk is by default as large as the image; it can be raised, which takes effect at a restart, and is never shrunk.
+      - A container is not limited by default; a limit needs overlay2 on XFS with project quota
+        (role P(zonal.cloud.docker_engine#role) sets it up).
+    type: str
+  address:
+    description: Static IPv4 address. Needed to create the instance. The MAC is C(02:42) and the four octets in hex.
+    type: str
+  network:
+    description: Network of the zone. Needed to create the instance.
+    type: dict
+    suboptions:
+      bridge:
+        description: Linux bridge of the host that the instance is attached to.
+        type: str
+        required: true
+      cidr:
+        description: Network with prefix length, such as V(10.20.0.0/16).
+        type: str
+        required: true
+      gateway:
+        description: Address of the router. Without it the instance reaches its own network only.
+        type: str
+      dns:
+        description: Addresses of name servers.
+        type: list
+        elements: str
+  hostname:
+    description: Hostname inside the guest. When created without one it is O(name).
+    type: str
+  ssh_keys:
+    description: Public ssh keys that may log in as root, written before the first start.
+    type: list
+    elements: str
+  autostart:
+    description: Whether the instance starts with its host. When created without it V(true).
+    type: bool
+  allow:
+    description:
+      - What may be done to mend a difference, beside changes that the running instance does not notice.
+      - V(restart) stops and starts it; an instance that does not run, or is to stop, needs no permission for that.
+      - V(recreate) removes and makes it again, B(with a fresh root disk); all options that creating needs must be given.
+      - A difference that needs more than is allowed is left, warned about, and returned in RV(pending).
+    type: list
+    elements: str
+    choices: [restart, recreate]
+    default: []
+  restart:
+    description: Restart the instance if it runs and nothing else restarts or starts it. Always reports a change then.
+    type: bool
+    default: false
+  stop_timeout:
+    description: Seconds that a guest has to shut down before it is cut off; V(0) cuts it off at once.
+    type: int
+    default: 60
+attributes:
+  idempotent:
+    description: Run twice in a row with the same options, the second run changes nothing.
+    support: partial
+    details: Not with O(restart=true).
+"""

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""The one place where packages that a host may lack are imported; they come from its distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._ports import EngineAbsent
+
+try:
+    import boto3
+    import botocore
+    import botocore.config
+    import botocore.exceptions
+except ImportError:
+    boto3 = botocore = None
+try:
+    import docker
+except ImportError:
+    docker = None
+try:
+    import libvirt
+except ImportError:
+    libvirt = None
+
+
+def need_boto3() -> tuple[Any, Any]:
+    """Return the packages boto3 and botocore; EngineAbsent names what to install."""
+    if boto3 is None:
+        raise EngineAbsent("use", "S3", "the Python package boto3 is missing; run the role zonal.cloud.ceph_registry")
+    return boto3, botocore
+
+
+def need_docker() -> Any:
+    """Return the docker package; EngineAbsent names what to install."""
+    if docker is None:
+        raise EngineAbsent("use", "docker", "the Python package docker is missing; run the role zonal.cloud.docker_engine")
+    return docker
+
+
+def need_libvirt() -> Any:
+    """Return the libvirt package; EngineAbsent names what to install."""
+    if libvirt is None:
+        raise EngineAbsent("use", "libvirt", "the Python package libvirt is missing; run the role zonal.cloud.hypervisor")
+    return libvirt

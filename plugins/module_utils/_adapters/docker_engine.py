@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""docker through its Python SDK (low-level client: one method for each call of the Engine API)."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from .._domain.container_config import LABEL, EngineFacts
+from .._domain.cpus import parse_cpus
+from .._domain.errors import RefusedError
+from .._domain.guest_files import GuestFile
+from .._ports import EngineAbsent, EngineError, StoredImage
+from .deps import need_docker
+from .packed_stream import PackedFile
+
+_ONLINE = "/sys/devices/system/cpu/online"
+_TIMEOUT = 300
+_IMAGE_ID = re.compile("sha256:[0-9a-f]{64}")
+_NAMELESS = "<none>:<none>"
+
+
+class DockerEngine:
+    """See ``ContainerEngine`` in ``_ports.py``."""
+
+    def __init__(self, url: str = "unix:///var/run/docker.sock") -> None:
+        self._url = url
+        self._client: Any = None
+
+    def facts(self) -> EngineFacts:
+        with self._asking("ask", "docker for its facts") as api:
+            info = api.info()
+            major, minor = (int(part) for part in api.api_version.split(".")[:2])
+        cpus: frozenset[int] = frozenset()
+        if info.get("CPUSet"):
+            with open(_ONLINE, encoding="ascii") as handle:
+                cpus = parse_cpus(handle.read())
+        backing = dict(item for item in info.get("DriverStatus") or [] if len(item) == 2).get("Backing Filesystem")
+        return EngineFacts(
+            api=(major, minor),
+            cgroup=int(info.get("CgroupVersion") or 1),
+            size_limits=info.get("Driver") == "overlay2" and backing == "xfs",
+            cpus=cpus,
+        )
+
+    def find(self, name: str) -> Mapping[str, Any] | None:
+        body = self._found("look up container", name, lambda api: api.inspect_container(name))
+        # docker also answers for a prefix of an id.
+        return body if body is not None and body.get("Name") == f"/{name}" else None
+
+    def managed(self) -> list[Mapping[str, Any]]:
+        with self._asking("list", "containers") as api:
+            listed = api.containers(all=True, filters={"label": LABEL + "name"})
+        bodies = (self._found("look up container", item["Id"], lambda api, id=item["Id"]: api.inspect_container(id)) for item in listed)
+        return [body for body in bodies if body is not None]
+
+    def create(self, name: str, body: Mapping[str, Any]) -> None:
+        with self._asking("create container", name) as api:
+            api.create_container_from_config(dict(body), name)
+
+    def put_files(self, name: str, files: Sequence[GuestFile]) -> None:
+        if files:
+            with self._asking("write files into container", name) as api:
+                api.put_archive(name, "/", _archive(files))
+
+    def rename(self, name: str, new_name: str) -> None:
+        with self._asking("rename container", name) as api:
+            api.rename(name, new_name)
+
+    def start(self, name: str) -> None:
+        with self._asking("start container", name) as api:
+            api.start(name)
+
+    def stop(self, name: str, timeout: int) -> None:
+        with self._asking("stop container", name) as api:
+            api.stop(name, timeout=timeout)
+
+    def resume(self, name: str) -> None:
+        with self._asking("resume container", name) as api:
+            api.unpause(name)
+
+    def update(self, name: str, body: Mapping[str, Any]) -> None:
+        with self._asking("update container", name) as api:
+            api.update_container(
+                name,
+                cpu_shares=body["CpuShares"],
+                cpuset_cpus=body.get("CpusetCpus"),
+                mem_limit=body["Memory"],
+                memswap_limit=body["MemorySwap"],
+                restart_policy=body["RestartPolicy"],
+            )
+
+    def remove(self, name: str) -> None:
+        self._found("remove container", name, lambda api: api.remove_container(name, v=True, force=True))
+
+    def network(self, name: str) -> Mapping[str, Any] | None:
+        body: Mapping[str, Any] | None = self._found("look up network", name, lambda api: api.inspect_network(name))
+        return body
+
+    def create_network(self, body: Mapping[str, Any]) -> None:
+        with self._asking("create network", body["Name"]) as api:
+            api.create_network(body["Name"], driver=body["Driver"], options=body["Options"], ipam=body["IPAM"], labels=body["Labels"])
+
+    def image_labels(self, name: str) -> Mapping[str, str] | None:
+        body = self._found("look up image", name, lambda api: api.inspect_image(name))
+        return None if body is None else (body.get("Config") or {}).get("Labels") or {}
+
+    def images(self) -> list[StoredImage]:
+        with self._asking("list", "images") as api:
+            listed = api.images(filters={"label": LABEL + "digest"})
+            users = [(body["ImageID"], name.lstrip("/")) for body in api.containers(all=True) for name in body["Names"]]
+        return [
+            StoredImage(
+                names=tuple(sorted(name for name in body["RepoTags"] or () if name != _NAMELESS)),
+                labels=body["Labels"],
+                size=body["Size"],
+                used_by=tuple(sorted(name for image, name in users if image == body["Id"])),
+            )
+            for body in listed
+        ]
+
+    def import_image(self, archive: str, name: str, labels: Mapping[str, str], sha256: str = "") -> None:
+        repository, _dummy, tag = name.rpartition(":")
+        changes = ['CMD ["/sbin/init"]', *(f"LABEL {key}={value}" for key, value in sorted(labels.items()))]
+        with PackedFile(archive) as file, self._asking("import image", name) as api:
+            answer = str(api.import_image_from_stream(iter(file.read, b""), changes=changes))
+            made = _IMAGE_ID.search(answer)
+            # The API answers 200 and writes an error into the stream when the archive turns out to be broken.
+            if made is None or '"error"' in answer:
+                raise EngineError("import image", name, answer)
+            # Without a name until it is known to be what was checked.
+            if sha256 and file.sha256() != sha256:
+                api.remove_image(made[0])
+                raise RefusedError(f"src: {archive} changed while docker took it in; the image was removed again", field="src")
+            api.tag(made[0], repository, tag=tag, force=True)
+            self._remove_nameless(api)
+
+    def _remove_nameless(self, api: Any) -> None:
+        """Remove older images of ours that have lost their name, or never got one because a run was cut off, unless they are in use."""
+        for body in api.images(filters={"label": LABEL + "digest", "dangling": True}):
+            with suppress(need_docker().errors.APIError):
+                api.remove_image(body["Id"])
+
+    def remove_image(self, name: str) -> None:
+        self._found("remove image", name, lambda api: api.remove_image(name))
+
+    def _found(self, tried: str, target: str, call: Any) -> Any:
+        """Return what the call returns; None when docker says that there is no such object."""
+        missing = need_docker().errors.NotFound
+        with self._asking(tried, target) as api:
+            try:
+                return call(api)
+            except missing:
+                return None
+
+    @contextmanager
+    def _asking(self, tried: str, target: str) -> Iterator[Any]:
+        """Give the client, and turn what goes wrong into an EngineError."""
+        docker = need_docker()
+        try:
+            if self._client is None:
+                self._client = docker.APIClient(base_url=self._url, version="auto", timeout=_TIMEOUT)
+            yield self._client
+        except docker.errors.APIError as error:
+            raise EngineError(tried, target, str(error.explanation or error)) from error
+        except docker.errors.DockerException as error:
+            raise EngineAbsent("reach", f"docker at {self._url}", f"{error}; is docker running?") from error
+        except OSError as error:  # requests' exceptions are OSErrors: time-outs and broken connections
+            raise EngineError(tried, target, f"docker does not answer: {error}") from error
+
+
+def _archive(files: Sequence[GuestFile]) -> bytes:
+    """Return a tar archive of files that belong to root, with their parent folders where only root may need them."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for file in files:
+            folder = tarfile.TarInfo(file.path.rpartition("/")[0].lstrip("/"))
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o700 if file.mode & 0o077 == 0 else 0o755
+            archive.addfile(folder)
+            content = file.content.encode()
+            entry = tarfile.TarInfo(file.path.lstrip("/"))
+            entry.size, entry.mode = len(content), file.mode
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

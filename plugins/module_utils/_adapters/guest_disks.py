@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""Guests' file systems. Every access happens in a child process with a mount namespace of its own: when the process ends,
+however it ends, the mount is gone. To this process the host's file systems are read-only, and files are read and written after
+chroot, so that no link of a guest leads to the host.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import stat
+import struct
+from collections.abc import Sequence
+from glob import glob
+from typing import Any, Callable
+
+from .._domain.content import digest_of
+from .._domain.errors import ZonalError
+from .._domain.guest_files import GuestFile
+from .._ports import BootFiles, Command, EngineError, Unpacked
+from .rootfs_tree import tree_entries
+
+_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
+_MOUNT_SETATTR = 442  # the same number on all architectures
+_MOUNT_ATTR_RDONLY, _AT_RECURSIVE, _AT_FDCWD = 1, 0x8000, -100
+_MOUNT_POINT = "/run/zonal-cloud.mnt"
+_LARGEST_BOOT_FILE = 512 * 1024**2
+_UNPACK_TIMEOUT = 3600
+# All that tar needs of root's rights.
+_UNPACKER = (
+    "setpriv --no-new-privs --inh-caps=-all --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+setfcap "
+    "tar --extract --numeric-owner --same-owner --preserve-permissions --no-acls --no-selinux "
+    "--xattrs --xattrs-include=user.* --xattrs-include=security.capability"
+).split()
+
+
+class MountedGuestDisks:
+    """``GuestDisks`` through mount(8), tar(1) and the ext4 tools."""
+
+    def __init__(self, command: Command) -> None:
+        self._command = command
+
+    def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
+        options = ["-i", str(bytes_per_inode), "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"]
+        self._command(["mkfs.ext4", "-q", "-F", *options, device])
+
+        def unpack() -> Unpacked:
+            # It is no content; e2fsck makes it anew when it needs it.
+            os.rmdir(f"{_MOUNT_POINT}/lost+found")
+            # For folders that an archive only implies.
+            os.umask(0o022)
+            self._command([*_UNPACKER, "--file", archive, "--directory", _MOUNT_POINT], timeout=_UNPACK_TIMEOUT)
+            os.chown(_MOUNT_POINT, 0, 0)
+            os.chmod(_MOUNT_POINT, 0o755)
+            self._command(["sync", "--file-system", _MOUNT_POINT], timeout=_UNPACK_TIMEOUT)
+            _enter()
+            return Unpacked(_read_boot_files(), digest_of(tree_entries(b"/")))
+
+        made: Unpacked = self._with_mounted(device, unpack)
+        return made
+
+    def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
+        def write() -> None:
+            self._command(["resize2fs", device], timeout=_UNPACK_TIMEOUT)
+            handle = os.open(_MOUNT_POINT, os.O_RDONLY | os.O_DIRECTORY)
+            _enter()
+            for file in files:
+                _write(file)
+            os.fsync(handle)
+
+        self._with_mounted(device, write)
+
+    def _with_mounted(self, device: str, work: Callable[[], Any]) -> Any:
+        """Return what ``work`` returns in a child process that alone sees ``device`` mounted."""
+
+        def mounted() -> Any:
+            _unshare()
+            self._command(["mount", "--make-rprivate", "/"])
+            _protect_host()
+            self._command(["mount", "-t", "ext4", "-o", "nosuid,nodev,noexec,noatime", device, _MOUNT_POINT])
+            return work()
+
+        os.makedirs(_MOUNT_POINT, mode=0o700, exist_ok=True)
+        return _in_child(mounted, device)
+
+
+def _in_child(work: Callable[[], Any], target: str) -> Any:
+    """Run ``work`` in a forked process and return its result or raise its error here."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        try:
+            answer: tuple[bool, Any] = (True, work())
+        except ZonalError as error:
+            answer = (False, str(error))
+        except Exception as error:  # the child must never return into the caller's stack
+            answer = (False, f"{type(error).__name__}: {error}")
+        with os.fdopen(writing, "wb") as pipe:
+            pickle.dump(answer, pipe)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(child, 0)
+    if not data:
+        raise EngineError("write to the file system on", target, "the helper process died")
+    worked, value = pickle.loads(data)
+    if not worked:
+        raise EngineError("prepare the file system on", target, value)
+    return value
+
+
+def _unshare() -> None:
+    """Leave the host's mounts and its network."""
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS | _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "cannot make namespaces")
+
+
+def _protect_host() -> None:
+    """Make all that is mounted read-only for this process and its children: see mount_setattr(2)."""
+    attributes = struct.pack("4Q", _MOUNT_ATTR_RDONLY, 0, 0, 0)
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    if call(_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, ctypes.c_size_t(len(attributes))) != 0:
+        raise OSError(ctypes.get_errno(), "cannot make the host's file systems read-only for what unpacks")
+
+
+def _enter() -> None:
+    os.chroot(_MOUNT_POINT)
+    os.chdir("/")
+
+
+def _read_boot_files() -> BootFiles:
+    return BootFiles(
+        kernel=_read_newest("/boot/vmlinuz", "/boot/vmlinuz-*"),
+        initrd=_read_newest("/boot/initrd.img", "/boot/initrd.img-*", "/boot/initramfs-*"),
+        cloud_init=os.path.exists("/usr/bin/cloud-init"),
+    )
+
+
+def _read_newest(plain: str, *patterns: str) -> bytes | None:
+    """Return the content of ``plain``, else of the last match in order of names; only ever of a regular file."""
+    for path in [plain, *sorted((match for pattern in patterns for match in glob(pattern)), reverse=True)]:
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            continue
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= _LARGEST_BOOT_FILE:
+            os.close(handle)
+            continue
+        with os.fdopen(handle, "rb") as file:
+            return file.read()
+    return None
+
+
+def _write(file: GuestFile) -> None:
+    """Write under a new name and rename, so that whatever stands at the path (a link, a fifo) is replaced, not followed."""
+    folder = os.path.dirname(file.path)
+    os.makedirs(folder, mode=0o700 if file.mode & 0o077 == 0 else 0o755, exist_ok=True)
+    temporary = f"{folder}/.zonal-new"
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, file.mode)
+    with os.fdopen(handle, "w", encoding="utf-8") as target:
+        target.write(file.content)
+        os.fchmod(handle, file.mode)
+        os.fsync(handle)
+    os.rename(temporary, file.path)

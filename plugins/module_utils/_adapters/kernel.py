@@ -1,0 +1,25 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""What the kernel shows in sysfs about bridges and NUMA nodes."""
+
+from __future__ import annotations
+
+import os
+from glob import glob
+
+from .._domain.cpus import parse_cpus
+
+
+def is_bridge(name: str) -> bool:
+    """Return whether ``name`` is a Linux bridge of this host."""
+    return os.path.isdir(f"/sys/class/net/{name}/bridge")
+
+
+def numa_nodes() -> list[frozenset[int]]:
+    """Return the CPUs of each NUMA node, in order; empty when the kernel shows no nodes."""
+    nodes = []
+    for path in sorted(glob("/sys/devices/system/node/node[0-9]*/cpulist")):
+        with open(path, encoding="ascii") as handle:
+            nodes.append(parse_cpus(handle.read()))
+    return [cpus for cpus in nodes if cpus]

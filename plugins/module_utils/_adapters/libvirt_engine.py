@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""libvirt through its Python binding; one connection for a whole run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .._domain.instance import PAUSED, RUNNING, STOPPED
+from .._ports import Domain, EngineAbsent, EngineError
+from .deps import need_libvirt
+
+_POLL = 0.5
+
+
+class LibvirtEngine:
+    """See ``VmEngine`` in ``_ports.py``."""
+
+    def __init__(self, uri: str = "qemu:///system") -> None:
+        self._uri = uri
+        self._connection: Any = None
+
+    def find(self, name: str) -> Domain | None:
+        with self._asking("look up VM", name) as connection:
+            domain = self._lookup(connection, name)
+            return None if domain is None else self._describe(domain)
+
+    def domains(self) -> list[Domain]:
+        with self._asking("list", "VMs") as connection:
+            return [self._describe(domain) for domain in connection.listAllDomains()]
+
+    def define(self, xml: str) -> None:
+        with self._asking("define", "VM") as connection:
+            connection.defineXML(xml)
+
+    def set_autostart(self, name: str, wanted: bool) -> None:
+        with self._asking("set autostart of VM", name) as connection:
+            connection.lookupByName(name).setAutostart(int(wanted))
+
+    def start(self, name: str) -> None:
+        with self._asking("start VM", name) as connection:
+            domain = connection.lookupByName(name)
+            if not domain.isActive():
+                domain.create()
+
+    def stop(self, name: str, timeout: int) -> None:
+        with self._asking("stop VM", name) as connection:
+            domain = connection.lookupByName(name)
+            if not domain.isActive():
+                return
+            deadline = time.monotonic() + timeout
+            if timeout > 0:
+                domain.shutdown()
+            while domain.isActive():
+                if time.monotonic() >= deadline:
+                    self._cut_power(domain)
+                    return
+                time.sleep(_POLL)
+
+    def resume(self, name: str) -> None:
+        with self._asking("resume VM", name) as connection:
+            connection.lookupByName(name).resume()
+
+    def remove(self, name: str) -> None:
+        libvirt = need_libvirt()
+        with self._asking("remove VM", name) as connection:
+            domain = self._lookup(connection, name)
+            if domain is None:
+                return
+            if domain.isActive():
+                self._cut_power(domain)
+            flags = (
+                libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+                | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+            )
+            domain.undefineFlags(flags)
+
+    @staticmethod
+    def _cut_power(domain: Any) -> None:
+        libvirt = need_libvirt()
+        try:
+            domain.destroy()
+        except libvirt.libvirtError as error:
+            # The guest went down by itself between our look and this call.
+            if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or domain.isActive():
+                raise
+
+    @staticmethod
+    def _lookup(connection: Any, name: str) -> Any:
+        libvirt = need_libvirt()
+        try:
+            return connection.lookupByName(name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+
+    @staticmethod
+    def _describe(domain: Any) -> Domain:
+        libvirt = need_libvirt()
+        state = domain.state()[0]
+        active = bool(domain.isActive())
+        power = PAUSED if state == libvirt.VIR_DOMAIN_PAUSED else RUNNING if active else STOPPED
+        return Domain(
+            name=domain.name(),
+            xml=domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE),
+            live_xml=domain.XMLDesc(0) if active else "",
+            power=power,
+            autostart=bool(domain.autostart()),
+        )
+
+    @contextmanager
+    def _asking(self, tried: str, target: str) -> Iterator[Any]:
+        """Give the connection, and turn what goes wrong into an EngineError."""
+        libvirt = need_libvirt()
+        try:
+            if self._connection is None:
+                # Without a handler the binding prints every error to standard error.
+                libvirt.registerErrorHandler(lambda context, error: None, None)
+                self._connection = libvirt.open(self._uri)
+        except libvirt.libvirtError as error:
+            raise EngineAbsent("reach", f"libvirt at {self._uri}", f"{error}; is libvirtd running?") from error
+        try:
+            yield self._connection
+        except libvirt.libvirtError as error:
+            raise EngineError(tried, target, str(error)) from error

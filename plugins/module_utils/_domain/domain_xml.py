@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""A VM as libvirt domain XML, both ways. Two domains are compared as specs, never as XML text.
+
+Format: https://libvirt.org/formatdomain.html
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from .errors import ZonalError
+from .facts import dump_facts, load_facts
+from .fields import Spec
+from .names import mac_of, tap_of, uuid_of
+
+NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
+_FACTS = f"{{{NAMESPACE}}}instance"
+# One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
+_COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+_KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 1024, "g": 1024**2, "gib": 1024**2}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the host provides for one VM. ``accelerator`` is kvm or qemu (libvirt's word for plain emulation).
+
+    ``disk`` is a block device, or a regular file when ``disk_is_block`` is False.
+    """
+
+    disk: str
+    kernel: str
+    initrd: str
+    accelerator: str
+    disk_is_block: bool = True
+
+
+@dataclass(frozen=True)
+class ParsedDomain:
+    """What a domain's XML tells: its spec as far as XML holds it, its facts, and whether this collection made it."""
+
+    spec: Spec
+    facts: Mapping[str, str]
+    ours: bool
+    accelerator: str
+    kernel: str
+    initrd: str
+
+
+def render_domain(name: str, spec: Spec, hardware: Hardware, keys: str | None = None) -> str:
+    """Return the domain XML of a VM; equal input gives equal text. For ``keys`` see ``dump_facts``."""
+    ET.register_namespace("zonal", NAMESPACE)
+    root = ET.Element("domain", type=hardware.accelerator)
+    _text(root, "name", name)
+    _text(root, "uuid", uuid_of(spec["zone"], name))
+    facts = ET.SubElement(ET.SubElement(root, "metadata"), _FACTS)
+    for key, value in dump_facts(name, spec, keys).items():
+        ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
+    _text(root, "memory", str(-(-spec["memory"] // 1024)), unit="KiB")
+    _text(root, "vcpu", str(spec["vcpus"]), placement="static")
+    _boot(root, hardware)
+    features = ET.SubElement(root, "features")
+    ET.SubElement(features, "acpi")
+    ET.SubElement(features, "apic")
+    if hardware.accelerator == "kvm":
+        ET.SubElement(root, "cpu", mode="host-model")
+    ET.SubElement(root, "clock", offset="utc")
+    for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "restart")):
+        _text(root, event, action)
+    _devices(ET.SubElement(root, "devices"), name, spec, hardware)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def parse_domain(text: str) -> ParsedDomain:
+    """Return what a domain's XML tells. Values that are missing or strange are left out of the spec."""
+    try:
+        root = ET.fromstring(text)
+    except (ET.ParseError, ValueError) as error:
+        raise ZonalError(f"libvirt gave domain XML that is not well-formed: {error}") from None
+    holder = root.find(f"metadata/{_FACTS}")
+    facts = {} if holder is None else {item.get("name", ""): item.text or "" for item in holder}
+    spec = dict(load_facts(facts))
+    memory, vcpu = root.find("memory"), root.findtext("vcpu", "")
+    if memory is not None and _NUMBER.fullmatch(memory.text or "") and memory.get("unit", "KiB").lower() in _KIB:
+        spec["memory"] = int(int(memory.text or 0) * _KIB[memory.get("unit", "KiB").lower()]) * 1024
+    if _NUMBER.fullmatch(vcpu):
+        spec["vcpus"] = int(vcpu)
+    source = root.find("devices/interface[@type='bridge']/source")
+    if source is not None and source.get("bridge"):
+        spec["bridge"] = source.get("bridge")
+    return ParsedDomain(
+        spec=cast(Spec, spec),
+        facts=facts,
+        ours=holder is not None,
+        accelerator=root.get("type", ""),
+        kernel=root.findtext("os/kernel", ""),
+        initrd=root.findtext("os/initrd", ""),
+    )
+
+
+def _boot(root: ET.Element, hardware: Hardware) -> None:
+    system = ET.SubElement(root, "os")
+    _text(system, "type", "hvm", arch="x86_64", machine="q35")
+    _text(system, "kernel", hardware.kernel)
+    if hardware.initrd:
+        _text(system, "initrd", hardware.initrd)
+    _text(system, "cmdline", _COMMAND_LINE)
+
+
+def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:
+    kind, attribute = ("block", "dev") if hardware.disk_is_block else ("file", "file")
+    disk = ET.SubElement(devices, "disk", type=kind, device="disk")
+    # No host page cache: what the guest was told is written is on the SSD; freed blocks go back to the thin pool.
+    ET.SubElement(disk, "driver", name="qemu", type="raw", cache="none", discard="unmap", detect_zeroes="unmap")
+    ET.SubElement(disk, "source", {attribute: hardware.disk})
+    ET.SubElement(disk, "target", dev="vda", bus="virtio")
+    card = ET.SubElement(devices, "interface", type="bridge")
+    ET.SubElement(card, "mac", address=mac_of(spec["address"]))
+    ET.SubElement(card, "source", bridge=spec["bridge"])
+    ET.SubElement(card, "target", dev=tap_of(name))
+    ET.SubElement(card, "model", type="virtio")
+    ET.SubElement(devices, "controller", type="usb", model="none")
+    console = ET.SubElement(devices, "serial", type="pty")
+    ET.SubElement(console, "log", file=f"/var/log/libvirt/qemu/{name}-console.log", append="on")
+    ET.SubElement(console, "target", port="0")
+    agent = ET.SubElement(devices, "channel", type="unix")
+    ET.SubElement(agent, "target", type="virtio", name="org.qemu.guest_agent.0")
+    balloon = ET.SubElement(devices, "memballoon", model="virtio")
+    ET.SubElement(balloon, "stats", period="10")
+    random = ET.SubElement(devices, "rng", model="virtio")
+    _text(random, "backend", "/dev/urandom", model="random")
+
+
+def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:
+    ET.SubElement(parent, tag, attributes).text = text

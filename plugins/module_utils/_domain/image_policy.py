@@ -1,0 +1,213 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""What an archive may hold that becomes an image: its members are hostile until each was looked at.
+
+Nothing is unpacked before all were, so the order of members does not matter, except that a hard link follows its target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, NamedTuple
+
+from .content import CAPABILITY, FILE, FOLDER, LINK, PIPE, Entry, digest_of, escape, is_content, parents
+from .errors import RefusedError
+from .quantity import format_size
+
+HARD_LINK, DEVICE, OTHER = "hard link", "device", "other"
+USUAL, NONE, ANY = "usual", "none", "any"
+MOST_MEMBERS = 1_000_000
+DEFAULT_SIZE = 20 * 1024**3
+_LONGEST_PATH, _LONGEST_NAME, _LONGEST_SHOWN = 4000, 255, 80
+_BLOCK = 4096
+# Room for the file system's own tables and for the first start of a guest, beside the content.
+_SPARE_BYTES = 64 * 1024**2
+_SPARE_PARTS = 4
+_NO_OWNER = 2**32 - 1  # chown(2) takes it for "leave as it is"
+_KERNEL = b"boot/vmlinuz"
+# Where packages put files that run with more rights than their caller has.
+_SYSTEM_FOLDERS = frozenset(b"bin sbin lib lib32 lib64 libx32 usr opt".split())
+
+
+@dataclass(frozen=True)
+class Policy:
+    """``max_size`` bounds the bytes that the content takes on disk; ``privileged`` says where setuid files and their like may be."""
+
+    max_size: int = DEFAULT_SIZE
+    privileged: str = USUAL
+
+
+class Member(NamedTuple):
+    """One member as an archive tells it. ``target`` is that of a symbolic or hard link."""
+
+    name: bytes
+    kind: str
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    target: bytes = b""
+    xattrs: tuple[tuple[bytes, bytes], ...] = ()
+    type: bytes = b""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the check of an archive has found out. ``size`` is what it takes on disk, ``inodes`` how many files there are."""
+
+    digest: str
+    size: int
+    inodes: int
+    kernel: bool
+
+    @property
+    def volume_size(self) -> int:
+        """The bytes of the volume that it needs."""
+        size = self.size + self.size // _SPARE_PARTS + _SPARE_BYTES
+        return -(-size // 4096**2) * 4096**2
+
+    @property
+    def bytes_per_inode(self) -> int:
+        """What mkfs is told, so that there are twice as many inodes as files, or more."""
+        return max(1024, min(16384, self.volume_size // (2 * self.inodes)))
+
+
+class Inspection:
+    """Looks at one member after the other; RefusedError names the first that must not be."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._entries: dict[bytes, Entry] = {}
+        self._size = 0
+        self._rooted = False
+
+    def add(self, member: Member, read: Callable[[], str]) -> None:
+        """Take a member in; ``read`` returns the sha256 of its data, and is called only when nothing speaks against the member."""
+        path = _clean(member)
+        if path in self._entries or (not path and self._rooted):
+            raise _refusal(member.name, "and has it twice")
+        _check_kind(member)
+        _check_facts(member)
+        if not path:
+            if member.kind != FOLDER:
+                raise _refusal(member.name, "which is the root, but not a folder")
+            self._rooted = True
+            return
+        self._count(member.size)
+        entry = self._linked(path, member) if member.kind == HARD_LINK else _entry(path, member)
+        self._check_privileges(member, entry)
+        if member.kind == FILE:
+            entry = entry._replace(sha256=read())
+        self._entries[path] = entry
+
+    def finish(self) -> Content:
+        """Return what the archive holds, with the folders that it only implies."""
+        if not self._entries:
+            raise RefusedError("src: the archive holds nothing, so there is nothing to unpack")
+        for path in list(self._entries):
+            self._check_parents(path)
+        kernel = any(path == _KERNEL or path.startswith(_KERNEL + b"-") for path in self._entries)
+        return Content(digest_of(self._entries.values()), self._size, len(self._entries), kernel)
+
+    def _check_parents(self, path: bytes) -> None:
+        for above in parents(path):
+            found = self._entries.get(above)
+            if found is None:
+                self._count(0)
+                self._entries[above] = Entry(above, FOLDER)
+            elif found.kind == FOLDER:
+                return
+            else:
+                raise _refusal(path, f"which lies below {_show(above)}, and that is a {_words(found.kind)}")
+
+    def _count(self, size: int) -> None:
+        self._size += -(-size // _BLOCK) * _BLOCK + _BLOCK
+        if self._size > self._policy.max_size:
+            raise too_large(self._policy.max_size)
+        if len(self._entries) >= MOST_MEMBERS:
+            raise RefusedError(f"src: the archive has more than {MOST_MEMBERS} members; nothing was unpacked")
+
+    def _linked(self, path: bytes, member: Member) -> Entry:
+        """Return the entry of one more name of an earlier file."""
+        target = self._entries.get(_clean(member._replace(name=member.target), of=member.name))
+        if target is None or target.kind != FILE:
+            found = "not before it in the archive" if target is None else f"a {_words(target.kind)}"
+            raise _refusal(member.name, f"a hard link to {_show(member.target)}, which is {found}")
+        if (member.mode, member.uid, member.gid) != (target.mode, target.uid, target.gid):
+            raise _refusal(member.name, f"a hard link whose mode or owner differs from that of {_show(member.target)}")
+        return target._replace(path=path)
+
+    def _check_privileges(self, member: Member, entry: Entry) -> None:
+        special = "setuid" if entry.mode & 0o4000 else "setgid" if entry.mode & 0o2000 else ""
+        if any(name == CAPABILITY for name, _value in entry.xattrs):
+            special = special or "with capabilities"
+        if entry.kind != FILE or not special or self._policy.privileged == ANY:
+            return
+        if self._policy.privileged == NONE:
+            raise _refusal(member.name, f"which is {special}, and the option privileged_files is {NONE}")
+        if entry.path.partition(b"/")[0] not in _SYSTEM_FOLDERS:
+            raise _refusal(member.name, f"which is {special} outside the system's folders; the option privileged_files can allow it")
+        if entry.mode & 0o022:
+            raise _refusal(member.name, f"which is {special} and writable for others; the option privileged_files can allow it")
+
+
+def too_large(max_size: int) -> RefusedError:
+    """Return the refusal of an archive that unpacks to more than ``max_size``."""
+    return RefusedError(f"src: the archive unpacks to more than {format_size(max_size)} (option max_size); nothing was unpacked")
+
+
+def _check_kind(member: Member) -> None:
+    if member.kind == DEVICE:
+        raise _refusal(member.name, "which is a device node; pack the image without what is in /dev")
+    if member.kind == OTHER:
+        raise _refusal(member.name, f"which is of an unknown kind ('{_show(member.type)}')")
+    if member.kind in (LINK, HARD_LINK) and not (0 < len(member.target) <= _LONGEST_PATH and b"\0" not in member.target):
+        raise _refusal(member.name, "which is a link to an impossible path")
+    if member.size < 0 or (member.size and member.kind != FILE):
+        raise _refusal(member.name, f"whose size {member.size} cannot be")
+
+
+def _check_facts(member: Member) -> None:
+    if not (0 <= member.uid < _NO_OWNER and 0 <= member.gid < _NO_OWNER):
+        raise _refusal(member.name, f"whose owner {member.uid}:{member.gid} cannot be")
+    for name, _value in member.xattrs:
+        # The first are a file system's own notes, such as where an overlay finds a file; the others are access control lists.
+        if name.startswith((b"trusted.", b"system.", b"SCHILY.acl.")):
+            raise _refusal(member.name, f"which has the attribute {_show(name)}; pack the image without it")
+
+
+def _entry(path: bytes, member: Member) -> Entry:
+    xattrs = tuple(pair for pair in member.xattrs if is_content(pair[0]))
+    group = path if member.kind == FILE else None
+    return Entry(path, member.kind, member.mode, member.uid, member.gid, member.size, "", member.target, xattrs, group)
+
+
+def _clean(member: Member, of: bytes = b"") -> bytes:
+    """Return the path below the root that a member's name means; RefusedError when it means none."""
+    name = member.name
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    shown = of or name
+    if name.startswith(b"/") or b".." in parts:
+        raise _refusal(shown, f"which leads out of its root ('{_show(name)}')")
+    if not name or b"\0" in name or len(name) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in parts):
+        raise _refusal(shown, "whose name no file can have: it is empty, too long or has a zero byte")
+    if member.kind == FILE and name.endswith((b"/", b"/.")):
+        raise _refusal(shown, "which is a file with the name of a folder")
+    # docker takes these names for orders to remove a file.
+    if any(part.startswith(b".wh.") for part in parts):
+        raise _refusal(shown, "whose name begins with .wh., which means a removal to docker")
+    return b"/".join(parts)
+
+
+def _words(kind: str) -> str:
+    return {LINK: "symbolic link", PIPE: "pipe", FOLDER: "folder"}.get(kind, kind)
+
+
+def _show(text: bytes) -> str:
+    shown = escape(text).decode("ascii")
+    return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "..."
+
+
+def _refusal(name: bytes, why: str) -> RefusedError:
+    return RefusedError(f"src: the archive has the member '{_show(name)}', {why}; nothing was unpacked")

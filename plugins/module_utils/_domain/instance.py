@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""From an instance as it was found to the instance as it is wanted: the same rules for VMs and containers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from .errors import MissingError, RefusedError, SpecError
+from .fields import FIELDS, KEPT, LIVE, RECREATE, RESTART, Spec, complete, show_spec
+from .names import mac_of
+from .plan import Difference, Plan, Step
+from .quantity import format_size
+
+RUNNING, STOPPED, PAUSED, ABSENT = "running", "stopped", "paused", "absent"
+_OPTIONS = {item.name: item.option for item in FIELDS}
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance as found, or as a plan leaves it.
+
+    ``ours`` is False for an object of that name which this collection did not make. ``whole`` is False when an
+    earlier run was cut off before all parts of the instance were made or removed.
+    """
+
+    kind: str
+    name: str
+    power: str = ABSENT
+    spec: Spec = dataclasses.field(default_factory=Spec)
+    ours: bool = True
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user wants of one instance. ``allow`` holds the mends that are permitted beside live ones."""
+
+    kind: str
+    name: str
+    power: str
+    spec: Spec
+    allow: Collection[str] = ()
+    restart: bool = False
+
+
+def plan_instance(wish: Wish, found: Instance, neighbours: Collection[Instance] = ()) -> Plan[Instance]:
+    """Return the steps that turn ``found`` into ``wish``; ``neighbours`` are the other instances of the host."""
+    target = f"{wish.kind} {wish.name}"
+    if found.power != ABSENT and not found.ours:
+        raise RefusedError(
+            f"name: {wish.name!r} is a {wish.kind} that zonal.cloud did not make, so it is not touched; rename one of the two",
+            field="name",
+            value=wish.name,
+        )
+    if wish.power == ABSENT:
+        steps = () if found.power == ABSENT else (Step("remove", target, "it is wanted to be absent"),)
+        return Plan(Instance(wish.kind, wish.name), steps)
+    if found.power == ABSENT or not found.whole:
+        return _plan_creation(wish, found, neighbours, target)
+    return _plan_change(wish, found, neighbours, target)
+
+
+def show_instance(instance: Instance) -> dict[str, Any]:
+    """Return an instance in the words of the modules' options."""
+    shown: dict[str, Any] = {"name": instance.name, "kind": instance.kind, "state": instance.power}
+    if instance.power != ABSENT:
+        shown.update(show_spec(instance.spec))
+        if "address" in instance.spec:
+            shown["mac"] = mac_of(instance.spec["address"])
+    return shown
+
+
+def _plan_creation(wish: Wish, found: Instance, neighbours: Collection[Instance], target: str) -> Plan[Instance]:
+    spec = complete(wish.name, wish.spec)
+    _check_address(wish, spec, neighbours)
+    reason = "it does not exist" if found.power == ABSENT else "an earlier run was cut off before it was whole"
+    steps = [Step("create", target, reason)]
+    if wish.power == RUNNING:
+        steps.append(Step("start", target, "it is wanted to run"))
+    return Plan(Instance(wish.kind, wish.name, wish.power, spec), tuple(steps))
+
+
+def _plan_change(wish: Wish, found: Instance, neighbours: Collection[Instance], target: str) -> Plan[Instance]:
+    differences = _differences(wish, found)
+    _check_shrinking(wish, found)
+    allowed = {LIVE, *wish.allow}
+    if STOPPED in (wish.power, found.power):
+        # What does not run, or is to stop anyway, is not disturbed by a restart.
+        allowed.add(RESTART)
+    mended = [item for item in differences if item.mend in allowed]
+    if any(item.mend == RECREATE for item in mended):
+        return _plan_recreation(wish, found, differences, neighbours, target)
+    pending = tuple(_show_difference(item) for item in differences if item.mend not in allowed)
+    wanted = cast("dict[str, Any]", wish.spec)
+    spec = cast(Spec, {**found.spec, **{item.field: wanted[item.field] for item in mended}})
+    options = tuple(_OPTIONS[item.field] for item in mended)
+    steps: list[Step] = []
+    power = found.power
+    if power != STOPPED and any(item.mend == RESTART for item in mended):
+        forced = ", ".join(_OPTIONS[item.field] for item in mended if item.mend == RESTART)
+        steps += [Step("stop", target, f"{forced} takes effect at a restart", options), Step("update", target, "differs", options)]
+        power = STOPPED
+    elif mended:
+        steps.append(Step("update", target, "differs from what is wanted", options))
+    steps += _power_steps(wish, target, power, restarted=power != found.power)
+    return Plan(replace(found, spec=spec, power=wish.power), tuple(steps), pending)
+
+
+def _plan_recreation(
+    wish: Wish, found: Instance, differences: Collection[Difference], neighbours: Collection[Instance], target: str
+) -> Plan[Instance]:
+    """Remove and create mend every difference. A field that is not wanted stays as it was found."""
+    # Asked of the wish alone: between the two steps nothing else knows how to make the instance.
+    complete(wish.name, wish.spec)
+    if "ssh_keys" not in wish.spec and "ssh_keys" not in found.spec:
+        raise MissingError("ssh_keys", f"the keys of {wish.name} cannot be read back, so they are needed to make it anew")
+    spec = complete(wish.name, cast(Spec, {**found.spec, **wish.spec}))
+    _check_address(wish, spec, neighbours)
+    forced = ", ".join(_OPTIONS[item.field] for item in differences if item.mend == RECREATE)
+    options = tuple(_OPTIONS[item.field] for item in differences)
+    steps = [Step("remove", target, f"{forced} can only be changed by making it anew", options), Step("create", target, "made anew")]
+    steps += _power_steps(wish, target, STOPPED, restarted=found.power != STOPPED)
+    return Plan(replace(found, spec=spec, power=wish.power), tuple(steps))
+
+
+def _power_steps(wish: Wish, target: str, power: str, *, restarted: bool) -> list[Step]:
+    """Steps from the power state that the earlier steps leave to the one that is wanted."""
+    if wish.power == STOPPED:
+        return [] if power == STOPPED else [Step("stop", target, "it is wanted to be stopped")]
+    if power == PAUSED:
+        return [Step("resume", target, "it is paused")]
+    if power == STOPPED:
+        return [Step("start", target, "it was stopped for the change" if restarted else "it does not run")]
+    if wish.restart:
+        return [Step("stop", target, "a restart is asked for"), Step("start", target, "a restart is asked for")]
+    return []
+
+
+def _differences(wish: Wish, found: Instance) -> list[Difference]:
+    """Compare field by field; a field that is not wanted is left alone."""
+    wanted, present = cast("dict[str, Any]", wish.spec), cast("dict[str, Any]", found.spec)
+    return [
+        Difference(item.name, wanted[item.name], present.get(item.name), getattr(item, wish.kind))
+        for item in FIELDS
+        if getattr(item, wish.kind) != KEPT and item.name in wanted and wanted[item.name] != present.get(item.name)
+    ]
+
+
+def _show_difference(difference: Difference) -> Difference:
+    """Return a difference in the words and units of the options."""
+    field = next(item for item in FIELDS if item.name == difference.field)
+    shown = None if difference.found is None else field.show(difference.found)
+    return replace(difference, field=field.option, wanted=field.show(difference.wanted), found=shown)
+
+
+def _check_shrinking(wish: Wish, found: Instance) -> None:
+    size, present = wish.spec.get("disk"), found.spec.get("disk")
+    if wish.kind == "vm" and size is not None and present is not None and size < present:
+        raise SpecError(
+            "disk", format_size(size), f"is smaller than the disk of {wish.name}, {format_size(present)}; a disk is never shrunk"
+        )
+
+
+def _check_address(wish: Wish, spec: Spec, neighbours: Collection[Instance]) -> None:
+    for other in neighbours:
+        if (other.kind, other.name) != (wish.kind, wish.name) and other.spec.get("address") == spec["address"]:
+            raise SpecError("address", spec["address"], f"belongs to the {other.kind} {other.name} on this host")

@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""Sizes as users write them, in powers of 1024 as LVM, docker and libvirt count them."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from .errors import SpecError
+
+_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+_SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,6})?) ?([KMGTP]?)(?:iB|B)?", re.ASCII | re.IGNORECASE)
+_HINT = "is not a size; write a number and K, M, G or T (powers of 1024), such as 4G"
+
+
+def parse_size(field: str, value: object) -> int:
+    """Return bytes for ``4G``, ``512 MiB``, ``1.5T`` or a plain number of bytes; SpecError otherwise or for nothing."""
+    match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value).strip())
+    if match is None:
+        raise SpecError(field, value, _HINT)
+    size = Decimal(match.group(1)) * 1024 ** _UNITS[match.group(2).upper()]
+    if size != int(size):
+        raise SpecError(field, value, "is not a whole number of bytes")
+    if not 0 < size < 2**63:
+        raise SpecError(field, value, "is out of range; it must be more than 0 and less than 8192P")
+    return int(size)
+
+
+def format_size(size: int) -> str:
+    """Return the shortest exact text that ``parse_size`` reads back, such as ``4G`` or ``1536M``."""
+    for unit in ("P", "T", "G", "M", "K"):
+        factor = 1024 ** _UNITS[unit]
+        if size >= factor and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return str(size)

@@ -1,0 +1,253 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""What is left on each host while a batch is placed.
+
+The sums are whole numbers, so that the order in which instances are counted cannot change an answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from .placement_types import ACTIVE, App, Demand, Host, Policy
+
+# Free vCPUs, memory and disk; the score's factors of a demand's vCPUs and memory, and of their squares; the host's number.
+_Row = tuple[int, int, int, float, float, float, float, int]
+_Counts = dict[App, dict[int, int]]
+# The score of load stays below 8, so an instance of the same app outweighs any load, and a broken preference any number of those.
+_NEIGHBOUR = 8.0
+_BROKEN = _NEIGHBOUR * 2**16
+
+
+@dataclass
+class _View:
+    """The rows of the hosts that one kind of demand may use, and where the row of each host is."""
+
+    rows: list[_Row]
+    place: Mapping[int, int]
+
+
+@dataclass
+class Candidates:
+    """The hosts that can take a demand, each with its score: less is better, infinite is impossible."""
+
+    scores: list[float]
+    numbers: list[int]
+    place: Mapping[int, int]
+
+    def count(self) -> int:
+        """Return how many hosts are left."""
+        return len(self.scores) - self.scores.count(inf)
+
+    def best(self) -> int | None:
+        """Return the number of the best host, of equal ones the first by name; None when none is left."""
+        least = min(self.scores, default=inf)
+        return None if least == inf else self.numbers[self.scores.index(least)]
+
+
+@dataclass
+class _Used:
+    """What is used of one host."""
+
+    vcpus: int = 0
+    memory: int = 0
+    disk: int = 0
+    devices: Counter[str] = field(default_factory=Counter)
+
+
+class Room:
+    """The hosts in the order of their names, each with what its instances leave."""
+
+    def __init__(self, hosts: Iterable[Host], running: Iterable[Demand], policy: Policy) -> None:
+        self.hosts = sorted(hosts, key=lambda host: host.name)
+        self.numbers = {host.name: number for number, host in enumerate(self.hosts)}
+        self._policy = policy
+        self._caps = [(int(h.vcpus * policy.vcpus), int(h.memory * policy.memory), int(h.disk * policy.disk)) for h in self.hosts]
+        self._totals = [sum(caps) for caps in zip(*self._caps)]
+        self._used = [_Used() for _host in self.hosts]
+        self._apps: _Counts = defaultdict(dict)
+        self._shunned: _Counts = defaultdict(dict)
+        self._views: dict[tuple[str, tuple[tuple[str, int], ...]], _View] = {}
+        for demand in running:
+            number = self.numbers.get(demand.host or "")
+            if number is not None:
+                self._count(number, demand, 1)
+        self._slack = self._reserve()
+
+    def take(self, number: int, demand: Demand, sign: int = 1) -> None:
+        """Put an instance onto a host, or with ``sign`` -1 take it off again."""
+        self._count(number, demand, sign)
+        if self.hosts[number].state == ACTIVE:
+            self._slack = [left - sign * part for left, part in zip(self._slack, (demand.vcpus, demand.memory, demand.disk))]
+        for view in self._views.values():
+            if number in view.place:
+                view.rows[view.place[number]] = self._row(number)
+
+    def same_app(self, number: int, app: App) -> int:
+        """Return how many instances of the app are on the host."""
+        return self._apps.get(app, {}).get(number, 0)
+
+    def load(self, number: int) -> tuple[float, float]:
+        """Return the share of vCPUs and memory that is promised."""
+        used, (vcpus, memory, _disk) = self._used[number], self._caps[number]
+        return used.vcpus / vcpus if vcpus else 1.0, used.memory / memory if memory else 1.0
+
+    def free(self, number: int) -> dict[str, int]:
+        """Return what may still be promised."""
+        used, (vcpus, memory, disk) = self._used[number], self._caps[number]
+        return {"vcpus": vcpus - used.vcpus, "memory": memory - used.memory, "disk": disk - used.disk}
+
+    def share(self, demand: Demand) -> float:
+        """Return how large a demand is: its largest part of what all hosts have together."""
+        parts = (demand.vcpus, demand.memory, demand.disk)
+        return max((part / total for part, total in zip(parts, self._totals) if total), default=0.0)
+
+    def obstacle(self, number: int, demand: Demand, *, pinned: bool = False) -> str | None:
+        """Return the first reason against the host, None when it fits; a pin overrules all but what the host cannot do."""
+        host, used, free = self.hosts[number], self._used[number], self.free(number)
+        lacking = any(host.devices.get(name, 0) - used.devices[name] < count for name, count in demand.devices)
+        checks = [
+            ("failed", host.state == "failed"),
+            ("cordoned", host.state != ACTIVE and not pinned),
+            ("kind", demand.kind not in host.kinds),
+            ("devices", lacking),
+            ("vcpus", free["vcpus"] < demand.vcpus),
+            ("memory", free["memory"] < demand.memory),
+            ("disk", free["disk"] < demand.disk),
+        ]
+        if not pinned:
+            only, banned = self._required(demand)
+            checks += [
+                ("affinity", only is not None and number not in only),
+                ("anti_affinity", number in banned),
+                ("reserve", not self.keeps_reserve(demand)),
+            ]
+        return next((reason for reason, holds in checks if holds), None)
+
+    def keeps_reserve(self, demand: Demand) -> bool:
+        """Tell whether the demand leaves enough room to lose the largest host; always when no reserve is asked for."""
+        return not self._policy.reserve or all(left >= part for left, part in zip(self._slack, (demand.vcpus, demand.memory, demand.disk)))
+
+    def candidates(self, demand: Demand) -> Candidates:
+        """Return the hosts with their scores for the demand."""
+        view = self._view(demand)
+        vcpus, memory, disk = demand.vcpus, demand.memory, demand.disk
+        vcpus2, memory2 = vcpus * vcpus, memory * memory
+        base, extra = self._penalties(demand)
+        # One pass over plain tuples into plain floats: this is the whole cost of placement.
+        scores = [
+            base + vcpus * a + memory * b + vcpus2 * c + memory2 * d
+            if free_vcpus >= vcpus and free_memory >= memory and free_disk >= disk
+            else inf
+            for free_vcpus, free_memory, free_disk, a, b, c, d, _number in view.rows
+        ]
+        numbers = [row[-1] for row in view.rows]
+        only, banned = self._required(demand)
+        if not self.keeps_reserve(demand):
+            only = set()
+        if only is not None:
+            scores = [score if number in only else inf for score, number in zip(scores, numbers)]
+        for number in banned & view.place.keys():
+            scores[view.place[number]] = inf
+        for number in extra.keys() & view.place.keys():
+            scores[view.place[number]] += extra[number]
+        return Candidates(scores, numbers, view.place)
+
+    def rescore(self, found: Candidates, number: int, demand: Demand) -> None:
+        """Bring the score of one host up to date."""
+        score = inf
+        if self.obstacle(number, demand) is None:
+            base, extra = self._penalties(demand)
+            *_free, a, b, c, d, _number = self._row(number)
+            score = base + demand.vcpus * a + demand.memory * b + demand.vcpus * demand.vcpus * c + demand.memory * demand.memory * d
+            score += extra.get(number, 0.0)
+        found.scores[found.place[number]] = score
+
+    def _count(self, number: int, demand: Demand, sign: int) -> None:
+        used = self._used[number]
+        used.vcpus += sign * demand.vcpus
+        used.memory += sign * demand.memory
+        used.disk += sign * demand.disk
+        _add(self._apps[demand.app], number, sign)
+        for rule in demand.rules:
+            if rule.required and not rule.together:
+                _add(self._shunned[rule.app], number, sign)
+        for name, count in demand.devices:
+            used.devices[name] += sign * count
+
+    def _reserve(self) -> list[int]:
+        """Return the room beyond what the largest host has.
+
+        When host h is lost, the others must take its instances: sum(free) - free(h) >= used(h), that is sum(free) >= cap(h).
+        """
+        active = [number for number, host in enumerate(self.hosts) if host.state == ACTIVE]
+        frees = [list(self.free(number).values()) for number in active]
+        largest = [max(caps, default=0) for caps in zip(*(self._caps[number] for number in active))] or [0, 0, 0]
+        sums = [sum(column) for column in zip(*frees)] or [0, 0, 0]
+        return [have - keep for have, keep in zip(sums, largest)]
+
+    def _row(self, number: int) -> _Row:
+        """Return a host's row. The score is the growth of the sum of squares of the loads: least for what evens them out."""
+        used, free, (vcpus, memory, _disk) = self._used[number], self.free(number), self._caps[number]
+        a, c = (2 * used.vcpus / vcpus**2, 1 / vcpus**2) if vcpus else (0.0, 0.0)
+        b, d = (2 * used.memory / memory**2, 1 / memory**2) if memory else (0.0, 0.0)
+        return (free["vcpus"], free["memory"], free["disk"], a, b, c, d, number)
+
+    def _view(self, demand: Demand) -> _View:
+        key = (demand.kind, demand.devices)
+        # Devices are used up, so such views are not kept.
+        if key not in self._views or demand.devices:
+            numbers = [
+                number
+                for number, host in enumerate(self.hosts)
+                if host.state == ACTIVE
+                and demand.kind in host.kinds
+                and all(host.devices.get(name, 0) - self._used[number].devices[name] >= count for name, count in demand.devices)
+            ]
+            self._views[key] = _View([self._row(number) for number in numbers], {n: place for place, n in enumerate(numbers)})
+        return self._views[key]
+
+    def _required(self, demand: Demand) -> tuple[set[int] | None, set[int]]:
+        """Return the only hosts that required affinity leaves (None: all), and those that anti-affinity of either side bans."""
+        only: set[int] | None = None
+        banned = set(self._shunned.get(demand.app, ()))
+        for rule in demand.rules:
+            if not rule.required:
+                continue
+            holders = self._apps.get(rule.app, {})
+            if not rule.together:
+                banned |= holders.keys()
+            # The first of an app that keeps together has nothing to be with.
+            elif holders or rule.app != demand.app:
+                only = set(holders) if only is None else only & holders.keys()
+        return only, banned
+
+    def _penalties(self, demand: Demand) -> tuple[float, dict[int, float]]:
+        """Return the penalty of every host, and what single hosts have beyond it."""
+        base, spread = 0.0, True
+        extra: dict[int, float] = {}
+        for rule in demand.rules:
+            holders = self._apps.get(rule.app, {})
+            if rule.together and rule.app == demand.app:
+                spread = False
+            if rule.required or not holders:
+                continue
+            base += _BROKEN if rule.together else 0.0
+            for number in holders:
+                extra[number] = extra.get(number, 0.0) + (-_BROKEN if rule.together else _BROKEN)
+        if spread:
+            for number, count in self._apps.get(demand.app, {}).items():
+                extra[number] = extra.get(number, 0.0) + count * _NEIGHBOUR
+        return base, extra
+
+
+def _add(counts: dict[int, int], number: int, sign: int) -> None:
+    left = counts.get(number, 0) + sign
+    if left:
+        counts[number] = left
+    else:
+        counts.pop(number, None)

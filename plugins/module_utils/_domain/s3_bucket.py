@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""A bucket of an S3 store and its policy: what is wanted, what was found, and the way from one to the other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import SpecError
+from .plan import Plan, Step
+
+# What all stores accept; dots would break the certificates of virtual hosts.
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
+_ENDPOINT = re.compile(r"https?://[^/\s]+/?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class S3BucketSpec:
+    """What the user wants. ``policy`` is None when it is left alone, empty when there shall be none."""
+
+    name: str
+    endpoint: str
+    policy: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class S3BucketState:
+    """What was found; ``policy`` is empty when there is none."""
+
+    present: bool = False
+    policy: Mapping[str, Any] | None = None
+
+
+def parse_spec(params: Mapping[str, Any]) -> S3BucketSpec:
+    """Turn the module's options into a spec; SpecError names the option."""
+    if not _NAME.fullmatch(params["name"]):
+        raise SpecError("name", params["name"], "is no bucket; use 3 to 63 lower-case letters, digits and hyphens")
+    if not _ENDPOINT.fullmatch(params["endpoint"]):
+        raise SpecError("endpoint", params["endpoint"], "is no endpoint; write a URL without a path, such as https://ceph.example:7480")
+    return S3BucketSpec(params["name"], params["endpoint"].rstrip("/"), params["policy"])
+
+
+def parse_policy(text: str) -> Mapping[str, Any]:
+    """Return the policy that a store has as text; what is no mapping is shown as it is."""
+    try:
+        policy = json.loads(text)
+    except ValueError:
+        policy = text
+    return policy if isinstance(policy, dict) else {"unreadable": policy}
+
+
+def plan_s3_bucket(spec: S3BucketSpec, found: S3BucketState) -> Plan[S3BucketState]:
+    """Return the steps to the wanted bucket; nothing in it is ever touched."""
+    steps: list[Step] = []
+    if not found.present:
+        steps.append(Step("create_bucket", spec.name, f"does not exist at {spec.endpoint}", ("name",)))
+    has = found.policy or {}
+    wanted = has if spec.policy is None else spec.policy
+    if wanted != has:
+        steps.append(Step("set_policy", spec.name, "has another policy" if has else "has no policy", ("policy",)))
+    return Plan(S3BucketState(True, wanted), tuple(steps))
+
+
+def report(spec: S3BucketSpec, state: S3BucketState) -> dict[str, Any]:
+    """Return the state in the words of the module's options."""
+    shown: dict[str, Any] = {"name": spec.name, "endpoint": spec.endpoint, "state": "absent"}
+    if state.present:
+        shown.update(state="present", policy=dict(state.policy or {}))
+    return shown

@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""Which declared instance is which claimed or running one."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network
+from typing import TypeVar
+
+from .claims import Claim
+from .declared import Declared
+from .observation import Observation, Seen
+from .placement_types import App
+from .pools import number_of
+from .zone_spec import Zone
+
+_Key = tuple[str, str, str]
+_NO_INDEX = 2**31
+Item = TypeVar("Item", Claim, Seen)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One declared instance. ``claim`` is None for one that is new; ``seen`` is what its host reports."""
+
+    entry: Declared
+    index: int
+    claim: Claim | None = None
+    seen: Seen | None = None
+    adopted: bool = False
+
+    @property
+    def key(self) -> str:
+        """A name for it before it has one, which sorts as it counts."""
+        return f"{self.entry.tenant}/{self.entry.app}/{self.entry.kind}/{self.index:06d}"
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The slots by batch, and the claims and seen instances that are left over, each with the reason."""
+
+    slots: Mapping[App, tuple[Slot, ...]]
+    spare_claims: tuple[tuple[Claim, str], ...]
+    spare_seen: tuple[tuple[Seen, str], ...]
+
+
+def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim], observation: Observation) -> Matching:
+    """Match by name or address where one is declared, otherwise count the app's instances from the lowest index."""
+    by_name = {claim.name: claim for claim in claims}
+    by_address = {claim.address: claim for claim in claims}
+    strangers = _strangers(zone, by_name, by_address, observation)
+    seen_by = {key: item for item in strangers for key in (item.name, item.spec["address"])}
+    claims_of, strangers_of = _by_app(sorted(claims, key=lambda claim: claim.index)), _by_app(strangers)
+    slots: dict[App, list[Slot]] = defaultdict(list)
+    used = _Indices(claims)
+    surplus: dict[str, str] = {}
+    # Names of what an entry has: of two entries that mean the same one, the second finds it taken.
+    taken: set[str] = set()
+    for entry in sorted(entries, key=lambda entry: (not entry.explicit, entry.where)):
+        key = (*entry.batch, entry.kind)
+        if entry.explicit:
+            found = by_name.get(entry.name or "") or by_address.get(entry.address or "")
+            stranger = seen_by.get(entry.name or "") or seen_by.get(entry.address or "")
+            new = [_explicit(entry, _free(found, taken), None if found else _free(stranger, taken), observation, used)]
+        else:
+            claimed = [claim for claim in claims_of[key] if claim.name not in taken]
+            new, extra = _counted(entry, claimed, [item for item in strangers_of[key] if item.name not in taken], observation, used)
+            wanted = f"{entry.count} of {entry.app} ({entry.kind}) are declared"
+            surplus.update({claim.name: f"{wanted}, this is number {claim.index}" for claim in extra})
+        slots[entry.batch] += new
+        taken |= {slot.claim.name for slot in new if slot.claim}
+    left = sorted((claim for claim in claims if claim.name not in taken), key=_last_first)
+    spare = [(claim, surplus.get(claim.name, "nothing declares it")) for claim in left]
+    adopted = {slot.claim.name for items in slots.values() for slot in items if slot.claim and slot.adopted}
+    # No other has the name of one that is adopted.
+    strays = _strays(zone, by_name, by_address, [item for item in observation.instances() if item.name not in adopted])
+    return Matching({batch: tuple(items) for batch, items in slots.items()}, tuple(spare), tuple(strays))
+
+
+def _strangers(zone: Zone, by_name: Mapping[str, Claim], by_address: Mapping[str, Claim], observation: Observation) -> list[Seen]:
+    """Return what runs in the zone without a claim and can be adopted: by index, then those that tell none by address.
+
+    One whose name or address another has too cannot: which of the two is right is not for a program to say.
+    """
+    users = Counter(item.spec.get("address") for item in observation.instances())
+    network = IPv4Network(zone.network["cidr"])
+    found = [items[0] for items in observation.seen.values() if len(items) == 1 and items[0].spec.get("zone") == zone.name]
+    strangers = [
+        item
+        for item in found
+        for address in [item.spec.get("address")]
+        if item.name not in by_name and address and users[address] == 1 and address not in by_address and IPv4Address(address) in network
+    ]
+    return sorted(strangers, key=lambda item: (item.spec.get("index", _NO_INDEX), number_of(item.spec["address"])))
+
+
+def _strays(zone: Zone, by_name: Mapping[str, Claim], by_address: Mapping[str, Claim], seen: Iterable[Seen]) -> Iterator[tuple[Seen, str]]:
+    """Yield what runs in the zone and should not, with what the ledger knows of it."""
+    items = list(seen)
+    twins, users = Counter(item.name for item in items), Counter(item.spec.get("address", item.host + item.name) for item in items)
+    for item in items:
+        claim, owner = by_name.get(item.name), by_address.get(item.spec.get("address", ""))
+        if item.spec.get("zone") != zone.name or (claim and (claim.host, claim.kind) == (item.host, item.kind)):
+            continue
+        if claim:
+            yield item, f"the ledger has {item.name} as a {claim.kind} on {claim.host}"
+        elif owner:
+            yield item, f"its address belongs to {owner.name} on {owner.host}"
+        elif twins[item.name] > 1 or users[item.spec.get("address", "")] > 1:
+            yield item, "another has its name or its address, and the ledger has neither"
+        else:
+            yield item, "neither the ledger nor a declaration has it"
+
+
+def _explicit(entry: Declared, claim: Claim | None, stranger: Seen | None, observation: Observation, used: _Indices) -> Slot:
+    if claim is not None:
+        return Slot(entry, claim.index, claim, _seen(claim, observation))
+    return Slot(entry, used.take((*entry.batch, entry.kind))) if stranger is None else _adopt(entry, used, stranger)
+
+
+def _counted(
+    entry: Declared,
+    claims: Sequence[Claim],
+    strangers: Sequence[Seen],
+    observation: Observation,
+    used: _Indices,
+) -> tuple[list[Slot], list[Claim]]:
+    """Return the slots of a counted entry, and the claims beyond its count: those with the highest indices."""
+    kept = [Slot(entry, claim.index, claim, _seen(claim, observation)) for claim in claims[: entry.count]]
+    for stranger in strangers[: entry.count - len(kept)]:
+        kept.append(_adopt(entry, used, stranger))
+    while len(kept) < entry.count:
+        kept.append(Slot(entry, used.take((*entry.batch, entry.kind))))
+    return kept, list(claims[entry.count :])
+
+
+def _adopt(entry: Declared, used: _Indices, seen: Seen) -> Slot:
+    index = used.take((*entry.batch, entry.kind), seen.spec.get("index"))
+    return Slot(entry, index, claim_of(seen, index), seen, adopted=True)
+
+
+def claim_of(seen: Seen, index: int) -> Claim:
+    """Return the claim of an instance that is only known from its host."""
+    spec = seen.spec
+    return Claim(
+        name=seen.name,
+        address=spec["address"],
+        host=seen.host,
+        tenant=spec.get("tenant", "none"),
+        app=spec.get("app", "none"),
+        kind=seen.kind,
+        index=index,
+        vcpus=spec.get("vcpus", 0),
+        memory=spec.get("memory", 0),
+        disk=spec.get("disk", 0),
+    )
+
+
+def rebuild_claims(zone: Zone, claims: Sequence[Claim], observation: Observation) -> list[Claim]:
+    """Return the claims that the ledger lacks of what runs in the zone; indices that instances do not tell follow the addresses."""
+    used = _Indices(claims)
+    lacking = []
+    for seen in _strangers(zone, {claim.name: claim for claim in claims}, {claim.address: claim for claim in claims}, observation):
+        claim = claim_of(seen, 0)
+        index = used.take((claim.tenant, claim.app, claim.kind), seen.spec.get("index"))
+        lacking.append(replace(claim, index=index))
+    return lacking
+
+
+def moved_claims(zone: Zone, claims: Sequence[Claim], observation: Observation) -> list[Claim]:
+    """Return the claims, with their new hosts, of what is not where the ledger has it and is on one other host of the zone."""
+    hosts = {host.name for host in observation.hosts}
+    moved = []
+    for claim in claims:
+        found = observation.of(claim)
+        left = observation.sees(claim.host, claim.kind) or claim.host not in hosts
+        if left and len(found) == 1 and found[0].host != claim.host:
+            spec = found[0].spec
+            if (spec.get("zone"), spec.get("address")) == (zone.name, claim.address):
+                moved.append(replace(claim, host=found[0].host))
+    return moved
+
+
+def left_out(zone: Zone, claims: Sequence[Claim], observation: Observation) -> list[str]:
+    """Return a line for each instance of the zone that cannot be claimed."""
+    by_name, by_address = {claim.name: claim for claim in claims}, {claim.address: claim for claim in claims}
+    strays = _strays(zone, by_name, by_address, observation.instances())
+    unseen = [f"every {kind} on {host}: the engine does not run there" for host, kind in observation.blind]
+    return sorted([*unseen, *(f"{seen.name} ({seen.spec.get('address', 'no address')}) on {seen.host}: {why}" for seen, why in strays)])
+
+
+def _seen(claim: Claim, observation: Observation) -> Seen | None:
+    """Return what is seen under a claim's name, on its own host if there too."""
+    return next(iter(observation.of(claim)), None)
+
+
+def _by_app(items: Iterable[Item]) -> defaultdict[_Key, list[Item]]:
+    """Return claims or seen instances, in their order, by tenant, app and kind."""
+    found: defaultdict[_Key, list[Item]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, Claim):
+            found[item.tenant, item.app, item.kind].append(item)
+        else:
+            found[item.spec.get("tenant", ""), item.spec.get("app", ""), item.kind].append(item)
+    return found
+
+
+def _free(item: Item | None, taken: Collection[str]) -> Item | None:
+    return None if item is None or item.name in taken else item
+
+
+class _Indices:
+    """The indices that are in use, of each tenant's app and kind."""
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        self._used = {(claim.tenant, claim.app, claim.kind, claim.index) for claim in claims}
+        self._lowest: dict[_Key, int] = {}
+
+    def take(self, key: _Key, told: int | None = None) -> int:
+        """Return the index that an instance tells if it is free, else the lowest free one; it is in use from now on."""
+        index = told
+        if not index or (*key, index) in self._used:
+            index = self._lowest.get(key, 1)
+            while (*key, index) in self._used:
+                index += 1
+            self._lowest[key] = index
+        self._used.add((*key, index))
+        return index
+
+
+def _last_first(claim: Claim) -> tuple[str, str, str, int]:
+    return (claim.tenant, claim.app, claim.kind, -claim.index)

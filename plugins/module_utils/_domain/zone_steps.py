@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""The steps of a zone's plan: what is done to one instance, and the description that its host is given of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from .claims import Claim
+from .fields import FIELDS, RECREATE, RESTART, Field, Spec
+from .names import mac_of
+from .observation import Observation, Seen
+from .zone_slots import Slot
+from .zone_spec import Zone
+
+CREATE, ADOPT, KEEP, RESIZE, RESTARTED, RECREATED = "create", "adopt", "keep", "resize", "restart", "recreate"
+STOP, START, REMOVE, ORPHAN = "stop", "start", "remove", "orphan"
+_RUNNING, _STOPPED = "running", "stopped"
+
+
+@dataclass(frozen=True)
+class PlanStep:
+    """What is done to one instance and why; ``order`` is its description for its host, None when the host is told nothing."""
+
+    action: str
+    instance: str
+    kind: str
+    host: str
+    address: str
+    name: str
+    reason: str
+    order: dict[str, Any] | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything happens."""
+        return self.action not in (KEEP, ORPHAN)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the step as JSON can carry it."""
+        return {
+            "action": self.action,
+            "instance": self.instance,
+            "kind": self.kind,
+            "host": self.host,
+            "address": self.address,
+            "mac": mac_of(self.address) if self.address else "",
+            "name": self.name,
+            "reason": self.reason,
+        }
+
+
+def kept_step(zone: Zone, slot: Slot, claim: Claim, why: str, observation: Observation) -> PlanStep:
+    """Return the step of an instance that is wanted."""
+    action, reason = _judge(slot, claim, why, observation)
+    order = {**slot.entry.options, "state": slot.entry.state, **_identity(zone, claim)}
+    return _step(action, claim, reason, order)
+
+
+def removal_step(zone: Zone, claim: Claim, why: str) -> PlanStep:
+    """Return the step of an instance that is to go."""
+    return _step(REMOVE, claim, why, {"state": "absent", "ssh_keys": [], **_words(zone, claim), **_identity(zone, claim)})
+
+
+def orphan_step(zone: Zone, claim: Claim, why: str) -> PlanStep:
+    """Return the step of a claim that nothing declares: it is only told."""
+    how = "it is protected" if claim.protected else "it is removed with state: absent or zonal_prune: true"
+    return _step(ORPHAN, claim, f"{why}; {how}", None)
+
+
+def stray_step(zone: Zone, seen: Seen, why: str) -> PlanStep:
+    """Return the step of something that runs in the zone and should not: it is only told."""
+    spec = seen.spec
+    instance = f"{spec.get('tenant', 'none')}/{spec.get('app', 'none')}"
+    return PlanStep(
+        ORPHAN, instance, seen.kind, seen.host, spec.get("address", ""), seen.name, f"it is there in zone {zone.name}, but {why}"
+    )
+
+
+def _judge(slot: Slot, claim: Claim, why: str, observation: Observation) -> tuple[str, str]:
+    """Return the action and the reason: the heaviest mend that a difference needs decides."""
+    if slot.claim is None:
+        return CREATE, why
+    if claim.host not in observation.answered:
+        return KEEP, f"its host {claim.host} does not answer; its claim is kept"
+    if slot.seen is None and not observation.sees(claim.host, claim.kind):
+        return KEEP, f"the engine of {claim.kind} on its host {claim.host} does not run; its claim is kept"
+    if slot.seen is None:
+        return CREATE, f"it is claimed but not on its host {claim.host}"
+    differing = _differing(slot.entry.spec, slot.seen.spec, claim.address)
+    mends = {getattr(field, claim.kind) for field in differing}
+    fields = ", ".join(field.option for field in differing)
+    running = slot.seen.power == _RUNNING
+    if slot.adopted:
+        return ADOPT, "it runs as declared, but the ledger did not know it" + (f"; {fields} differ" if fields else "")
+    if RECREATE in mends:
+        forced = ", ".join(field.option for field in differing if getattr(field, claim.kind) == RECREATE)
+        return RECREATED, f"{forced} can only be changed by making it anew, which must be allowed"
+    if slot.entry.state == _STOPPED and running:
+        return STOP, "it is declared stopped"
+    if RESTART in mends and running:
+        return RESTARTED, f"{fields} takes effect at a restart, which must be allowed"
+    if slot.entry.state == _RUNNING and not running:
+        return START, "it is declared running"
+    return (RESIZE, f"{fields} differs from what is declared") if differing else (KEEP, "it is as declared")
+
+
+def _differing(wanted: Spec, found: Spec, address: str) -> list[Field]:
+    """Return the fields that differ. Of ssh keys a host only tells that there are none, so they are left to the host."""
+    want, have = cast("dict[str, Any]", {**wanted, "address": address}), cast("dict[str, Any]", {"dns": [], **found})
+    fields = (field for field in FIELDS if field.name in want and field.name != "ssh_keys")
+    return [field for field in fields if want[field.name] != have.get(field.name)]
+
+
+def _identity(zone: Zone, claim: Claim) -> dict[str, Any]:
+    return {
+        "name": claim.name,
+        "kind": claim.kind,
+        "host": claim.host,
+        "index": claim.index,
+        "address": claim.address,
+        "mac": claim.mac,
+        "network": dict(zone.network),
+    }
+
+
+def _words(zone: Zone, claim: Claim) -> dict[str, Any]:
+    return {"zone": zone.name, "tenant": claim.tenant, "app": claim.app}
+
+
+def _step(action: str, claim: Claim, reason: str, order: dict[str, Any] | None) -> PlanStep:
+    return PlanStep(action, f"{claim.tenant}/{claim.app}/{claim.index}", claim.kind, claim.host, claim.address, claim.name, reason, order)

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""A container: the docker half of an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from .._adapters.docker_engine import DockerEngine
+from .._adapters.kernel import is_bridge, numa_nodes
+from .._domain.container_config import (
+    EngineFacts,
+    ParsedContainer,
+    parse_container,
+    parse_network,
+    render_container,
+    render_limits,
+    render_network,
+    restart_policy,
+)
+from .._domain.cpus import choose_cpus
+from .._domain.errors import RefusedError, SpecError
+from .._domain.facts import with_keys
+from .._domain.fields import Spec, complete, pick
+from .._domain.guest_files import key_files
+from .._domain.instance import STOPPED, Instance, Wish
+from .._domain.names import UNFINISHED, network_of
+from .._domain.quantity import format_size
+from .._ports import Command, ContainerEngine
+from .instance import InstanceResource
+from .instance_options import read_wish
+
+
+class ContainerResource(InstanceResource):
+    """An instance that is a container."""
+
+    name = "container"
+
+    def __init__(self, wish: Wish, engine: ContainerEngine, stop_timeout: int) -> None:
+        super().__init__(wish, engine, stop_timeout)
+        self._engine = engine
+        self._others: list[ParsedContainer] = []
+
+    def observe(self) -> Instance:
+        managed = [parse_container(body) for body in self._engine.managed()]
+        hidden = self._wish.name + UNFINISHED
+        self._others = [other for other in managed if other.name not in (self._wish.name, hidden)]
+        self._neighbours = [Instance(self.name, other.name, other.power, other.spec) for other in self._others]
+        body = self._engine.find(self._wish.name)
+        if body is not None:
+            return read_container(body, self._wish.spec)
+        if any(other.name == hidden for other in managed):
+            return Instance("container", self._wish.name, STOPPED, whole=False)
+        return self.nothing()
+
+    def _create(self, spec: Spec) -> None:
+        facts, cpus = self._check(spec)
+        if self._engine.network(network_of(spec["bridge"])) is None:
+            self._engine.create_network(render_network(spec["bridge"], spec["cidr"], spec.get("gateway", "")))
+        hidden = self._wish.name + UNFINISHED
+        self._engine.remove(hidden)
+        self._engine.create(hidden, render_container(self._wish.name, spec, cpus, facts))
+        self._engine.put_files(hidden, key_files(spec))
+        self._engine.rename(hidden, self._wish.name)
+
+    def _check_target(self, spec: Spec) -> None:
+        self._check(spec)
+
+    def _check(self, spec: Spec) -> tuple[EngineFacts, frozenset[int]]:
+        """Return what docker can do, and CPUs for the container; SpecError when it cannot be made on this host."""
+        facts = self._engine.facts()
+        self._check_image(spec["image"])
+        if "disk" in spec and not facts.size_limits:
+            raise SpecError("disk", format_size(spec["disk"]), "cannot be held: docker here has no overlay2 on XFS with project quota")
+        self._check_network(spec)
+        return facts, self._choose(spec, facts)
+
+    def _remove(self) -> None:
+        name = self._wish.name
+        if self._engine.find(name) is not None:
+            self._engine.stop(name, self._stop_timeout)
+            self._engine.remove(name)
+        self._engine.remove(name + UNFINISHED)
+
+    def _update(self, options: Collection[str]) -> None:
+        body = self._engine.find(self._wish.name)
+        if body is None:
+            raise RefusedError(f"container {self._wish.name} was removed while it was being changed; run again")
+        facts, parsed = self._engine.facts(), parse_container(body)
+        spec = complete(self._wish.name, {**parsed.spec, **pick(self._wish.spec, options)})
+        cpus = parsed.cpus if len(parsed.cpus) == spec["vcpus"] else self._choose(spec, facts)
+        limits = render_limits(spec, cpus, facts)
+        self._engine.update(self._wish.name, {**limits, "RestartPolicy": restart_policy(spec["autostart"])})
+
+    def _choose(self, spec: Spec, facts: EngineFacts) -> frozenset[int]:
+        if not facts.cpus:
+            return frozenset()
+        nodes = [facts.cpus & node for node in numa_nodes()] or [facts.cpus]
+        return choose_cpus(spec["vcpus"], nodes, [other.cpus for other in self._others])
+
+    def _check_image(self, image: str) -> None:
+        if self._engine.image_labels(image) is None:
+            raise SpecError("image", image, "is not on this host as a docker image; bring it there with zonal.cloud.image")
+
+    def _check_network(self, spec: Spec) -> None:
+        bridge = spec["bridge"]
+        if not is_bridge(bridge):
+            raise SpecError("network.bridge", bridge, "is not a bridge on this host; make it with zonal.cloud.bridge")
+        wanted = (spec["cidr"], spec.get("gateway", ""))
+        found = self._engine.network(network_of(bridge))
+        if found is not None and parse_network(found) != wanted:
+            raise SpecError(
+                "network.cidr",
+                spec["cidr"],
+                f"with the gateway {wanted[1] or 'none'} does not fit docker's network {network_of(bridge)}, "
+                f"which has {' and '.join(parse_network(found))}",
+            )
+
+
+def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Instance:
+    """Return the instance that a container's description tells of."""
+    parsed = parse_container(body)
+    spec = parsed.spec if wanted is None else with_keys(parsed.spec, parsed.facts, wanted)
+    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours)
+
+
+def list_containers(engine: ContainerEngine) -> list[Instance]:
+    """Return all containers of this collection on the host."""
+    found = (read_container(body) for body in engine.managed())
+    return sorted((item for item in found if not item.name.endswith(UNFINISHED)), key=lambda item: item.name)
+
+
+def build_container(params: dict[str, Any], command: Command) -> ContainerResource:
+    """Return the resource for the module's parameters."""
+    return ContainerResource(read_wish("container", params), DockerEngine(), params["stop_timeout"])

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""What VMs and containers share as resources: the life of an instance, with the engine's part left to each kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from typing import Any
+
+from .._domain.fields import Spec
+from .._domain.instance import Instance, Wish, plan_instance, show_instance
+from .._domain.plan import Plan, Step
+from .._ports import PowerEngine
+
+
+class InstanceResource(ABC):
+    """See ``Resource`` in ``run.py``. ``stop_timeout`` is how many seconds an instance gets to stop by itself."""
+
+    name: str
+
+    def __init__(self, wish: Wish, power: PowerEngine, stop_timeout: int) -> None:
+        self._wish = wish
+        self._power = power
+        self._stop_timeout = stop_timeout
+        # Filled by observe and plan.
+        self._neighbours: list[Instance] = []
+        self._target = Spec()
+
+    @abstractmethod
+    def observe(self) -> Instance:
+        """Return the instance as it is, and note its neighbours on the host."""
+
+    def nothing(self) -> Instance:
+        return Instance(self.name, self._wish.name)
+
+    def plan(self, found: Instance) -> Plan[Instance]:
+        plan = plan_instance(self._wish, found, self._neighbours)
+        self._target = plan.after.spec
+        return plan
+
+    def report(self, state: Instance) -> dict[str, Any]:
+        return show_instance(state)
+
+    def apply(self, step: Step) -> None:
+        name = self._wish.name
+        if step.action == "create":
+            self._create(self._target)
+        elif step.action == "update":
+            self._update(step.fields)
+        elif step.action == "start":
+            self._power.start(name)
+        elif step.action == "resume":
+            self._power.resume(name)
+        elif step.action == "stop":
+            self._power.stop(name, self._stop_timeout)
+        elif step.action == "remove":
+            if self._target:
+                # What creating it anew would fail at is found while it is still there.
+                self._check_target(self._target)
+            self._remove()
+
+    @abstractmethod
+    def _check_target(self, spec: Spec) -> None:
+        """Raise SpecError when an instance like this cannot be made on this host."""
+
+    @abstractmethod
+    def _create(self, spec: Spec) -> None:
+        """Make it, stopped, and visible under its name only when it is whole."""
+
+    @abstractmethod
+    def _update(self, options: Collection[str]) -> None:
+        """Mend just these options; the others stay, also those that differ and may not be mended now."""
+
+    @abstractmethod
+    def _remove(self) -> None:
+        """Remove it with all that belongs to it, also what an earlier run has left half-made."""

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""The options that VMs and containers share, and their way into a spec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._domain.errors import SpecError
+from .._domain.fields import RECREATE, RESTART, Spec, parse_spec
+from .._domain.instance import ABSENT, RUNNING, STOPPED, Wish
+from .._domain.names import parse_label
+
+_STATES = (RUNNING, STOPPED, ABSENT)
+
+
+def instance_options() -> dict[str, Any]:
+    """Return the argument specification of an instance; documented in the fragment ``zonal.cloud.instance``."""
+    return {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": list(_STATES), "default": RUNNING},
+        "zone": {"type": "str"},
+        "tenant": {"type": "str"},
+        "app": {"type": "str"},
+        "index": {"type": "int"},
+        "image": {"type": "str"},
+        "vcpus": {"type": "int"},
+        "memory": {"type": "str"},
+        "disk": {"type": "str"},
+        "address": {"type": "str"},
+        "network": {
+            "type": "dict",
+            "options": {
+                "bridge": {"type": "str", "required": True},
+                "cidr": {"type": "str", "required": True},
+                "gateway": {"type": "str"},
+                "dns": {"type": "list", "elements": "str"},
+            },
+        },
+        "hostname": {"type": "str"},
+        "ssh_keys": {"type": "list", "elements": "str", "no_log": False},
+        "autostart": {"type": "bool"},
+        "allow": {"type": "list", "elements": "str", "choices": [RESTART, RECREATE], "default": []},
+        "restart": {"type": "bool", "default": False},
+        "stop_timeout": {"type": "int", "default": 60},
+    }
+
+
+def read_wish(kind: str, params: dict[str, Any]) -> Wish:
+    """Return what the module's parameters wish; SpecError names the first bad one."""
+    network = params["network"] or {}
+    if params["stop_timeout"] < 0:
+        raise SpecError("stop_timeout", params["stop_timeout"], "is less than 0 seconds")
+    spec: Spec = parse_spec({**params, **network})
+    return Wish(
+        kind=kind,
+        name=parse_label("name", params["name"]),
+        power=params["state"],
+        spec=spec,
+        allow=tuple(params["allow"]),
+        restart=params["restart"],
+    )

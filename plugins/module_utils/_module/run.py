@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""The one life cycle of all modules: observe, plan, (check mode stops here), apply, observe, report."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any, Callable, NoReturn, Protocol, TypeVar
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._adapters.command import HostCommand
+from .._adapters.host_lock import host_lock
+from .._domain.errors import ZonalError
+from .._domain.plan import Plan, Step
+from .._ports import Command, EngineAbsent
+
+State = TypeVar("State")
+
+
+class Resource(Protocol[State]):
+    """One kind of object that a module manages. ``name`` is also the key under which it is returned."""
+
+    name: str
+
+    def observe(self) -> State:
+        """Return what is there now; never writes."""
+
+    def nothing(self) -> State:
+        """Return the state of a host on which the engine is not even installed."""
+
+    def plan(self, found: State) -> Plan[State]:
+        """Return the steps from ``found`` to what is wanted; pure. RefusedError or SpecError when it must not be."""
+
+    def apply(self, step: Step) -> None:
+        """Do one step; doing it again is harmless."""
+
+    def report(self, state: State) -> dict[str, Any]:
+        """Return the state in the words of the module's options; the same for before, after and ``_info``."""
+
+
+def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resource[State]]) -> NoReturn:
+    """Build the resource from the module's parameters, converge it, and end the module."""
+    done: list[Step] = []
+    try:
+        resource = build(module.params, HostCommand(module.run_command))
+        with nullcontext() if module.check_mode else host_lock():
+            before = _observe(module, resource)
+            plan = resource.plan(before)
+            after = plan.after
+            if plan.steps and not module.check_mode:
+                for step in plan.steps:
+                    resource.apply(step)
+                    done.append(step)
+                after = resource.observe()
+        result = _result(resource, before, after, plan)
+    except ZonalError as error:
+        fail(module, error, done)
+    for difference in plan.pending:
+        module.warn(
+            f"{difference.field}: is {difference.found!r}, wanted {difference.wanted!r}; left as it is because mending it "
+            f"needs a {difference.mend}: add {difference.mend} to the option allow"
+        )
+    module.exit_json(**result)
+
+
+def inform(module: AnsibleModule, read: Callable[[dict[str, Any], Command], dict[str, Any]]) -> NoReturn:
+    """End an ``_info`` module with what ``read`` returns; it never changes anything."""
+    try:
+        result = read(module.params, HostCommand(module.run_command))
+    except ZonalError as error:
+        fail(module, error)
+    module.exit_json(changed=False, **result)
+
+
+def fail(module: AnsibleModule, error: ZonalError, done: list[Step] | None = None) -> NoReturn:
+    """End the module with one message, its machine-readable parts, and the steps that were already done."""
+    steps = [step.as_dict() for step in done or []]
+    module.fail_json(msg=str(error), failure=error.details, changed=bool(steps), plan=steps)
+
+
+def _observe(module: AnsibleModule, resource: Resource[State]) -> State:
+    try:
+        return resource.observe()
+    except EngineAbsent as error:
+        if not module.check_mode:
+            raise
+        module.warn(f"{error}. Assuming that nothing exists there yet.")
+        return resource.nothing()
+
+
+def _result(resource: Resource[State], before: State, after: State, plan: Plan[State]) -> dict[str, Any]:
+    pending = [{"field": item.field, "wanted": item.wanted, "found": item.found, "needs": item.mend} for item in plan.pending]
+    shown = resource.report(after)
+    return {
+        "changed": bool(plan.steps),
+        "plan": [step.as_dict() for step in plan.steps],
+        "pending": pending,
+        "diff": {"before": resource.report(before), "after": shown},
+        resource.name: shown,
+    }

@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""A VM: the libvirt half of an instance, with its root disk on the thin pool."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Callable, cast
+
+from .._adapters.boot_files import BootFolder
+from .._adapters.guest_disks import MountedGuestDisks
+from .._adapters.kernel import is_bridge
+from .._adapters.kvm import kvm_usable
+from .._adapters.libvirt_engine import LibvirtEngine
+from .._adapters.lvm import LvmVolumes
+from .._domain.domain_xml import Hardware, parse_domain, render_domain
+from .._domain.errors import RefusedError, SpecError
+from .._domain.facts import with_keys
+from .._domain.fields import Spec, complete, pick
+from .._domain.guest_files import vm_files
+from .._domain.instance import ABSENT, STOPPED, Instance, Wish
+from .._domain.names import UNFINISHED, volume_of
+from .._domain.plan import Plan
+from .._domain.quantity import format_size
+from .._domain.thin_pool import parse_name
+from .._domain.volume import CLOUD_INIT_TAG, INSTANCE_TAG, Volume, find_golden, instance_tags
+from .._ports import Command, Domain, GuestDisks, VmEngine, Volumes
+from .instance import InstanceResource
+from .instance_options import read_wish
+
+# What LVM rounds sizes up to, unless the volume group was made with other extents.
+_EXTENT = 4 * 1024**2
+_RUNNING_FIELDS = ("memory", "vcpus", "bridge")
+
+
+class VmResource(InstanceResource):
+    """An instance that is a VM. ``accelerator`` tells whether kvm or qemu is to run a new VM."""
+
+    name = "vm"
+
+    def __init__(
+        self,
+        wish: Wish,
+        engine: VmEngine,
+        volumes: Volumes,
+        disks: GuestDisks,
+        boot: BootFolder,
+        accelerator: Callable[[], str],
+        stop_timeout: int,
+    ) -> None:
+        super().__init__(wish, engine, stop_timeout)
+        self._engine = engine
+        self._volumes = volumes
+        self._disks = disks
+        self._boot = boot
+        self._accelerator = accelerator
+        self._diskless = False
+        self._volume = volume_of(wish.name)
+
+    def observe(self) -> Instance:
+        domains = {domain.name: domain for domain in self._engine.domains()}
+        volumes = {volume.name: volume for volume in self._volumes.list()}
+        self._neighbours = [item for item in map(read_vm, domains.values()) if item.ours and item.name != self._wish.name]
+        domain, volume = domains.get(self._wish.name), volumes.get(self._volume)
+        if domain is not None:
+            self._diskless = volume is None and self._volume + UNFINISHED not in volumes
+            return read_vm(domain, volume, self._wish.spec)
+        if volume is not None or self._volume + UNFINISHED in volumes:
+            ours = volume is None or INSTANCE_TAG + self._wish.name in volume.tags
+            return Instance("vm", self._wish.name, STOPPED, ours=ours, whole=False)
+        return self.nothing()
+
+    def plan(self, found: Instance) -> Plan[Instance]:
+        plan = super().plan(found)
+        if self._diskless and plan.after.power != ABSENT:
+            # No run that was cut off leaves this behind. An empty disk would take the place of one with data.
+            raise RefusedError(
+                f"group: the VM {self._wish.name} is there, but its volume {self._volume} is not in the given volume group; "
+                "name the right group, or remove the VM first with state: absent"
+            )
+        return plan
+
+    def _create(self, spec: Spec) -> None:
+        golden, kernel, initrd = self._check(spec)
+        volume = self._volumes.find(self._volume) or self._make_volume(spec, golden)
+        self._define(spec, Hardware(volume.path, kernel, initrd, self._accelerator(), volume.is_block))
+
+    def _check_target(self, spec: Spec) -> None:
+        self._check_size(spec, self._check(spec)[0], self._volumes.find(self._volume))
+
+    def _check(self, spec: Spec) -> tuple[Volume, str, str]:
+        """Return golden volume, kernel and initial ramdisk of the image; SpecError when a VM cannot be made on this host."""
+        if not is_bridge(spec["bridge"]):
+            raise SpecError("network.bridge", spec["bridge"], "is not a bridge on this host; make it with zonal.cloud.bridge")
+        return self._find_image(spec["image"])
+
+    def _find_image(self, image: str) -> tuple[Volume, str, str]:
+        golden = find_golden(self._volumes.list(), image)
+        if golden is None:
+            raise SpecError("image", image, "is not on this host as a golden volume; bring it there with zonal.cloud.image")
+        kernel, initrd = self._boot.paths(golden.name)
+        if not kernel:
+            raise SpecError("image", image, "has no kernel under /boot, so it can only run as a container")
+        return golden, kernel, initrd
+
+    def _check_size(self, spec: Spec, golden: Volume, old: Volume | None) -> int:
+        """Return the size of the root disk that is made of ``golden`` in place of ``old``."""
+        size = spec.get("disk", golden.size)
+        if size < golden.size:
+            raise SpecError("disk", format_size(size), f"is smaller than the image {spec['image']}, which needs {format_size(golden.size)}")
+        free = self._volumes.free() + (old.size if old else 0)
+        if size > free:
+            raise SpecError(
+                "disk", format_size(size), f"does not fit: the thin pool of this host has {format_size(free // 1024**2 * 1024**2)} free"
+            )
+        return size
+
+    def _make_volume(self, spec: Spec, golden: Volume) -> Volume:
+        """Prepare the root disk under a hidden name, so that a crash leaves nothing half-made under the final one."""
+        size = self._check_size(spec, golden, None)
+        hidden = self._volume + UNFINISHED
+        self._volumes.remove(hidden)
+        clone = self._volumes.clone(golden.name, hidden, instance_tags(self._wish.name, golden))
+        self._volumes.grow(hidden, size)
+        self._disks.personalise(clone.path, vm_files(self._wish.name, spec, cloud_init=CLOUD_INIT_TAG in golden.tags))
+        self._volumes.rename(hidden, self._volume)
+        volume = self._volumes.find(self._volume)
+        if volume is None:
+            raise RefusedError(f"the volume {self._volume} was removed while the VM was being made; run again")
+        return volume
+
+    def _update(self, options: Collection[str]) -> None:
+        domain, volume = self._engine.find(self._wish.name), self._volumes.find(self._volume)
+        if domain is None or volume is None:
+            raise RefusedError(f"VM {self._wish.name} was removed while it was being changed; run again")
+        parsed = parse_domain(domain.xml)
+        spec = complete(self._wish.name, {"autostart": domain.autostart, **parsed.spec, **pick(self._wish.spec, options)})
+        if "disk" in options:
+            self._volumes.grow(self._volume, spec["disk"])
+        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block)
+        self._define(spec, hardware, parsed.facts.get("keys"))
+
+    def _define(self, spec: Spec, hardware: Hardware, keys: str | None = None) -> None:
+        self._engine.define(render_domain(self._wish.name, spec, hardware, keys))
+        self._engine.set_autostart(self._wish.name, spec["autostart"])
+
+    def _remove(self) -> None:
+        """Hide the disk first, so that after a crash its old content is never taken for that of a new VM."""
+        found, hidden = self._engine.find(self._wish.name) is not None, self._volume + UNFINISHED
+        if found:
+            self._engine.stop(self._wish.name, self._stop_timeout)
+        if self._volumes.find(self._volume) is not None:
+            self._volumes.remove(hidden)
+            self._volumes.rename(self._volume, hidden)
+        if found:
+            self._engine.remove(self._wish.name)
+        self._volumes.remove(hidden)
+
+
+def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = None) -> Instance:
+    """Return the instance that a domain and its volume tell of.
+
+    Memory, CPUs and bridge are those of the running VM; what is only defined takes effect at its next start.
+    """
+    parsed = parse_domain(domain.xml)
+    spec: Spec = {**parsed.spec, "autostart": domain.autostart}
+    if domain.live_xml:
+        live = cast("dict[str, Any]", parse_domain(domain.live_xml).spec)
+        spec = cast(Spec, {**spec, **{field: live[field] for field in _RUNNING_FIELDS if field in live}})
+    if volume is not None:
+        size = (wanted or {}).get("disk", volume.size)
+        spec["disk"] = size if 0 <= volume.size - size < _EXTENT else volume.size
+    if wanted is not None:
+        spec = with_keys(spec, parsed.facts, wanted)
+    return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours, whole=volume is not None)
+
+
+def list_vms(engine: VmEngine, volumes: Volumes) -> list[Instance]:
+    """Return all VMs of this collection on the host."""
+    disks: Mapping[str, Volume] = {volume.name: volume for volume in volumes.list()}
+    found = (read_vm(domain, disks.get(volume_of(domain.name))) for domain in engine.domains())
+    return sorted((item for item in found if item.ours), key=lambda item: item.name)
+
+
+def build_vm(params: dict[str, Any], command: Command) -> VmResource:
+    """Return the resource for the module's parameters."""
+
+    def accelerator() -> str:
+        if params["accelerator"] == "auto":
+            return "kvm" if kvm_usable(command)[0] else "qemu"
+        return "kvm" if params["accelerator"] == "kvm" else "qemu"
+
+    return VmResource(
+        read_wish("vm", params),
+        LibvirtEngine(),
+        LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
+        MountedGuestDisks(command),
+        BootFolder(),
+        accelerator,
+        params["stop_timeout"],
+    )

@@ -1,0 +1,204 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""The ports: what the use cases need from the outside world. The docstrings are the contract.
+
+Every call raises EngineError when the engine refuses or does not answer in time, and EngineAbsent when it is not there at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ._domain.container_config import EngineFacts
+from ._domain.errors import ZonalError
+from ._domain.guest_files import GuestFile
+from ._domain.volume import Volume
+
+
+class EngineError(ZonalError):
+    """An engine did not do what was asked: says what was tried, on what, and the engine's own words."""
+
+    def __init__(self, tried: str, target: str, cause: str) -> None:
+        cause = " ".join(cause.split()) or "no reason given"
+        super().__init__(f"Cannot {tried} {target}: {cause}", tried=tried, target=target, cause=cause)
+
+
+class EngineAbsent(EngineError):
+    """The engine is not installed or not running. In check mode this means: nothing exists there yet."""
+
+
+class Command(Protocol):
+    """Runs one program of the host."""
+
+    def __call__(self, argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
+        """Run ``argv`` (never through a shell) in the C locale and return its standard output.
+
+        ``timeout`` is in seconds. A non-zero exit or a time-out is an EngineError that quotes standard error;
+        a program that is not installed is an EngineAbsent.
+        """
+
+
+class Volumes(Protocol):
+    """Thin volumes of one volume group. All sizes are bytes and are rounded up to whole extents by the engine."""
+
+    def find(self, name: str) -> Volume | None:
+        """Return the volume of that name; None when there is none (also when the group does not exist)."""
+
+    def list(self) -> list[Volume]:
+        """Return all ordinary volumes of the group, without hidden ones and pools; empty when there is no group."""
+
+    def create(self, name: str, size: int, tags: Iterable[str]) -> Volume:
+        """Create an empty thin volume of ``size`` in the pool. EngineError when the name is taken."""
+
+    def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
+        """Create a writable, active thin snapshot of ``origin``; its size is that of ``origin``."""
+
+    def grow(self, name: str, size: int) -> None:
+        """Make the volume at least ``size`` large; a volume that is already that large is left alone."""
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Rename; atomic, also over a power cut."""
+
+    def retag(self, name: str, add: Iterable[str], remove: Iterable[str]) -> None:
+        """Add and remove tags in one change."""
+
+    def set_read_only(self, name: str) -> None:
+        """Let nobody write to the volume any more."""
+
+    def remove(self, name: str) -> None:
+        """Remove the volume with its data; no error when it is already gone."""
+
+    def free(self) -> int:
+        """Return the bytes of the pool that hold no data yet, as the pool reports them; 0 when there is no pool."""
+
+
+@dataclass(frozen=True)
+class BootFiles:
+    """Kernel and initial ramdisk of an image (None: it has none), and whether the image has cloud-init."""
+
+    kernel: bytes | None
+    initrd: bytes | None
+    cloud_init: bool
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What an archive has become on a device: its boot files, and the content digest of the file system."""
+
+    boot: BootFiles
+    digest: str
+
+
+class GuestDisks(Protocol):
+    """File systems of guests on block devices. Nothing of a guest is ever run, and no link in it leads to the host."""
+
+    def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
+        """Make an ext4 file system on ``device``, unpack ``archive`` into it, and return what it holds."""
+
+    def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
+        """Grow the file system to its device and write ``files`` into it, replacing what stands there."""
+
+
+class PowerEngine(Protocol):
+    """What both engines can do with an instance that is there."""
+
+    def start(self, name: str) -> None:
+        """Start it; no error when it runs."""
+
+    def stop(self, name: str, timeout: int) -> None:
+        """Ask it to stop and cut it off after ``timeout`` seconds; no error when it is stopped."""
+
+    def resume(self, name: str) -> None:
+        """Let it run on after a pause."""
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """A local docker image: its names ``name:tag``, labels, size in bytes, and the containers that were made of it."""
+
+    names: tuple[str, ...]
+    labels: Mapping[str, str]
+    size: int
+    used_by: tuple[str, ...]
+
+
+class ContainerEngine(PowerEngine, Protocol):
+    """The docker Engine API. Bodies are those of the API; ``_domain/container_config.py`` writes and reads them."""
+
+    def facts(self) -> EngineFacts:
+        """Return what the engine and its host can do."""
+
+    def find(self, name: str) -> Mapping[str, Any] | None:
+        """Return the description of the container of exactly that name; None when there is none."""
+
+    def managed(self) -> list[Mapping[str, Any]]:
+        """Return the descriptions of all containers that carry our labels, running or not."""
+
+    def create(self, name: str, body: Mapping[str, Any]) -> None:
+        """Create a container; EngineError when the name is taken or the image is missing."""
+
+    def put_files(self, name: str, files: Sequence[GuestFile]) -> None:
+        """Write files into a container, started or not."""
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Rename a container; atomic."""
+
+    def update(self, name: str, body: Mapping[str, Any]) -> None:
+        """Change limits and restart policy of a container without a restart."""
+
+    def remove(self, name: str) -> None:
+        """Remove a stopped or running container with its writable layer; no error when there is none."""
+
+    def network(self, name: str) -> Mapping[str, Any] | None:
+        """Return the description of a network; None when there is none."""
+
+    def create_network(self, body: Mapping[str, Any]) -> None:
+        """Create a network."""
+
+    def image_labels(self, name: str) -> Mapping[str, str] | None:
+        """Return the labels of a local image ``name:tag``; None when it is not there."""
+
+    def images(self) -> list[StoredImage]:
+        """Return all local images that carry our labels."""
+
+    def import_image(self, archive: str, name: str, labels: Mapping[str, str], sha256: str = "") -> None:
+        """Make the local image ``name:tag`` of a root file system archive; atomic. It starts ``/sbin/init``.
+
+        With ``sha256``, RefusedError and no image when the bytes that were taken in have another digest.
+        """
+
+    def remove_image(self, name: str) -> None:
+        """Remove the local image ``name:tag``; no error when there is none."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A libvirt domain. ``xml`` is its persistent definition, ``live_xml`` that of the running one or empty."""
+
+    name: str
+    xml: str
+    live_xml: str
+    power: str
+    autostart: bool
+
+
+class VmEngine(PowerEngine, Protocol):
+    """The libvirt connection of one host."""
+
+    def find(self, name: str) -> Domain | None:
+        """Return the domain of exactly that name; None when there is none."""
+
+    def domains(self) -> list[Domain]:
+        """Return all domains, running or not."""
+
+    def define(self, xml: str) -> None:
+        """Define a domain or replace its persistent definition."""
+
+    def set_autostart(self, name: str, wanted: bool) -> None:
+        """Let the domain start with its host, or not."""
+
+    def remove(self, name: str) -> None:
+        """Cut the power of a domain and remove its definition, not its disks; no error when there is none."""

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Make an image present on a host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image
+short_description: Make an image present on a host
+description:
+  - An image is one root filesystem in a tar archive. For VMs it is unpacked once into a read-only thin volume, of which root disks
+    are snapshots; for containers it is imported into docker. Both carry the digest of the content and that of the archive.
+  - The archive is checked as a whole before anything is made, and unpacked under a hidden name, so that a part of an image is never
+    visible. What became of it is held against what was checked. C(docs/images.md) tells what is refused, and why.
+author:
+  - zonal.cloud contributors (@zonal-cloud)
+version_added: 0.1.0
+options:
+  name:
+    description: Name and tag, such as V(debian:13).
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes what is missing of O(kinds), also when the host has another content of that name. The older content
+        stays as long as an instance uses it.
+      - V(absent) removes it; refused while an instance is made of it.
+    type: str
+    choices: [present, absent]
+    default: present
+  src:
+    description:
+      - Path of the archive on the host (tar, plain or packed with gzip, bzip2 or xz). Needed only when the image is not there yet.
+    type: path
+  sha256:
+    description: Digest of the archive's bytes, 64 hex digits. For O(state=present) it or O(digest) is needed.
+    type: str
+  digest:
+    description:
+      - Digest of the content, 64 hex digits, which does not depend on how it is packed; see RV(image.digest).
+      - If it is given, it alone decides whether the image is there.
+    type: str
+  kinds:
+    description:
+      - Kinds of instances that the image is to serve.
+      - An image without a kernel under C(/boot) can serve containers only; for V(vm) it is refused.
+    type: list
+    elements: str
+    choices: [container, vm]
+    default: [container, vm]
+  max_size:
+    description: The most that the content may take on disk, such as V(20G). An archive with more is refused.
+    type: str
+    default: 20G
+  privileged_files:
+    description:
+      - Which setuid files, setgid files and files with capabilities the image may have.
+      - V(usual) are those in folders of the system (C(/usr), C(/bin), C(/sbin), C(/lib*), C(/opt)) that only their owner may write.
+    type: str
+    choices: [usual, none, any]
+    default: usual
+  group:
+    description: Volume group of the thin pool.
+    type: str
+    default: zonal
+  pool:
+    description: Thin pool that holds the golden volume.
+    type: str
+    default: pool
+requirements:
+  - what M(zonal.cloud.container) and M(zonal.cloud.vm) need, for the kinds that are asked for
+extends_documentation_fragment:
+  - zonal.cloud.attributes
+seealso:
+  - module: zonal.cloud.image_info
+"""
+
+EXAMPLES = r"""
+- name: Bring an image to the host
+  ansible.builtin.copy:
+    src: images/debian-13.tgz
+    dest: /var/lib/zonal/images/debian-13.tgz
+    mode: "0600"
+
+- name: Make it usable for VMs and containers
+  zonal.cloud.image:
+    name: "debian:13"
+    src: /var/lib/zonal/images/debian-13.tgz
+    sha256: 0c1e64ad3f0d9f2d1d3b8ff4a2e0a5a4d3b7cde1f60f1a3f6f3a2f8b3c9d1e70
+"""
+
+RETURN = r"""
+plan:
+  description: The steps that were done, or in check mode would be done, in their order.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    action: {description: What is done., type: str}
+    target: {description: To what., type: str}
+    reason: {description: Why., type: str}
+    fields: {description: Options whose differences led to the step., type: list, elements: str}
+  sample: [{action: create, target: "image debian:13", reason: it does not exist, fields: []}]
+image:
+  description: The image as it is now, or in check mode would be.
+  type: dict
+  returned: success
+  contains:
+    name: {description: Name and tag., type: str}
+    kinds: {description: Kinds that are present., type: list, elements: str}
+    digest:
+      description: Digest of the content for each kind; in check mode empty when only O(sha256) is known of it.
+      type: dict
+    sha256: {description: Digests of the archives that the content was read from for each kind., type: dict}
+  sample:
+    name: "debian:13"
+    kinds: [vm]
+    digest: {vm: 9b0d6bd1a2f9b1b7b9f06e5fd3e2f3c1bb2a1c9a5a3ee29f4ce4e4f7b0f6a811}
+    sha256: {vm: [0c1e64ad3f0d9f2d1d3b8ff4a2e0a5a4d3b7cde1f60f1a3f6f3a2f8b3c9d1e70]}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image import build_image
+from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
+
+
+def main() -> None:
+    """Run the module."""
+    options = {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "src": {"type": "path"},
+        "sha256": {"type": "str"},
+        "digest": {"type": "str"},
+        "kinds": {"type": "list", "elements": "str", "choices": ["container", "vm"], "default": ["container", "vm"]},
+        "max_size": {"type": "str", "default": "20G"},
+        "privileged_files": {"type": "str", "choices": ["usual", "none", "any"], "default": "usual"},
+        "group": {"type": "str", "default": "zonal"},
+        "pool": {"type": "str", "default": "pool"},
+    }
+    needed = [("state", "present", ["sha256", "digest"], True)]
+    module = AnsibleModule(argument_spec=options, required_if=needed, supports_check_mode=True)
+    run(module, build_image)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: zone_plan
+short_description: Plan the instances of a zone and claim what they need in the ledger
+version_added: 0.1.0
+author:
+  - zonal.cloud contributors (@zonal-cloud)
+description:
+  - Compares what is declared with what the ledger has promised and what the hosts report, gives every new instance a host, an
+    address, a MAC and a name, and returns the steps that lead from one to the other. Hosts are not touched.
+  - What runs never moves. An app is planned as a whole. When one of its instances is refused or wrong, nothing of that app is
+    changed, all that is wrong is returned in RV(plan.refusals) and warned about, and other apps go on.
+  - In check mode the same plan is returned and nothing is written, not even an empty ledger.
+options:
+  zone:
+    description: Name of the zone.
+    type: str
+    required: true
+  definition:
+    description:
+      - The zone as declared, that is its entry of C(zonal_zones). Beside C(network) (C(cidr), C(bridge), C(gateway), C(dns)),
+        C(pools), C(reserved), C(name_template), C(ssh_keys) and C(hosts) it can have the keys below.
+      - C(overcommit) with the ratios C(vcpus) (default 4.0), C(memory) (0.95) and C(disk) (1.0) of what may be promised to what
+        a host has.
+      - C(quotas) by tenant, each with any of C(instances), C(vcpus), C(memory), C(disk).
+      - C(n_plus_one=true) keeps as much room free as the largest host has.
+      - C(cordoned) and C(failed) list hosts that take nothing new. C(devices) gives what hosts have, such as C({kvm01{:} {gpu{:} 2}}).
+      - C(hold) is how many seconds an address rests after its release (default 86400).
+    type: dict
+    required: true
+  instances:
+    description:
+      - The declared instances (C(zonal_instances)); those of other zones are passed over.
+      - Beside the options of M(zonal.cloud.vm) and M(zonal.cloud.container) an entry can have C(count), C(protected), C(devices),
+        and C(affinity) and C(anti_affinity) (lists of C(app), C(tenant), C(required)). C(name) and C(address) mean one certain
+        instance, C(host) pins it. Without C(disk) an instance counts as none in placement and quotas.
+    type: list
+    elements: dict
+    default: []
+  images:
+    description: Names of the images that instances may have; any when it is not given.
+    type: list
+    elements: str
+  hosts:
+    description:
+      - The hosts of the zone with RV(zonal.cloud.host_info#module:host) of each; null for one that does not answer.
+      - A host may be in several zones. What the other zones have promised of it in the same ledger counts, when it is committed.
+    type: dict
+    required: true
+  state:
+    description:
+      - V(planned) plans and claims.
+      - V(settled) writes down what O(hosts) confirm. Planned instances that are there are settled, and of removed ones that are
+        gone the claims end and the addresses rest.
+      - V(released) ends the claims of O(names) that are gone from their hosts. The others are to be removed from now on, and their
+        claims end when O(state=settled) finds them gone. Protected ones are refused.
+      - V(rebuilt) claims all that runs in the zone and that the ledger lacks, as after the loss of its file, and moves the claims of
+        what runs on another host than the ledger has it, as after a host was renamed. Hosts in RV(silent) did not answer; run it
+        again when they do, before anything new is planned.
+    type: str
+    choices: [planned, settled, released, rebuilt]
+    default: planned
+  names:
+    description: The instances to release.
+    type: list
+    elements: str
+    default: []
+  prune:
+    description:
+      - Whether to remove instances that nothing declares any more. Without it they are only told as C(orphan).
+      - It is refused when no instance of the zone is declared at all, as when a file of variables was not loaded.
+    type: bool
+    default: false
+  admin:
+    description: Whether instances may be pinned to a host (C(zonal_admin)).
+    type: bool
+    default: false
+  expected:
+    description: A plan that was returned before. It is refused, and told why, when the plan has become another one since.
+    type: dict
+  assume_ready:
+    description:
+      - Whether to take hosts that have no engines and no thin pool yet for ones that have. It shows in check mode what becomes of
+        hosts that are still to be bootstrapped, and is refused otherwise.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - zonal.cloud.attributes
+  - zonal.cloud.ledger
+seealso:
+  - module: zonal.cloud.host_info
+  - module: zonal.cloud.ip_pool
+"""
+
+EXAMPLES = r"""
+- name: Read the hosts
+  zonal.cloud.host_info:
+    gather: [hardware, storage, engines, instances]
+  register: observed
+  ignore_unreachable: true
+
+- name: Plan the zone
+  zonal.cloud.zone_plan:
+    zone: idc01-dev
+    definition: "{{ zonal_zones['idc01-dev'] }}"
+    instances: "{{ zonal_instances }}"
+    hosts: "{{ dict(members | zip(members | map('extract', hostvars, ['observed']) | map(attribute='host', default=none))) }}"
+  vars:
+    members: "{{ groups[zonal_zones['idc01-dev'].hosts] }}"
+  run_once: true
+  register: planned
+"""
+
+RETURN = r"""
+plan:
+  description: The plan.
+  returned: when O(state) is V(planned)
+  type: dict
+  contains:
+    zone:
+      description: Name of the zone.
+      type: str
+      sample: idc01-dev
+    hash:
+      description: Equal for two plans that do the same to the same world.
+      type: str
+      sample: 5d0f7a1be3b7af2c9d8e6f10
+    basis:
+      description: Fingerprints of the ledger, of the declaration and of each host, which tell what has moved.
+      type: dict
+    steps:
+      description:
+        - One for each instance, sorted by host and name.
+        - The C(action) is one of C(create), C(adopt), C(keep), C(resize), C(restart), C(recreate), C(stop), C(start), C(remove)
+          and C(orphan). The C(reason) says why it is done, and of a new instance why it is there.
+      type: list
+      elements: dict
+      sample:
+        - action: create
+          instance: payments/web/1
+          kind: container
+          host: kvm01
+          address: 10.20.101.1
+          mac: "02:42:0a:14:65:01"
+          name: idc01-dev-web-101001
+          reason: "best of 2 hosts that fit: none of its app there, then vCPUs 12% and memory 7% promised"
+    summary:
+      description: How many steps there are of each action.
+      type: dict
+      sample: {create: 3, keep: 12}
+    refusals:
+      description: The apps that are refused, with everything that is wrong.
+      type: list
+      elements: dict
+      sample:
+        - tenant: payments
+          app: web
+          problems: ["quota: tenant payments may have 8 vCPUs, has 0 and asks for 10 more"]
+    notes:
+      description:
+        - What else is not as it should be, a line for each. A host whose report cannot be read, and one with claims that left the zone
+          or where the engine of its instances does not run.
+      type: list
+      elements: str
+    quota:
+      description: For each tenant its C(limits), and what it has C(before) and C(after) the plan.
+      type: dict
+      sample: {payments: {limits: {vcpus: 64}, before: {vcpus: 4, instances: 2}, after: {vcpus: 8, instances: 4}}}
+    per_host:
+      description: For each host the instances that it shall have or lose, complete for M(zonal.cloud.vm) and M(zonal.cloud.container).
+      type: dict
+page:
+  description: The plan as lines that people can read. What stays as it is, is only counted.
+  returned: when O(state) is V(planned)
+  type: list
+  elements: str
+unsettled:
+  description: Names of the instances that O(state=settled) is to look for when the hosts have done what the plan tells them.
+  returned: when O(state) is V(planned)
+  type: list
+  elements: str
+settled:
+  description: Names of the instances that were found on their hosts.
+  returned: when O(state) is V(settled) or V(released)
+  type: list
+  elements: str
+released:
+  description: Names of the instances whose claims have ended.
+  returned: when O(state) is V(settled) or V(released)
+  type: list
+  elements: str
+rebuilt:
+  description: Names of the instances that were claimed, and of those whose claims have another host now.
+  returned: when O(state) is V(rebuilt)
+  type: list
+  elements: str
+left_out:
+  description: What runs in the zone and cannot be claimed, such as two instances with one address, a line for each.
+  returned: when O(state) is V(rebuilt)
+  type: list
+  elements: str
+silent:
+  description: The hosts that did not answer.
+  returned: when O(state) is V(rebuilt)
+  type: list
+  elements: str
+unknown:
+  description: Those of O(names) that neither the ledger nor a host of the zone has.
+  returned: when O(state) is V(released)
+  type: list
+  elements: str
+waiting:
+  description: Names of the instances that no host has confirmed yet.
+  returned: when O(state) is V(settled) or V(released)
+  type: list
+  elements: str
+"""

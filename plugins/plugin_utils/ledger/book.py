@@ -1,0 +1,238 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""One zone's pages of the ledger while its lock is held: each method is one statement, or few of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from ...module_utils._domain.claims import RELEASED, Claim, Held, KnownHost, Snapshot, dump_rules, load_rules
+from ...module_utils._domain.errors import RefusedError
+from ...module_utils._domain.pools import Ranges, number_of, show_address
+
+# Hosts' tests import every file without it; the actions say so when it is missing (schema.MISSING).
+with suppress(ImportError):
+    from sqlalchemy import Connection, Row, delete, insert, select, update
+
+    from .schema import CLAIMS, EVENTS, HOSTS, POOLS, ZONES
+
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+# SQLite takes 32766 values in one statement.
+_PORTION = 5000
+# What the column of an event's target holds.
+_LONGEST = 255
+_POOL, _RESERVED = "pool", "reserved"
+Value = TypeVar("Value", int, str)
+
+
+@dataclass(frozen=True)
+class ZonePages:
+    """A zone's network, how many seconds a released address rests, its pools and reserved ranges."""
+
+    network: Mapping[str, Any]
+    hold: int
+    pools: Ranges
+    reserved: Ranges
+
+
+class Book:
+    """The pages of one zone, open for writing."""
+
+    def __init__(self, connection: Connection, zone: str, moment: datetime, who: str) -> None:
+        self.connection = connection
+        self._zone = zone
+        self._now = moment
+        self._who = who
+
+    def snapshot(self, hosts: Collection[str] = ()) -> Snapshot:
+        """Return what is written now, with the claims of other zones on ``hosts``."""
+        return read_snapshot(self.connection, self._zone, hosts)
+
+    def zone(self) -> ZonePages | None:
+        """Return the zone's network, pools, reserved ranges and hold time; None when it was never declared."""
+        return read_zone(self.connection, self._zone)
+
+    def declare(self, network: Mapping[str, Any], hold: int, pools: Ranges, reserved: Ranges) -> None:
+        """Write the zone's network, pools, reserved ranges and hold time (seconds)."""
+        values = {"network": dict(network), "hold": hold}
+        done = self.connection.execute(update(ZONES).where(ZONES.c.name == self._zone).values(values))
+        if done.rowcount == 0:
+            self.connection.execute(insert(ZONES).values(name=self._zone, **values))
+        self.connection.execute(delete(POOLS).where(POOLS.c.zone == self._zone))
+        spans = [(_POOL, *span) for span in pools.spans] + [(_RESERVED, *span) for span in reserved.spans]
+        if spans:
+            rows = [{"zone": self._zone, "purpose": purpose, "first": first, "last": last} for purpose, first, last in spans]
+            self.connection.execute(insert(POOLS), rows)
+
+    def rest(self, hold: int) -> None:
+        """Forget released addresses that have rested for ``hold`` seconds."""
+        before = (self._now - timedelta(seconds=hold)).strftime(MOMENT)
+        self._delete(CLAIMS.c.state == RELEASED, CLAIMS.c.since <= before)
+
+    def claim(self, claims: Collection[Claim], why: str) -> None:
+        """Write new claims. An address that rests after a release may be claimed; any other that is taken is an IntegrityError."""
+        for some in _portions([number_of(claim.address) for claim in claims]):
+            self._delete(CLAIMS.c.state == RELEASED, CLAIMS.c.address.in_(some))
+        if claims:
+            self.connection.execute(insert(CLAIMS), [self._row(claim) for claim in claims])
+        self.record("claim", [f"{claim.name} {claim.address} {claim.host}" for claim in claims], why)
+
+    def change(self, claims: Iterable[Claim], why: str) -> None:
+        """Write claims anew that are known by their name; RefusedError for one that is not."""
+        changed = []
+        for claim in claims:
+            row = self._row(claim)
+            done = self.connection.execute(update(CLAIMS).where(CLAIMS.c.zone == self._zone, CLAIMS.c.name == claim.name).values(row))
+            if done.rowcount != 1:
+                raise RefusedError(f"ledger: zone {self._zone} has no claim of {claim.name}")
+            changed.append(f"{claim.name} {claim.state}")
+        self.record("change", changed, why)
+
+    def release(self, claims: Collection[Claim], why: str) -> None:
+        """End claims; their addresses rest."""
+        for claim in claims:
+            self._delete(CLAIMS.c.name == claim.name)
+        self.hold([claim.address for claim in claims], RELEASED, why)
+        self.record("release", [f"{claim.name} {claim.address}" for claim in claims], why)
+
+    def hold(self, addresses: Collection[str], state: str, why: str) -> None:
+        """Let addresses rest or quarantine them. One that an instance has is an IntegrityError."""
+        for some in _portions([number_of(address) for address in addresses]):
+            self._delete(CLAIMS.c.name.is_(None), CLAIMS.c.address.in_(some))
+        if addresses:
+            self.connection.execute(insert(CLAIMS), [self._held_row(address, state, why) for address in addresses])
+        if state != RELEASED:
+            self.record(state, addresses, why)
+
+    def restore(self, addresses: Collection[str], why: str) -> None:
+        """Put addresses that rest or are quarantined back into use."""
+        for some in _portions([number_of(address) for address in addresses]):
+            self._delete(CLAIMS.c.name.is_(None), CLAIMS.c.address.in_(some))
+        self.record("restore", addresses, why)
+
+    def know(self, hosts: Collection[KnownHost], seen: Collection[str]) -> None:
+        """Write the hosts of the zone, all of them; ``seen`` names those that have just answered."""
+        before = {row.name: row.seen for row in self.connection.execute(select(HOSTS).where(HOSTS.c.zone == self._zone))}
+        self.connection.execute(delete(HOSTS).where(HOSTS.c.zone == self._zone))
+        moment = self._now.strftime(MOMENT)
+        rows = [
+            {
+                "zone": self._zone,
+                "name": host.name,
+                "state": host.state,
+                "why": host.why,
+                "vcpus": host.vcpus,
+                "memory": host.memory,
+                "disk": host.disk,
+                "kinds": list(host.kinds),
+                "devices": dict(host.devices),
+                "seen": moment if host.name in seen else before.get(host.name),
+            }
+            for host in hosts
+        ]
+        if rows:
+            self.connection.execute(insert(HOSTS), rows)
+
+    def record(self, action: str, targets: Collection[str], why: str) -> None:
+        """Write who did what, when and why."""
+        common = {"moment": self._now.strftime(MOMENT), "zone": self._zone, "who": self._who, "action": action, "why": why}
+        if targets:
+            self.connection.execute(insert(EVENTS), [{**common, "target": target[:_LONGEST]} for target in targets])
+
+    def erase(self) -> None:
+        """Forget all claims, held addresses and hosts of the zone; the events stay."""
+        self._delete()
+        self.connection.execute(delete(HOSTS).where(HOSTS.c.zone == self._zone))
+
+    def _delete(self, *conditions: Any) -> None:
+        self.connection.execute(delete(CLAIMS).where(CLAIMS.c.zone == self._zone, *conditions))
+
+    def _row(self, claim: Claim) -> dict[str, Any]:
+        return {
+            "zone": self._zone,
+            "address": number_of(claim.address),
+            "name": claim.name,
+            "mac": claim.mac,
+            "host": claim.host,
+            "tenant": claim.tenant,
+            "app": claim.app,
+            "kind": claim.kind,
+            "index": claim.index,
+            "vcpus": claim.vcpus,
+            "memory": claim.memory,
+            "disk": claim.disk,
+            "rules": dump_rules(claim.rules),
+            "devices": dict(claim.devices),
+            "protected": claim.protected,
+            "state": claim.state,
+            "why": "",
+            "since": self._now.strftime(MOMENT),
+        }
+
+    def _held_row(self, address: str, state: str, why: str) -> dict[str, Any]:
+        return {"zone": self._zone, "address": number_of(address), "state": state, "why": why, "since": self._now.strftime(MOMENT)}
+
+
+def read_snapshot(connection: Connection, zone: str, shared: Collection[str] = ()) -> Snapshot:
+    """Return a zone's pages, with the claims of other zones on the hosts that are ``shared`` with them."""
+    rows = connection.execute(select(CLAIMS).where(CLAIMS.c.zone == zone).order_by(CLAIMS.c.name, CLAIMS.c.address)).all()
+    hosts = connection.execute(select(HOSTS).where(HOSTS.c.zone == zone).order_by(HOSTS.c.name))
+    held = [Held(show_address(row.address), row.state, row.why, row.since) for row in rows if row.name is None]
+    return Snapshot(
+        claims=tuple(_claim(row) for row in rows if row.name is not None),
+        held=tuple(sorted(held, key=lambda item: number_of(item.address))),
+        hosts=tuple(
+            KnownHost(row.name, row.vcpus, row.memory, row.disk, row.state, row.why, tuple(row.kinds), row.devices) for row in hosts
+        ),
+        elsewhere=tuple(_elsewhere(connection, zone, sorted(shared))),
+    )
+
+
+def _elsewhere(connection: Connection, zone: str, hosts: Sequence[str]) -> Iterator[Claim]:
+    for some in _portions(hosts):
+        taken = CLAIMS.c.zone != zone, CLAIMS.c.name.is_not(None), CLAIMS.c.host.in_(some)
+        yield from map(_claim, connection.execute(select(CLAIMS).where(*taken).order_by(CLAIMS.c.zone, CLAIMS.c.name)))
+
+
+def read_zones(connection: Connection) -> tuple[str, ...]:
+    """Return the names of all zones, sorted in the same way on every database."""
+    return tuple(sorted(connection.scalars(select(ZONES.c.name))))
+
+
+def read_zone(connection: Connection, zone: str) -> ZonePages | None:
+    """Return what a zone's pools are."""
+    found = connection.execute(select(ZONES).where(ZONES.c.name == zone)).first()
+    if found is None:
+        return None
+    rows = connection.execute(select(POOLS).where(POOLS.c.zone == zone).order_by(POOLS.c.first)).all()
+    spans = {purpose: tuple((row.first, row.last) for row in rows if row.purpose == purpose) for purpose in (_POOL, _RESERVED)}
+    return ZonePages(found.network, found.hold, Ranges(spans[_POOL]), Ranges(spans[_RESERVED]))
+
+
+def _claim(row: Row[Any]) -> Claim:
+    return Claim(
+        name=row.name,
+        address=show_address(row.address),
+        host=row.host,
+        tenant=row.tenant,
+        app=row.app,
+        kind=row.kind,
+        # A row is a tuple, whose own method index has the name of the column.
+        index=row._mapping["index"],
+        vcpus=row.vcpus,
+        memory=row.memory,
+        disk=row.disk,
+        state=row.state,
+        protected=row.protected,
+        rules=load_rules(row.rules),
+        devices=tuple(sorted(row.devices.items())),
+    )
+
+
+def _portions(values: Sequence[Value]) -> Iterable[Sequence[Value]]:
+    return (values[start : start + _PORTION] for start in range(0, len(values), _PORTION))

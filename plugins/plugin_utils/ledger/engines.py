@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""Where the two databases differ: how they are reached, how a zone is locked, and who holds the lock.
+
+SQLite locks the whole file (``BEGIN IMMEDIATE``), PostgreSQL one zone (a transaction's advisory lock). Either lock belongs to
+the transaction, so it ends with the process that holds it, however that ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...module_utils._domain.errors import SpecError
+
+# Hosts' tests import every file without it; the actions say so when it is missing (schema.MISSING).
+with suppress(ImportError):
+    from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+    from sqlalchemy.pool import NullPool
+
+_BEGIN = "zonal_begin"
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+class Database(Protocol):
+    """One kind of database behind a ledger."""
+
+    engine: Engine
+    where: str
+
+    def exists(self) -> bool:
+        """Tell whether there is anything to read; never makes it."""
+
+    def prepare(self) -> None:
+        """Make the place where the database will be."""
+
+    def locking(self) -> Connection:
+        """Return a connection whose ``begin`` may wait for other writers."""
+
+    def lock(self, connection: Connection, zone: str, timeout: float, who: str) -> bool:
+        """Lock a zone in the transaction that has begun; False when another holds it for longer than ``timeout`` seconds."""
+
+    def holder(self, zone: str) -> str:
+        """Return who holds the lock, in words."""
+
+    def unlocked(self, zone: str) -> None:
+        """Tidy up after the transaction."""
+
+
+def open_database(where: str, timeout: float) -> Database:
+    """Return the database at a path (SQLite) or URL; SpecError for one that cannot be used."""
+    if "://" not in where:
+        return SqliteFile(Path(where), timeout)
+    try:
+        url = make_url(where)
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        shown = url.render_as_string(hide_password=True)
+        if url.get_backend_name() == "sqlite":
+            return SqliteFile(Path(url.database or ""), timeout)
+        if url.get_backend_name() != "postgresql":
+            raise SpecError("ledger", shown, "is neither SQLite nor PostgreSQL")
+        return Postgres(create_engine(url, poolclass=NullPool), shown)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+        raise SpecError("ledger", where.partition("@")[2] or where, f"is not a usable database URL ({error})") from error
+
+
+class SqliteFile:
+    """One file. The rollback journal, not WAL: one file to copy, and network file systems that cannot map shared memory."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._path = path
+        self._holder = path.with_name(f"{path.name}.holder")
+        self.where = str(path)
+        self.engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": timeout})
+        event.listen(self.engine, "connect", _connected)
+        event.listen(self.engine, "begin", _begun)
+
+    def exists(self) -> bool:
+        return self._path.exists()
+
+    def prepare(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # It names tenants and what they have: not for everybody, and for the group only if the umask says so.
+            with suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o660))
+        except OSError as error:
+            raise SpecError("ledger", self.where, f"cannot be made ({error})") from error
+
+    def locking(self) -> Connection:
+        return self.engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+    def lock(self, connection: Connection, zone: str, timeout: float, who: str) -> bool:
+        # BEGIN IMMEDIATE has the lock. The file is only for the message that another process may have to write.
+        with suppress(OSError):
+            self._holder.write_text(f"{who}, for zone {zone}", encoding="utf-8")
+        return True
+
+    def holder(self, zone: str) -> str:
+        with suppress(OSError):
+            return self._holder.read_text(encoding="utf-8") or "a process that did not say who it is"
+        return "a process that did not say who it is"
+
+    def unlocked(self, zone: str) -> None:
+        # Before the lock is given up, or the next holder's name would go.
+        with suppress(OSError):
+            self._holder.unlink()
+
+
+class Postgres:
+    """A server. The name of the holder is the name of its session."""
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self.engine = engine
+        self.where = where
+
+    def exists(self) -> bool:
+        return True
+
+    def prepare(self) -> None:
+        """Nothing: a server's database is made by its administrator."""
+
+    def locking(self) -> Connection:
+        return self.engine.connect()
+
+    def lock(self, connection: Connection, zone: str, timeout: float, who: str) -> bool:
+        # 63 bytes are what PostgreSQL keeps of such a name.
+        connection.execute(text("SELECT set_config('application_name', :who, true)"), {"who": who[:63]})
+        connection.execute(text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": f"{int(timeout * 1000)}ms"})
+        try:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key(zone)})
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) == "55P03":
+                return False
+            raise
+        connection.execute(text("SELECT set_config('lock_timeout', '0', true)"))
+        return True
+
+    def holder(self, zone: str) -> str:
+        key = _key(zone)
+        query = text(
+            "SELECT application_name, client_addr, backend_start FROM pg_stat_activity JOIN pg_locks USING (pid)"
+            " WHERE locktype = 'advisory' AND granted AND classid = :high AND objid = :low"
+        )
+        with self.engine.connect() as connection:
+            row = connection.execute(query, {"high": key >> 32, "low": key & 0xFFFFFFFF}).first()
+        return f"{row[0]}, connected from {row[1] or 'this machine'} since {row[2]:%H:%M:%S}" if row else "nobody any more; try again"
+
+    def unlocked(self, zone: str) -> None:
+        """Nothing: the session ends with its name."""
+
+
+def is_busy(error: OperationalError) -> bool:
+    """Tell whether SQLite gave up waiting for another writer."""
+    return "locked" in str(error.orig)
+
+
+def _key(zone: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"zonal.cloud {zone}".encode()).digest()[:8], "big") >> 1
+
+
+def _connected(connection: Any, _record: object) -> None:
+    # The driver shall not begin transactions by itself: it would begin them without a lock.
+    connection.isolation_level = None
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
+
+
+def _begun(connection: Connection) -> None:
+    connection.exec_driver_sql(str(connection.get_execution_options().get(_BEGIN, "BEGIN")))

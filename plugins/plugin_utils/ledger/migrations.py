@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""The way of a ledger from any older version to the present one.
+
+A step is a function that changes the tables of one version into those of the next. It is never edited once released, and it
+names tables by SQL, not by ``schema.py``, which moves on; the first step alone may use it as long as there is no second one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from ...module_utils._domain.errors import RefusedError
+
+# Hosts' tests import every file without it; the actions say so when it is missing (schema.MISSING).
+with suppress(ImportError):
+    from sqlalchemy import Connection, insert, inspect, select, update
+
+    from .schema import METADATA, VERSION
+
+Step = Callable[["Connection"], None]
+
+
+def _first_tables(connection: Connection) -> None:
+    METADATA.create_all(connection)
+
+
+STEPS: Sequence[Step] = (_first_tables,)
+
+
+def version_of(connection: Connection) -> int:
+    """Return the version of a ledger's tables; 0 when there are none."""
+    if not inspect(connection).has_table(VERSION.name):
+        return 0
+    return int(connection.execute(select(VERSION.c.version)).scalar_one())
+
+
+def migrate(connection: Connection, where: str, steps: Sequence[Step] = STEPS) -> int:
+    """Bring the tables to the newest version within the caller's transaction; return the version they had."""
+    version = version_of(connection)
+    if version > len(steps):
+        raise RefusedError(f"ledger: {where} has version {version}, made by a newer zonal.cloud; this one knows {len(steps)}: update it")
+    for step in steps[version:]:
+        step(connection)
+    if version == 0:
+        connection.execute(insert(VERSION).values(version=len(steps)))
+    elif version < len(steps):
+        connection.execute(update(VERSION).values(version=len(steps)))
+    return version

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The actions as Ansible calls them: options are checked, errors are results, check mode writes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+
+from ansible_collections.zonal.cloud.plugins.action import ip_pool, ledger_copy, zone_plan
+from ansible_collections.zonal.cloud.plugins.doc_fragments import ledger
+from ansible_collections.zonal.cloud.plugins.modules import ip_pool as ip_pool_docs
+from ansible_collections.zonal.cloud.plugins.modules import ledger_copy as ledger_copy_docs
+from ansible_collections.zonal.cloud.plugins.modules import zone_plan as zone_plan_docs
+from ansible_collections.zonal.cloud.plugins.plugin_utils.controller_action import LEDGER_OPTIONS
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import HOSTS, WEB, ZONE
+
+PLAN: dict[str, Any] = {"zone": "idc01-dev", "definition": ZONE, "hosts": HOSTS}
+
+
+def act(plugin: Any, args: dict[str, Any], folder: Path | None, *, check_mode: bool = False) -> dict[str, Any]:
+    task = SimpleNamespace(args=args, check_mode=check_mode, async_val=0, action="zonal.cloud.x", diff=True, ignore_errors=False)
+    action = plugin.ActionModule(task, SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)), SimpleNamespace(), None, None, None)
+    result: dict[str, Any] = action.run(task_vars={"ansible_inventory_sources": ["host,", str(folder)]} if folder else {})
+    return result
+
+
+def test_a_plan_beside_the_inventory(tmp_path: Path) -> None:
+    checked = act(zone_plan, {**PLAN, "instances": [WEB, {"app": "db", "kind": "vm"}]}, tmp_path, check_mode=True)
+    assert list(tmp_path.iterdir()) == []
+    done = act(zone_plan, {**PLAN, "instances": [WEB, {"app": "db", "kind": "vm"}]}, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".zonal-ledger.db"]
+    assert checked == done
+    assert done["changed"]
+    assert done["warnings"] == ["none/db is refused: instances[1].image: is missing; it is needed to create an instance"]
+    assert done["diff"] == {
+        "before": {},
+        "after": {"idc01-dev-web-101001": "container on kvm01, 10.20.101.1, 2 vCPUs, planned"},
+    }
+
+
+STATES = {"settled": "settled released waiting", "released": "released", "rebuilt": "rebuilt silent"}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_other_states(state: str, tmp_path: Path) -> None:
+    act(zone_plan, PLAN, tmp_path)
+    done = act(zone_plan, {**PLAN, "state": state}, tmp_path)
+    assert not done["changed"]
+    assert set(STATES[state].split()) <= done.keys()
+
+
+def test_a_mistake_is_one_message(tmp_path: Path) -> None:
+    done = act(zone_plan, {**PLAN, "definition": {**ZONE, "pools": ["x"]}}, tmp_path)
+    assert (done["failed"], done["msg"]) == (True, "pools[0]: 'x' is not an IPv4 address, such as 10.20.101.7")
+    assert act(zone_plan, PLAN, None)["msg"].startswith("ledger: is missing; the inventory has no folder")
+
+
+def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnsibleError, match="Unsupported parameters"):
+        act(zone_plan, {**PLAN, "colour": "blue"}, tmp_path)
+
+
+def test_a_pool(tmp_path: Path) -> None:
+    args = {"zone": "idc01-dev", "cidr": "10.20.0.0/24", "ledger": str(tmp_path / "book.db")}
+    assert act(ip_pool, args, None)["pool"]["free"] == 254
+    assert not act(ip_pool, args, None)["changed"]
+    done = act(ip_pool, {**args, "state": "withdrawn", "addresses": ["10.20.0.9"]}, None, check_mode=True)
+    assert (done["changed"], done["pool"]["quarantined"]) == (True, ["10.20.0.9"])
+    assert act(ip_pool, {**args, "state": "withdrawn"}, None)["msg"] == "addresses: is missing; state withdrawn needs to know which"
+
+
+@pytest.mark.parametrize("module", [ip_pool_docs, ledger_copy_docs, zone_plan_docs], ids=["ip_pool", "ledger_copy", "zone_plan"])
+def test_what_is_documented_is_what_is_taken(module: Any) -> None:
+    action = {ip_pool_docs: ip_pool, ledger_copy_docs: ledger_copy, zone_plan_docs: zone_plan}[module].ActionModule
+    documented = {**yaml.safe_load(module.DOCUMENTATION)["options"], **yaml.safe_load(ledger.ModuleDocFragment.DOCUMENTATION)["options"]}
+    taken = {**LEDGER_OPTIONS, **action.options}
+    for key in ("type", "required", "default", "choices", "elements"):
+        assert {name: option.get(key) for name, option in documented.items()} == {name: option.get(key) for name, option in taken.items()}
+
+
+def test_a_zone_is_copied_into_another_ledger(tmp_path: Path) -> None:
+    act(zone_plan, {**PLAN, "instances": [WEB]}, tmp_path)
+    saved = tmp_path / "zone.json"
+    out = {"zone": "idc01-dev", "path": str(saved)}
+    assert act(ledger_copy, out, tmp_path, check_mode=True)["changed"]
+    assert not saved.exists()
+    done = act(ledger_copy, out, tmp_path)
+    assert (done["changed"], done["claims"], done["diff"]["before"]) == (True, 1, "")
+    assert saved.stat().st_mode & 0o777 == 0o600
+    assert not act(ledger_copy, out, tmp_path)["changed"]
+
+    back = {**out, "state": "imported", "definition": ZONE, "ledger": str(tmp_path / "other.db")}
+    assert act(ledger_copy, back, None, check_mode=True)["changed"]
+    assert not (tmp_path / "other.db").exists()
+    assert act(ledger_copy, back, None)["diff"] == {"before": [], "after": ["idc01-dev-web-101001"]}
+    assert not act(ledger_copy, back, None)["changed"]
+    again = {**PLAN, "instances": [WEB], "ledger": back["ledger"]}
+    assert [step["name"] for step in act(zone_plan, again, None)["plan"]["steps"]] == ["idc01-dev-web-101001"]
+
+
+BROKEN = {
+    "no file": (None, "path: cannot read "),
+    "no JSON": ("{", "path: cannot read "),
+    "a list": ("[1]", "path: [1] is not the format of an export"),
+    "another file": ('{"a": 1}', "path: None is not the format of an export"),
+    "cut": ('{"format": "zonal.cloud ledger 1", "zone": "idc01-dev"}', "was changed or cut off ('claims')"),
+    "changed": ('{"format": "zonal.cloud ledger 1", "claims": [{"x": 1}], "held": [], "hosts": []}', "was changed or cut off"),
+    "of another zone": ('{"format": "zonal.cloud ledger 1", "zone": "z", "claims": [], "held": [], "hosts": []}', "which is 'z'"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_copy_is_one_message(case: str, tmp_path: Path) -> None:
+    text, message = BROKEN[case]
+    file = tmp_path / "zone.json"
+    if text is not None:
+        file.write_text(text)
+    done = act(ledger_copy, {"zone": "idc01-dev", "path": str(file), "state": "imported", "definition": ZONE}, tmp_path)
+    assert (done["failed"], message in done["msg"]) == (True, True), done["msg"]
+    assert not (tmp_path / ".zonal-ledger.db").exists()
+
+
+def test_a_zone_that_is_not_there_is_no_empty_copy(tmp_path: Path) -> None:
+    done = act(ledger_copy, {"zone": "idc02", "path": str(tmp_path / "zone.json")}, tmp_path)
+    assert done["msg"].startswith("zone: 'idc02' is not in the ledger ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_does_not_mix_with_other_claims(tmp_path: Path) -> None:
+    act(zone_plan, {**PLAN, "instances": [WEB]}, tmp_path)
+    act(ledger_copy, {"zone": "idc01-dev", "path": str(tmp_path / "zone.json")}, tmp_path)
+    act(zone_plan, {**PLAN, "instances": [{**WEB, "count": 2}]}, tmp_path)
+    done = act(ledger_copy, {"zone": "idc01-dev", "path": str(tmp_path / "zone.json"), "state": "imported", "definition": ZONE}, tmp_path)
+    assert done["msg"] == "zone: idc01-dev has 2 other claims in the ledger already; an import does not mix with them"

@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Archives that are out to harm whoever makes an image of them, and the words with which each is refused.
+
+The same table is read by the unit tests, and goes against docker and mounted file systems in tests/integration/engines and tests/lab.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import tarfile
+from typing import Any, NamedTuple
+
+MIB = 1024**2
+# What the table is read with; the bombs in it are larger.
+MAX_SIZE = 16 * MIB
+CAPABILITY = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
+
+
+class Hostile(NamedTuple):
+    """An archive, and a part of the one message that refuses it."""
+
+    content: bytes
+    words: str
+
+
+def member(
+    name: str, *, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0, mode: int = 0o644, pax: dict[str, str] | None = None
+) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname, entry.size, entry.mode = kind, link, size, mode
+    entry.pax_headers = pax or {}
+    return entry
+
+
+def folder(name: str) -> tarfile.TarInfo:
+    return member(name, kind=tarfile.DIRTYPE, mode=0o755)
+
+
+def symlink(name: str, target: str) -> tarfile.TarInfo:
+    return member(name, kind=tarfile.SYMTYPE, link=target)
+
+
+def hardlink(name: str, target: str, mode: int = 0o644) -> tarfile.TarInfo:
+    return member(name, kind=tarfile.LNKTYPE, link=target, mode=mode)
+
+
+def with_xattr(name: str, key: str, value: bytes = b"x", mode: int = 0o755) -> tarfile.TarInfo:
+    return member(name, mode=mode, pax={f"SCHILY.xattr.{key}": value.decode("utf-8", "surrogateescape")})
+
+
+def pack(*members: tarfile.TarInfo, form: int = tarfile.PAX_FORMAT, **options: Any) -> bytes:
+    """Return an archive; each file is filled with x."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form, encoding="utf-8", errors="surrogateescape", **options) as tar:
+        for entry in members:
+            tar.addfile(entry, io.BytesIO(b"x" * entry.size) if entry.isreg() else None)
+    return buffer.getvalue()
+
+
+def pack_gnu(*members: tarfile.TarInfo) -> bytes:
+    return pack(*members, form=tarfile.GNU_FORMAT)
+
+
+def with_field(archive: bytes, offset: int, value: bytes) -> bytes:
+    """Return the archive with other bytes in its first header, whose sum is made right again."""
+    header = bytearray(archive[:512])
+    header[offset : offset + len(value)] = value
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + archive[512:]
+
+
+def sparse_bomb() -> bytes:
+    """A file of the old GNU kind that says it has 8 TiB, all of it a hole."""
+    archive = pack_gnu(member("bomb"))
+    return with_field(with_field(archive, 156, tarfile.GNUTYPE_SPARSE), 483, b"\x80" + (8 * 1024**4).to_bytes(11, "big"))
+
+
+def sparse_overlap() -> bytes:
+    """A sparse file whose two parts overlap."""
+    archive = with_field(pack_gnu(member("holes", size=1024)), 156, tarfile.GNUTYPE_SPARSE)
+    number = b"%011o\0"
+    return with_field(with_field(archive, 386, (number % 0 + number % 512) * 2), 483, number % 4096)
+
+
+def many_headers(count: int) -> bytes:
+    """Long-name headers, each of which is about the next one."""
+    return pack_gnu(member("x" * 200))[:1024] * count + pack(member("x"))
+
+
+WHOLE = pack(folder("etc"), member("etc/motd", size=10))
+ROOM = bytes(20 * MIB)
+FILLER = gzip.compress(pack(member("a", size=MIB)))
+XZ = lzma.compress(pack(member("a", size=MIB)))
+OUT = "which leads out of its root"
+BROKEN = "it is not a complete tar archive"
+NEVER = "whose name no file can have"
+
+HOSTILE: dict[str, Hostile] = {
+    # Names.
+    "an absolute path": Hostile(pack(member("/etc/passwd", size=1)), OUT),
+    "a path above": Hostile(pack(member("../etc/passwd", size=1)), OUT),
+    "a path above in the middle": Hostile(pack(member("etc/../../passwd", size=1)), OUT),
+    "a path above at the end": Hostile(pack(folder("etc/..")), OUT),
+    "a long path above": Hostile(pack_gnu(member("x" * 120 + "/../../../../etc/passwd", size=1)), OUT),
+    "a path above in an extended header": Hostile(pack(member("a", pax={"path": "../../etc/passwd"})), OUT),
+    "a zero byte in a path": Hostile(pack(member("a", pax={"path": "etc/passwd\0.txt"})), NEVER),
+    "a name that is too long": Hostile(pack(member("x" * 256)), NEVER),
+    "a path that is too long": Hostile(pack(member("/".join(["x" * 200] * 21)[:4100])), NEVER),
+    "a file named as a folder": Hostile(
+        pack(member("etc/motd/", kind=tarfile.REGTYPE, pax={"path": "etc/motd/"})), "with the name of a folder"
+    ),
+    "the root as a file": Hostile(pack(member(".", size=1)), "the root, but not a folder"),
+    "the root as a link": Hostile(pack(symlink("./.", "/etc")), "the root, but not a folder"),
+    "a removal in docker's words": Hostile(pack(folder("etc"), member("etc/.wh.passwd")), "a removal to docker"),
+    # Twice, or in each other's way.
+    "a file twice": Hostile(pack(member("a"), member("./a")), "and has it twice"),
+    "a link, then a file in its place": Hostile(pack(symlink("a", "/etc/passwd"), member("a", size=1)), "and has it twice"),
+    "the root twice": Hostile(pack(folder("."), folder("./"), member("a")), "and has it twice"),
+    "a file below a link out": Hostile(
+        pack(symlink("out", "/etc"), member("out/passwd", size=1)), "below out, and that is a symbolic link"
+    ),
+    "a file below a link above": Hostile(pack(symlink("out", "../../etc"), member("out/a/b")), "below out, and that is a symbolic link"),
+    "a link that comes after what is below it": Hostile(pack(member("out/passwd"), symlink("out", "/etc")), "that is a symbolic link"),
+    "a file below a file": Hostile(pack(member("a"), member("a/b")), "below a, and that is a file"),
+    "folders that are only implied": Hostile(
+        gzip.compress(pack(*(member(f"{n}/" + "d/" * 1500 + "f") for n in range(4)))), "more than 16M"
+    ),
+    "a file below a pipe": Hostile(pack(member("a", kind=tarfile.FIFOTYPE), member("a/b")), "below a, and that is a pipe"),
+    # Links.
+    "a hard link to an absolute path": Hostile(pack(hardlink("shadow", "/etc/shadow")), OUT),
+    "a hard link above": Hostile(pack(hardlink("etc/shadow", "../../etc/shadow")), OUT),
+    "a hard link to what is not there": Hostile(pack(hardlink("a", "b")), "not before it"),
+    "a hard link to what comes later": Hostile(pack(hardlink("a", "b"), member("b")), "not before it"),
+    "a hard link to itself": Hostile(pack(hardlink("a", "a")), "not before it"),
+    "a hard link to a link": Hostile(pack(symlink("a", "/etc/shadow"), hardlink("b", "a")), "which is a symbolic link"),
+    "a hard link to a folder": Hostile(pack(folder("a"), hardlink("b", "a", 0o755)), "which is a folder"),
+    "a hard link through a link": Hostile(pack(symlink("a", "/etc"), hardlink("b", "a/shadow")), "not before it"),
+    "a hard link that makes its target setuid": Hostile(pack(member("usr/a"), hardlink("usr/b", "usr/a", 0o4755)), "mode or owner differs"),
+    "a hard link to a setuid file in a home": Hostile(
+        pack(member("usr/bin/su", mode=0o4755), hardlink("home/su", "usr/bin/su", 0o4755)), "outside the system's folders"
+    ),
+    "a link to nothing": Hostile(with_field(pack(symlink("a", "b")), 157, bytes(100)), "impossible path"),
+    "a link to a path that is too long": Hostile(pack(symlink("a", "x" * 4100)), "impossible path"),
+    # Kinds, owners, rights.
+    "a block device": Hostile(pack(member("dev/sda", kind=tarfile.BLKTYPE)), "a device node"),
+    "a character device": Hostile(pack(member("etc/mem", kind=tarfile.CHRTYPE)), "a device node"),
+    "a member of no known kind": Hostile(with_field(pack(member("a")), 156, b"V"), "of an unknown kind ('V')"),
+    "an owner that is nobody": Hostile(pack(member("a", pax={"uid": str(2**32 - 1)})), "whose owner 4294967295:0 cannot be"),
+    "an owner below zero": Hostile(pack(member("a", pax={"gid": "-1"})), "whose owner 0:-1 cannot be"),
+    "a setuid file in a home": Hostile(pack(member("home/x", mode=0o4755)), "setuid outside the system's folders"),
+    "a setgid file in /tmp": Hostile(pack(member("tmp/x", mode=0o2755)), "setgid outside the system's folders"),
+    "a setuid file that others may write": Hostile(pack(member("usr/bin/x", mode=0o4777)), "setuid and writable for others"),
+    "capabilities in a home": Hostile(pack(with_xattr("home/x", "security.capability", CAPABILITY)), "with capabilities outside"),
+    "an overlay's own note": Hostile(pack(with_xattr("etc", "trusted.overlay.redirect", b"/")), "the attribute trusted.overlay.redirect"),
+    "an access list": Hostile(pack(member("a", pax={"SCHILY.acl.access": "user::rwx"})), "the attribute SCHILY.acl.access"),
+    "headers for all members": Hostile(pack(member("a"), pax_headers={"uid": "0"}), "headers that are for all members"),
+    # Sizes.
+    "a bomb of zeroes": Hostile(gzip.compress(pack(member("a")) + ROOM), "more than 16M"),
+    "a large file, packed small": Hostile(gzip.compress(pack(member("a", size=17 * MIB))), "more than 16M"),
+    "a sparse bomb": Hostile(sparse_bomb(), "more than 16M"),
+    "a sparse file with parts that overlap": Hostile(sparse_overlap(), BROKEN),
+    "a size below zero": Hostile(with_field(pack(member("a")), 124, b"\xff" * 12), ""),
+    "a folder with data": Hostile(with_field(pack(folder("a")), 124, b"%011o\0" % 512) + ROOM[:512], "whose size 512 cannot be"),
+    "a hard link with data": Hostile(with_field(pack(hardlink("a", "b")), 124, b"%011o\0" % 512), "whose size 512 cannot be"),
+    "a long header": Hostile(pack(member("a", pax={"comment": "x" * MIB})), "the header of a member is too long"),
+    "headers without end": Hostile(many_headers(2000), BROKEN),
+    "too many small files": Hostile(gzip.compress(pack(*(member(f"f{number}") for number in range(5000)))), "more than 16M"),
+    # Broken.
+    "nothing": Hostile(b"", BROKEN),
+    "an archive of nothing": Hostile(pack(), "the archive holds nothing"),
+    "an archive of the root alone": Hostile(pack(folder("./")), "the archive holds nothing"),
+    "words": Hostile(b"no archive", BROKEN),
+    "an empty gzip": Hostile(gzip.compress(b""), BROKEN),
+    "a gzip of words": Hostile(gzip.compress(b"words"), BROKEN),
+    "a tar cut off in a member": Hostile(pack(member("a", size=MIB))[: MIB // 2], BROKEN),
+    "a tar cut off between members": Hostile(WHOLE[:512], BROKEN),
+    "a broken header after a good one": Hostile(WHOLE[:512] + b"\1" * 512 + WHOLE[1024:], BROKEN),
+    "a gzip cut off": Hostile(FILLER[: len(FILLER) // 2], BROKEN),
+    "a gzip without its sum": Hostile(FILLER[:-8], BROKEN),
+    "a gzip with another sum": Hostile(FILLER[:-8] + b"\1" * 8, BROKEN),
+    "a gzip with other bytes in the middle": Hostile(FILLER[:40] + b"\xff" * 8 + FILLER[48:], BROKEN),
+    "an xz cut off": Hostile(XZ[:-40], BROKEN),
+    "an xz with other bytes in the middle": Hostile(XZ[:60] + b"\xff" * 8 + XZ[68:], BROKEN),
+    "a bz2 cut off": Hostile(bz2.compress(pack(member("a", size=MIB)))[:-10], BROKEN),
+    "bytes after the tar": Hostile(WHOLE + b"more", BROKEN),
+    "a second tar behind the first": Hostile(WHOLE + pack(member("../x")), BROKEN),
+    "bytes after the gzip": Hostile(gzip.compress(WHOLE) + b"more", BROKEN),
+    "bytes after the xz": Hostile(lzma.compress(WHOLE) + b"more, and more", BROKEN),
+    "bytes after the bz2": Hostile(bz2.compress(WHOLE) + b"BZmore", BROKEN),
+}

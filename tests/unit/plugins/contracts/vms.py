@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every ``VmEngine`` must do: the fake in tests/unit, libvirt's test driver and QEMU in tests/integration/engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, EngineError, VmEngine
+
+MIB = 1024**2
+NOWHERE = "contract-nowhere"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A connection and the XML that it takes: ``xml(name, MiB)``. ``prefix`` keeps the names of two runs apart."""
+
+    engine: VmEngine
+    xml: Callable[[str, int], str]
+    prefix: str
+    pause: Callable[[str], None]
+
+    @property
+    def name(self) -> str:
+        return f"{self.prefix}a"
+
+    def define(self, memory: int = 32) -> None:
+        self.engine.define(self.xml(self.name, memory))
+
+    def found(self) -> Domain:
+        domain = self.engine.find(self.name)
+        assert domain is not None
+        return domain
+
+    def power(self) -> str:
+        return self.found().power
+
+    def clean(self) -> None:
+        """Remove all that the contract may have left."""
+        self.engine.remove(self.name)
+
+
+def refused(action: Callable[[], object]) -> bool:
+    try:
+        action()
+    except EngineError as error:
+        return str(error).startswith("Cannot ")
+    return False
+
+
+def nothing_is_found_under_an_unused_name(bench: Bench) -> None:
+    assert bench.engine.find(NOWHERE) is None
+    assert NOWHERE not in [domain.name for domain in bench.engine.domains()]
+
+
+def a_defined_domain_is_found_and_off(bench: Bench) -> None:
+    bench.define()
+    domain = bench.found()
+    assert (domain.name, domain.live_xml, domain.power, domain.autostart) == (bench.name, "", "stopped", False)
+    assert parse_domain(domain.xml).spec["memory"] == 32 * MIB
+    assert domain in bench.engine.domains()
+
+
+def a_definition_is_replaced(bench: Bench) -> None:
+    for memory in (32, 64, 64):
+        bench.define(memory)
+        assert parse_domain(bench.found().xml).spec["memory"] == memory * MIB
+
+
+def a_new_definition_does_not_change_what_runs(bench: Bench) -> None:
+    bench.define(32)
+    bench.engine.start(bench.name)
+    bench.define(64)
+    domain = bench.found()
+    assert parse_domain(domain.xml).spec["memory"] == 64 * MIB
+    assert parse_domain(domain.live_xml).spec["memory"] == 32 * MIB
+    assert domain.power == "running"
+
+
+def bad_xml_is_refused(bench: Bench) -> None:
+    for xml in ("", "<domain", "<domain/>", "<network><name>x</name></network>"):
+        assert refused(partial(bench.engine.define, xml))
+
+
+def it_starts_and_stops_and_both_may_be_repeated(bench: Bench) -> None:
+    bench.define()
+    bench.engine.stop(bench.name, 0)
+    for _dummy in range(2):
+        bench.engine.start(bench.name)
+        assert bench.power() == "running"
+    assert bench.found().live_xml
+    for _dummy in range(2):
+        bench.engine.stop(bench.name, 0)
+        assert bench.power() == "stopped"
+    assert bench.found().live_xml == ""
+
+
+def a_paused_one_is_resumed_or_stopped(bench: Bench) -> None:
+    bench.define()
+    bench.engine.start(bench.name)
+    bench.pause(bench.name)
+    assert bench.power() == "paused"
+    bench.engine.resume(bench.name)
+    assert bench.power() == "running"
+    bench.pause(bench.name)
+    bench.engine.stop(bench.name, 0)
+    assert bench.power() == "stopped"
+    assert refused(lambda: bench.engine.resume(bench.name))
+
+
+def autostart_is_set_and_unset(bench: Bench) -> None:
+    bench.define()
+    for wanted in (True, True, False):
+        bench.engine.set_autostart(bench.name, wanted)
+        assert bench.found().autostart is wanted
+
+
+def autostart_outlives_a_new_definition(bench: Bench) -> None:
+    bench.define()
+    bench.engine.set_autostart(bench.name, True)
+    bench.define(64)
+    assert bench.found().autostart is True
+
+
+def what_is_gone_may_be_removed_again(bench: Bench) -> None:
+    bench.define()
+    bench.engine.start(bench.name)
+    bench.engine.set_autostart(bench.name, True)
+    for _dummy in range(2):
+        bench.engine.remove(bench.name)
+        assert bench.engine.find(bench.name) is None
+
+
+def what_is_not_there_cannot_be_changed(bench: Bench) -> None:
+    assert refused(lambda: bench.engine.start(NOWHERE))
+    assert refused(lambda: bench.engine.stop(NOWHERE, 0))
+    assert refused(lambda: bench.engine.resume(NOWHERE))
+    assert refused(lambda: bench.engine.set_autostart(NOWHERE, True))
+
+
+CONTRACT = (
+    nothing_is_found_under_an_unused_name,
+    a_defined_domain_is_found_and_off,
+    a_definition_is_replaced,
+    a_new_definition_does_not_change_what_runs,
+    bad_xml_is_refused,
+    it_starts_and_stops_and_both_may_be_repeated,
+    a_paused_one_is_resumed_or_stopped,
+    autostart_is_set_and_unset,
+    autostart_outlives_a_new_definition,
+    what_is_gone_may_be_removed_again,
+    what_is_not_there_cannot_be_changed,
+)

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``ContainerEngine`` in memory; it passes the same contract as docker (contracts/containers.py)."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL, EngineFacts
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, StoredImage
+
+FACTS = EngineFacts(api=(1, 45), cgroup=2, size_limits=True, cpus=frozenset(range(8)))
+_STOPPED = {"Running": False, "Paused": False, "Restarting": False}
+_RUNNING = {**_STOPPED, "Running": True}
+_PAUSED = {**_RUNNING, "Paused": True}
+
+
+class FakeContainers:
+    """A docker daemon. Tests may set ``installed`` and ``engine_facts``, and read ``files``."""
+
+    def __init__(self, facts: EngineFacts = FACTS) -> None:
+        self.installed = True
+        self.engine_facts = facts
+        self.files: dict[str, dict[str, GuestFile]] = {}
+        self._containers: dict[str, dict[str, Any]] = {}
+        self._networks: dict[str, dict[str, Any]] = {}
+        self._images: dict[str, dict[str, str]] = {}
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all there is, to compare two worlds."""
+        return copy.deepcopy({"containers": self._containers, "files": self.files, "networks": self._networks, "images": self._images})
+
+    def facts(self) -> EngineFacts:
+        self._must_be_installed()
+        return self.engine_facts
+
+    def find(self, name: str) -> Mapping[str, Any] | None:
+        self._must_be_installed()
+        return self._describe(name) if name in self._containers else None
+
+    def managed(self) -> list[Mapping[str, Any]]:
+        self._must_be_installed()
+        return [self._describe(name) for name, body in self._containers.items() if LABEL + "name" in body["Config"]["Labels"]]
+
+    def create(self, name: str, body: Mapping[str, Any]) -> None:
+        self._must_be_installed()
+        if name in self._containers:
+            raise EngineError("create container", name, "the name is already in use")
+        if body["Image"] not in self._images:
+            raise EngineError("create container", name, f"No such image: {body['Image']}")
+        body = copy.deepcopy(dict(body))
+        endpoints = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
+        mac = body.get("MacAddress", "")
+        self._containers[name] = {
+            "Config": {key: body.get(key) for key in ("Image", "Hostname")} | {"Labels": body.get("Labels") or {}},
+            "HostConfig": body.get("HostConfig") or {},
+            "NetworkSettings": {"Networks": {net: {"MacAddress": mac, **endpoint} for net, endpoint in endpoints.items()}},
+            "State": dict(_STOPPED),
+        }
+        self.files[name] = {}
+
+    def put_files(self, name: str, files: Sequence[GuestFile]) -> None:
+        self._must_have("write files into container", name)
+        self.files[name].update({file.path: file for file in files})
+
+    def rename(self, name: str, new_name: str) -> None:
+        self._must_have("rename container", name)
+        if new_name in self._containers:
+            raise EngineError("rename container", name, f"the name {new_name} is already in use")
+        self._containers[new_name] = self._containers.pop(name)
+        self.files[new_name] = self.files.pop(name)
+
+    def start(self, name: str) -> None:
+        state = self._must_have("start container", name)["State"]
+        if state["Paused"]:
+            raise EngineError("start container", name, "cannot start a paused container, try unpause instead")
+        if not state["Running"]:
+            self._attach(name)
+            state.update(_RUNNING)
+
+    def stop(self, name: str, timeout: int) -> None:
+        self._must_have("stop container", name)["State"].update(_STOPPED)
+
+    def pause(self, name: str) -> None:
+        """Do what an operator does by hand."""
+        self._must_have("pause container", name)["State"].update(_PAUSED)
+
+    def resume(self, name: str) -> None:
+        state = self._must_have("resume container", name)["State"]
+        if not state["Paused"]:
+            raise EngineError("resume container", name, f"Container {name} is not paused")
+        state.update(_RUNNING)
+
+    def update(self, name: str, body: Mapping[str, Any]) -> None:
+        changed = {key: value for key, value in body.items() if key != "MemorySwappiness"}
+        self._must_have("update container", name)["HostConfig"].update(copy.deepcopy(changed))
+
+    def remove(self, name: str) -> None:
+        self._must_be_installed()
+        self._containers.pop(name, None)
+        self.files.pop(name, None)
+
+    def network(self, name: str) -> Mapping[str, Any] | None:
+        self._must_be_installed()
+        return copy.deepcopy(self._networks.get(name))
+
+    def create_network(self, body: Mapping[str, Any]) -> None:
+        self._must_be_installed()
+        self._networks[body["Name"]] = copy.deepcopy(dict(body))
+
+    def image_labels(self, name: str) -> Mapping[str, str] | None:
+        self._must_be_installed()
+        labels = self._images.get(name)
+        return None if labels is None else dict(labels)
+
+    def images(self) -> list[StoredImage]:
+        self._must_be_installed()
+        ours = {name: labels for name, labels in self._images.items() if LABEL + "digest" in labels}
+        users = {name: [user for user, body in self._containers.items() if body["Config"]["Image"] == name] for name in ours}
+        return [StoredImage((name,), dict(labels), 0, tuple(sorted(users[name]))) for name, labels in ours.items()]
+
+    def import_image(self, archive: str, name: str, labels: Mapping[str, str], sha256: str = "") -> None:
+        self._must_be_installed()
+        if sha256 and hashlib.sha256(Path(archive).read_bytes()).hexdigest() != sha256:
+            raise RefusedError(f"src: {archive} changed while docker took it in; the image was removed again")
+        self._images[name] = dict(labels)
+
+    def remove_image(self, name: str) -> None:
+        self._must_be_installed()
+        if name in self._images and any(body["Config"]["Image"] == name for body in self._containers.values()):
+            raise EngineError("remove image", name, "conflict: a container is using it")
+        self._images.pop(name, None)
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        return copy.deepcopy({"Name": f"/{name}", **self._containers[name]})
+
+    def _attach(self, name: str) -> None:
+        """Refuse a network that is not there and an address that a running container has."""
+        for network, endpoint in self._containers[name]["NetworkSettings"]["Networks"].items():
+            if network not in self._networks:
+                raise EngineError("start container", name, f"network {network} not found")
+            for other, body in self._containers.items():
+                taken = body["NetworkSettings"]["Networks"].get(network, {}).get("IPAMConfig")
+                if other != name and body["State"]["Running"] and taken == endpoint["IPAMConfig"]:
+                    raise EngineError("start container", name, "Address already in use")
+
+    def _must_be_installed(self) -> None:
+        if not self.installed:
+            raise EngineAbsent("reach", "docker", "there is no socket; is docker running?")
+
+    def _must_have(self, tried: str, name: str) -> dict[str, Any]:
+        self._must_be_installed()
+        if name not in self._containers:
+            raise EngineError(tried, name, f"No such container: {name}")
+        return self._containers[name]

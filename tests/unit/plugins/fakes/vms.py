@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``VmEngine`` in memory; it passes the same contract as libvirt (contracts/vms.py)."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import PAUSED, RUNNING, STOPPED
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, EngineAbsent, EngineError
+
+
+class FakeVms:
+    """A libvirt connection. Tests may set ``installed``."""
+
+    def __init__(self) -> None:
+        self.installed = True
+        self._domains: dict[str, Domain] = {}
+
+    def snapshot(self) -> dict[str, Domain]:
+        """Return all there is, to compare two worlds."""
+        return dict(self._domains)
+
+    def find(self, name: str) -> Domain | None:
+        self._must_be_installed()
+        return self._domains.get(name)
+
+    def domains(self) -> list[Domain]:
+        self._must_be_installed()
+        return list(self._domains.values())
+
+    def define(self, xml: str) -> None:
+        self._must_be_installed()
+        try:
+            root = ET.fromstring(xml)
+        except ET.ParseError as error:
+            raise EngineError("define", "VM", str(error)) from error
+        name = root.findtext("name")
+        if root.tag != "domain" or not name:
+            raise EngineError("define", "VM", "it is no domain with a name")
+        old = self._domains.get(name)
+        if old is None:
+            self._domains[name] = Domain(name, xml, "", STOPPED, autostart=False)
+        elif ET.fromstring(old.xml).findtext("uuid") != root.findtext("uuid"):
+            raise EngineError("define", "VM", f"domain '{name}' already exists with another uuid")
+        else:
+            self._domains[name] = replace(old, xml=xml)
+
+    def set_autostart(self, name: str, wanted: bool) -> None:
+        self._domains[name] = replace(self._must_have("set autostart of VM", name), autostart=wanted)
+
+    def start(self, name: str) -> None:
+        domain = self._must_have("start VM", name)
+        if domain.power == STOPPED:
+            self._domains[name] = replace(domain, power=RUNNING, live_xml=domain.xml)
+
+    def stop(self, name: str, timeout: int) -> None:
+        self._domains[name] = replace(self._must_have("stop VM", name), power=STOPPED, live_xml="")
+
+    def pause(self, name: str) -> None:
+        """Do what an operator does by hand."""
+        self._domains[name] = replace(self._must_have("pause VM", name), power=PAUSED)
+
+    def resume(self, name: str) -> None:
+        domain = self._must_have("resume VM", name)
+        if domain.power == STOPPED:
+            raise EngineError("resume VM", name, "domain is not running")
+        self._domains[name] = replace(domain, power=RUNNING)
+
+    def remove(self, name: str) -> None:
+        self._must_be_installed()
+        self._domains.pop(name, None)
+
+    def _must_be_installed(self) -> None:
+        if not self.installed:
+            raise EngineAbsent("reach", "libvirt", "there is no socket; is libvirtd running?")
+
+    def _must_have(self, tried: str, name: str) -> Domain:
+        self._must_be_installed()
+        if name not in self._domains:
+            raise EngineError(tried, name, f"no domain with matching name '{name}'")
+        return self._domains[name]

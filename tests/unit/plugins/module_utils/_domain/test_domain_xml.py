@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A VM as domain XML: the text, its way back, and XML that somebody else wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import NAMESPACE, Hardware, parse_domain, render_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import fingerprint, with_keys
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import wish
+from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import assert_golden
+from ansible_collections.zonal.cloud.tests.unit.plugins.specs import named_specs
+
+MIB = 1024**2
+TCG = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "/boot/zonal-img-1/initrd", "qemu")
+KVM = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "", "kvm")
+FILE = Hardware("/tmp/disk & <co>.raw", "/vmlinuz", "/initrd", "qemu", disk_is_block=False)
+# Neither in the XML nor among the facts: libvirt's own flag and the volume tell these.
+ELSEWHERE = ("autostart", "disk", "ssh_keys")
+
+
+@pytest.mark.parametrize(("file", "hardware"), [("vm-tcg.xml", TCG), ("vm-kvm.xml", KVM), ("vm-file.xml", FILE)])
+def test_golden(file: str, hardware: Hardware) -> None:
+    assert_golden(file, render_domain("web", wish("vm").spec, hardware))
+
+
+@given(named_specs, st.sampled_from([TCG, KVM, FILE]))
+def test_what_was_written_reads_back(named: tuple[str, Spec], hardware: Hardware) -> None:
+    name, spec = named
+    text = render_domain(name, spec, hardware)
+    parsed = parse_domain(text)
+    expected: dict[str, Any] = {key: value for key, value in spec.items() if key not in ELSEWHERE}
+    if not spec["ssh_keys"]:
+        expected["ssh_keys"] = []
+    assert parsed.spec == expected
+    assert with_keys(parsed.spec, parsed.facts, spec)["ssh_keys"] == spec["ssh_keys"]
+    assert (parsed.ours, parsed.accelerator, parsed.kernel, parsed.initrd) == (True, hardware.accelerator, hardware.kernel, hardware.initrd)
+    assert render_domain(name, spec, hardware) == text
+
+
+def test_keys_that_are_not_known_keep_their_fingerprint() -> None:
+    spec = complete("web", {**wish("vm").spec, "ssh_keys": []})
+    assert parse_domain(render_domain("web", spec, TCG, "abc")).facts["keys"] == "abc"
+    assert parse_domain(render_domain("web", spec, TCG)).facts["keys"] == fingerprint([])
+
+
+def domain(inside: str = "", attributes: str = "type='kvm'") -> str:
+    return f"<domain {attributes}><name>x</name>{inside}</domain>"
+
+
+def facts(inside: str) -> str:
+    return domain(f"<metadata><z:instance xmlns:z='{NAMESPACE}'>{inside}</z:instance></metadata>")
+
+
+READ: dict[str, tuple[str, dict[str, Any]]] = {
+    "nothing": (domain(), {}),
+    "KiB": (domain("<memory>65536</memory>"), {"memory": 64 * MIB}),
+    "MiB": (domain("<memory unit='MiB'>64</memory>"), {"memory": 64 * MIB}),
+    "GiB": (domain("<memory unit='GiB'>1</memory>"), {"memory": 1024 * MIB}),
+    "bytes": (domain("<memory unit='b'>67108864</memory>"), {"memory": 64 * MIB}),
+    "an unknown unit": (domain("<memory unit='furlong'>65536</memory>"), {}),
+    "no number": (domain("<memory>much</memory><vcpu>few</vcpu>"), {}),
+    "a negative number": (domain("<memory>-1</memory><vcpu>-1</vcpu>"), {}),
+    "another digit": (domain("<memory>\u00b2</memory><vcpu>\u0662</vcpu>"), {}),
+    "a number without end": (domain(f"<memory>{'9' * 5000}</memory><vcpu>{'9' * 5000}</vcpu>"), {}),
+    "empty": (domain("<memory/><vcpu/>"), {}),
+    "vcpu": (domain("<vcpu placement='static' current='1'>2</vcpu>"), {"vcpus": 2}),
+    "a network": (domain("<devices><interface type='network'><source network='default'/></interface></devices>"), {}),
+    "a bridge": (domain("<devices><interface type='bridge'><source bridge='br0'/></interface></devices>"), {"bridge": "br0"}),
+    "two cards": (
+        domain("<devices><interface type='user'/><interface type='bridge'><source bridge='br1'/></interface></devices>"),
+        {"bridge": "br1"},
+    ),
+    "no bridge": (domain("<devices><interface type='bridge'><source/></interface></devices>"), {}),
+    "facts of another": (domain("<metadata><instance><fact name='zone'>lab</fact></instance></metadata>"), {}),
+    "a fact": (facts("<z:fact name='zone'>lab</z:fact>"), {"zone": "lab"}),
+    "a bad fact": (facts("<z:fact name='zone'>a b</z:fact><z:fact name='address'>10.0.0.1/8</z:fact>"), {}),
+    "an unknown fact": (facts("<z:fact name='colour'>red</z:fact><z:fact/>"), {}),
+    "an empty fact": (facts("<z:fact name='zone'/>"), {}),
+    "no JSON": (facts("<z:fact name='dns'>[</z:fact>"), {}),
+    "other JSON": (facts("<z:fact name='dns'>{\"a\": 1}</z:fact>"), {}),
+    "deep JSON": (facts(f"<z:fact name='dns'>{'[' * 200_000}</z:fact>"), {}),
+    "a long number in JSON": (facts(f"<z:fact name='dns'>[{'9' * 5000}]</z:fact>"), {}),
+}
+
+
+@pytest.mark.parametrize(("text", "spec"), READ.values(), ids=READ.keys())
+def test_what_others_wrote(text: str, spec: dict[str, Any]) -> None:
+    assert parse_domain(text).spec == spec
+
+
+@pytest.mark.parametrize("text", [domain(), facts("")])
+def test_ours_is_what_carries_our_metadata(text: str) -> None:
+    assert parse_domain(text).ours is (NAMESPACE in text)
+
+
+LAUGHS = "".join(f"<!ENTITY a{number} '{f'&a{number - 1};' * 10}'>" for number in range(1, 12))
+NO_XML = {
+    "nothing": "",
+    "words": "no XML",
+    "cut off": render_domain("web", wish("vm").spec, TCG)[:200],
+    "NUL": domain("<title>\x00</title>"),
+    "a control character": domain("<title>\x07</title>"),
+    "half a character": domain("<title>\ud800</title>"),
+    "an unknown entity": domain("<title>&nobody;</title>"),
+    "a file": f"<!DOCTYPE d [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>{domain('<title>&a;</title>')}",
+    "a billion laughs": f"<!DOCTYPE d [<!ENTITY a0 'ha'>{LAUGHS}]>{domain('<title>&a11;</title>')}",
+    "an unbound prefix": domain("<metadata><z:instance/></metadata>"),
+}
+
+
+@pytest.mark.parametrize("text", NO_XML.values(), ids=NO_XML.keys())
+def test_no_xml_is_one_message(text: str) -> None:
+    with pytest.raises(ZonalError, match=r"^libvirt gave domain XML that is not well-formed: "):
+        parse_domain(text)
+
+
+@given(st.text(), st.text(), st.text())
+def test_any_text_in_it_is_read_or_refused(memory: str, fact: str, anything: str) -> None:
+    for text in (
+        domain(f"<memory>{memory}</memory><vcpu>{memory}</vcpu>"),
+        facts(f"<z:fact name='dns'>{fact}</z:fact><z:fact name='address'>{fact}</z:fact>"),
+        anything,
+    ):
+        try:
+            parse_domain(text)
+        except ZonalError as error:
+            message = str(error)
+            assert message.startswith("libvirt gave")

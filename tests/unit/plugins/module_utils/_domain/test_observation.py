@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reports of hosts are text from outside: what cannot be used is told, hides nothing, and stops nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.observation import Observation, read_observation
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_spec import parse_zone
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import ZONE, report
+
+ITEM: dict[str, Any] = {"name": "web-1", "kind": "container", "state": "running", "zone": "idc01-dev", "address": "10.20.101.1"}
+
+
+def read(reported: Any) -> Observation:
+    return read_observation(parse_zone("idc01-dev", ZONE), {"kvm01": reported, "kvm02": report()}, {})
+
+
+def hardware(count: Any, total: Any = 1) -> dict[str, Any]:
+    return {**report(), "hardware": {"cpus": {"count": count}, "memory": {"total": total}}}
+
+
+UNUSABLE: dict[str, tuple[Any, str]] = {
+    "text": ("x", "report: 'x' is not a mapping"),
+    "list": ([1], "report: [1] is not a mapping"),
+    "flag": (True, "report: True is not a mapping"),
+    "hardware as text": ({**report(), "hardware": "x"}, "hardware.cpus.count: None is not a whole number"),
+    "nothing": (hardware(None), "hardware.cpus.count: None is not"),
+    "word": (hardware("many"), "hardware.cpus.count: 'many' is not"),
+    "flag as number": (hardware(True), "hardware.cpus.count: True is not"),
+    "negative": (hardware(-4), "hardware.cpus.count: -4 is not"),
+    "huge": (hardware(10**30), "hardware.cpus.count: 1000000000000000000000000000000 is not"),
+    "not a number": (hardware(4, float("nan")), "hardware.memory.total: nan is not"),
+    "beyond a database": (hardware(4, 2**63), "hardware.memory.total: 9223372036854775808 is not"),
+    "storage as text": ({**report(), "storage": "x"}, "storage.pools: None is not a list"),
+    "pool without size": ({**report(), "storage": {"pools": [{"group": "zonal", "name": "pool"}]}}, "storage.pools.size: None is not"),
+    "instances as number": ({**report(), "instances": 5}, "instances: 5 is not a list"),
+    "instances as text": ({**report(), "instances": "abc"}, "instances: 'abc' is not a list"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_host_whose_report_cannot_be_used_is_told_and_counts_as_silent(case: str) -> None:
+    reported, message = UNUSABLE[case]
+    observation = read(reported)
+    assert observation.answered == {"kvm02"}
+    (line,) = observation.unread
+    assert line.startswith("host kvm01 is taken as one that does not answer, because of its report: ")
+    assert message in line
+
+
+STRANGE: dict[str, Any] = {
+    "nothing": None,
+    "number": 5,
+    "list": [],
+    "no name": {"kind": "vm"},
+    "name of no shape": {**ITEM, "name": []},
+    "foreign name": {**ITEM, "name": "My_VM"},
+    "kind of no shape": {**ITEM, "kind": {}},
+    "unknown kind": {**ITEM, "kind": "x" * 99},
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_what_cannot_be_ours_is_passed_over(case: str) -> None:
+    observation = read({**report(), "instances": [STRANGE[case], ITEM]})
+    assert [item.name for item in observation.instances()] == ["web-1"]
+
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "memory": {"memory": "lots"},
+    "network": {"network": "br0"},
+    "many digits": {"vcpus": "9" * 5000},
+    "address of the gateway": {"network": {"cidr": "10.20.0.0/16", "gateway": "10.20.101.1"}},
+    "address outside": {"network": {"cidr": "10.99.0.0/16"}},
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_field_hides_neither_the_instance_nor_its_address(case: str) -> None:
+    (seen,) = read({**report(), "instances": [{**ITEM, **BROKEN[case]}]}).instances()
+    assert (seen.name, seen.spec["address"], seen.spec["zone"]) == ("web-1", "10.20.101.1", "idc01-dev")
+
+
+@pytest.mark.parametrize("engines", [["docker"], {"docker": "yes"}, {"docker": {"running": "no"}}])
+def test_an_engine_runs_only_when_its_host_says_so(engines: Any) -> None:
+    assert read({**report(), "engines": engines}).placeable()[0].kinds == frozenset()

@@ -1,0 +1,263 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A container against a fake: what is made, and that a run which is cut off anywhere is mended by the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pytest
+
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import EngineFacts, render_network
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._module import container
+from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource, list_containers
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import CONTAINER_CHANGES, Fuse, PowerCut
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, wish
+
+MIB = 1024**2
+BOTH = ("restart", "recreate")
+OTHER: dict[str, Any] = {"hostname": "db", "address": "10.20.0.9"}
+
+
+class Host:
+    """One host with the image debian:13 and two NUMA nodes of four CPUs."""
+
+    def __init__(self) -> None:
+        self.engine = FakeContainers()
+        self.engine.import_image("archive", "debian:13", {})
+
+    def resource(self, wanted: Wish, fuse: Fuse | None = None) -> ContainerResource:
+        return ContainerResource(wanted, (fuse or Fuse(-1)).guard(self.engine, *CONTAINER_CHANGES), 5)
+
+    def converge(self, wanted: Wish) -> list[str]:
+        return converge(self.resource(wanted))
+
+    def body(self, name: str = "web") -> dict[str, Any]:
+        found = self.engine.find(name)
+        assert found is not None
+        return dict(found)
+
+
+@pytest.fixture
+def new_host(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Host]:
+    monkeypatch.setattr(container, "is_bridge", lambda name: name in ("br0", "br1"))
+    monkeypatch.setattr(container, "numa_nodes", lambda: [frozenset(range(4)), frozenset(range(4, 8))])
+    return Host
+
+
+@pytest.fixture
+def host(new_host: Callable[[], Host]) -> Host:
+    return new_host()
+
+
+def pause(host: Host) -> None:
+    host.engine.pause("web")
+
+
+class Scenario(NamedTuple):
+    """Wishes that came before, what an operator did by hand, and the wish whose run is cut off."""
+
+    before: list[Wish]
+    wanted: Wish
+    steps: str
+    by_hand: Callable[[Host], None] = lambda host: None
+
+
+SCENARIOS = {
+    "create": Scenario([], wish("container"), "create start"),
+    "create with a limited disk": Scenario([], wish("container", disk="1G"), "create start"),
+    "create stopped": Scenario([], wish("container", power=STOPPED), "create"),
+    "stop": Scenario([wish("container")], wish("container", power=STOPPED), "stop"),
+    "stop a paused one": Scenario([wish("container")], wish("container", power=STOPPED), "stop", pause),
+    "start": Scenario([wish("container", power=STOPPED)], wish("container"), "start"),
+    "resume": Scenario([wish("container")], wish("container"), "resume", pause),
+    "restart": Scenario([wish("container")], wish("container", restart=True), "stop start"),
+    "more memory": Scenario([wish("container")], wish("container", memory="1G"), "update"),
+    "less of all": Scenario([wish("container")], wish("container", memory="64M", vcpus=1, autostart=False), "update"),
+    "another address": Scenario([wish("container")], wish("container", allow=BOTH, **OTHER), "remove create start"),
+    "another tenant, stopped": Scenario([wish("container")], wish("container", tenant="b", power=STOPPED, allow=BOTH), "remove create"),
+    "another disk of a paused one": Scenario([wish("container")], wish("container", disk="2G", allow=BOTH), "remove create start", pause),
+    "remove": Scenario([wish("container")], wish("container", power=ABSENT), "remove"),
+}
+
+
+def prepared(host: Host, scenario: Scenario) -> Host:
+    host.converge(wish("container", "neighbour", address="10.20.0.99", vcpus=3))
+    for earlier in scenario.before:
+        host.converge(earlier)
+    scenario.by_hand(host)
+    return host
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_a_run_does_its_steps_and_the_next_one_none(host: Host, scenario: Scenario) -> None:
+    prepared(host, scenario)
+    assert " ".join(host.converge(scenario.wanted)) == scenario.steps
+    assert host.converge(replace(scenario.wanted, restart=False)) == []
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_a_run_that_is_cut_off_anywhere_is_mended_by_the_next_one(new_host: Callable[[], Host], scenario: Scenario) -> None:
+    whole = prepared(new_host(), scenario)
+    whole.converge(scenario.wanted)
+    calls = 0
+    while True:
+        host, fuse = prepared(new_host(), scenario), Fuse(calls)
+        try:
+            converge(host.resource(scenario.wanted, fuse))
+        except PowerCut:
+            host.converge(scenario.wanted)
+        assert host.engine.snapshot() == whole.engine.snapshot(), f"after {fuse.passed}"
+        assert host.converge(replace(scenario.wanted, restart=False)) == []
+        if not fuse.blown:
+            break
+        calls += 1
+    assert calls >= len(scenario.steps.split())
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_absent_removes_what_a_run_that_was_cut_off_left(new_host: Callable[[], Host], scenario: Scenario) -> None:
+    for calls in range(12):
+        host, fuse = prepared(new_host(), scenario), Fuse(calls)
+        with suppress(PowerCut):
+            converge(host.resource(scenario.wanted, fuse))
+        host.converge(wish("container", power=ABSENT))
+        assert [item.name for item in list_containers(host.engine)] == ["neighbour"]
+        assert list(host.engine.files) == ["neighbour"]
+        assert host.converge(wish("container", power=ABSENT)) == []
+
+
+def test_a_new_container_is_as_declared(host: Host) -> None:
+    host.converge(wish("container", disk="1G"))
+    body = host.body()
+    limits = body["HostConfig"]
+    assert (limits["Memory"], limits["MemorySwap"], limits["CpusetCpus"]) == (256 * MIB, 256 * MIB, "0,1")
+    assert limits["StorageOpt"] == {"size": str(1024 * MIB)}
+    assert limits["CapDrop"] == ["NET_ADMIN", "NET_RAW"]
+    assert limits["RestartPolicy"] == {"Name": "unless-stopped"}
+    assert body["NetworkSettings"]["Networks"] == {
+        "zonal-br0": {"IPAMConfig": {"IPv4Address": "10.20.0.7"}, "MacAddress": "02:42:0a:14:00:07"},
+    }
+    assert [(file.path, file.content, file.mode) for file in host.engine.files["web"].values()] == [
+        ("/root/.ssh/authorized_keys", KEY + "\n", 0o600),
+    ]
+    assert host.engine.network("zonal-br0") == render_network("br0", "10.20.0.0/16", "10.20.0.1")
+
+
+def test_containers_share_cpus_evenly_and_keep_to_a_node(host: Host) -> None:
+    for index in range(4):
+        host.converge(wish("container", f"c{index}", address=f"10.20.0.{index + 10}", vcpus=2))
+    assert [host.body(f"c{index}")["HostConfig"]["CpusetCpus"] for index in range(4)] == ["0,1", "2,3", "4,5", "6,7"]
+
+
+def test_cpus_stay_when_something_else_changes(host: Host) -> None:
+    host.converge(wish("container", "first", address="10.20.0.10"))
+    host.converge(wish("container"))
+    host.converge(wish("container", "first", power=ABSENT))
+    assert host.converge(wish("container", memory="1G")) == ["update"]
+    assert host.body()["HostConfig"]["CpusetCpus"] == "2,3"
+
+
+def test_without_a_cpuset_controller_vcpus_are_a_weight(host: Host) -> None:
+    host.engine.engine_facts = replace(FACTS, cpus=frozenset())
+    for vcpus in (1, 2, 200, 255):
+        assert "update" in host.converge(wish("container", vcpus=vcpus)) or vcpus == 1
+        assert host.converge(wish("container", vcpus=vcpus)) == []
+        assert host.body()["HostConfig"]["CpuShares"] == vcpus * 1024
+
+
+def test_a_swap_limit_that_was_changed_by_hand_is_mended(host: Host) -> None:
+    host.converge(wish("container"))
+    host.engine.update("web", {"MemorySwap": 1024 * MIB})
+    assert host.converge(wish("container")) == ["update"]
+    assert host.body()["HostConfig"]["MemorySwap"] == 256 * MIB
+
+
+def test_what_is_pending_is_not_forgotten_by_another_change(host: Host) -> None:
+    host.converge(wish("container"))
+    wanted = wish("container", hostname="other", tenant="other", disk="2G", ssh_keys=[], memory="1G")
+    assert host.converge(wanted) == ["update"]
+    resource = host.resource(wanted)
+    assert {item.field for item in resource.plan(resource.observe()).pending} == {"hostname", "tenant", "disk", "ssh_keys"}
+
+
+def test_one_option_alone_may_be_changed(host: Host) -> None:
+    host.converge(wish("container"))
+    assert host.converge(Wish("container", "web", RUNNING, parse_spec({"memory": "1G"}))) == ["update"]
+    assert host.converge(wish("container", memory="1G")) == []
+
+
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
+    "missing image": ({"image": "debian:12"}, r"^image: 'debian:12' is not on this host as a docker image"),
+    "no bridge": ({"bridge": "br9"}, r"^network\.bridge: 'br9' is not a bridge on this host"),
+    "more CPUs than there are": ({"vcpus": 9}, r"^vcpus: 9 is more than the 8 CPUs of this host"),
+    "another network": ({"cidr": "10.20.0.0/17"}, r"^network\.cidr: '10\.20\.0\.0/17' with the gateway 10\.20\.0\.1 does not fit"),
+    "another gateway": ({"gateway": None}, r"^network\.cidr: '10\.20\.0\.0/16' with the gateway none does not fit"),
+    "a disk that cannot be limited": ({"disk": "1G"}, r"^disk: '1G' cannot be held: docker here has no overlay2 on XFS"),
+    "address of a neighbour": ({"address": "10.20.0.99"}, r"^address: '10\.20\.0\.99' belongs to the container neighbour"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "anew"])
+def test_what_cannot_be_made_is_refused_and_changes_nothing(host: Host, options: dict[str, Any], message: str, exists: bool) -> None:
+    host.engine.engine_facts = replace(FACTS, size_limits=False)
+    prepared(host, Scenario([wish("container")] if exists else [], wish("container"), ""))
+    before = host.engine.snapshot()
+    wanted = wish("container", allow=BOTH, **{"hostname": "other", **options})
+    if exists and options == {"gateway": None}:
+        assert host.converge(wanted) == ["remove", "create", "start"], "a gateway that is not given stays"
+        return
+    with pytest.raises(SpecError, match=message):
+        host.converge(wanted)
+    assert host.engine.snapshot() == before
+
+
+@pytest.mark.parametrize("wanted", [wish("container"), wish("container", power=ABSENT), wish("container", allow=BOTH, **OTHER)])
+def test_a_container_of_somebody_else_is_not_touched(host: Host, wanted: Wish) -> None:
+    host.engine.create("web", {"Image": "debian:13", "Hostname": "x", "Labels": {"com.example": "1"}})
+    before = host.engine.snapshot()
+    with pytest.raises(RefusedError, match="did not make"):
+        host.converge(wanted)
+    assert host.engine.snapshot() == before
+
+
+def test_what_vanishes_during_a_change_is_one_message(host: Host) -> None:
+    host.converge(wish("container"))
+    resource = host.resource(wish("container", memory="1G"))
+    plan = resource.plan(resource.observe())
+    host.engine.remove("web")
+    with pytest.raises(RefusedError, match="container web was removed while it was being changed; run again"):
+        resource.apply(plan.steps[0])
+
+
+def test_without_docker_there_is_nothing(host: Host) -> None:
+    host.engine.installed = False
+    resource = host.resource(wish("container"))
+    with pytest.raises(EngineAbsent):
+        resource.observe()
+    assert resource.report(resource.nothing()) == {"name": "web", "kind": "container", "state": "absent"}
+
+
+@pytest.mark.parametrize("api", [(1, 41), (1, 43)])
+def test_an_older_engine_has_the_mac_on_the_container(host: Host, api: tuple[int, int]) -> None:
+    host.engine.engine_facts = EngineFacts(api=api, cgroup=1, size_limits=False, cpus=frozenset(range(8)))
+    host.converge(wish("container"))
+    assert host.body()["NetworkSettings"]["Networks"]["zonal-br0"]["MacAddress"] == "02:42:0a:14:00:07"
+    assert host.body()["HostConfig"]["MemorySwappiness"] == 1
+
+
+def test_the_list_has_all_containers_of_the_collection(host: Host) -> None:
+    host.converge(wish("container"))
+    host.converge(wish("container", "db", power=STOPPED, **OTHER))
+    host.engine.create("foreign", {"Image": "debian:13", "Hostname": "x", "Labels": {}})
+    host.engine.create("half.new", {"Image": "debian:13", "Hostname": "x", "Labels": {"cloud.zonal.name": "half"}})
+    assert [(item.name, item.power) for item in list_containers(host.engine)] == [("db", STOPPED), ("web", RUNNING)]

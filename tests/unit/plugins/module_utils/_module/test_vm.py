@@ -1,0 +1,342 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A VM against fakes: what is made, and that a run which is cut off anywhere is mended by the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
+from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
+    BOOT_CHANGES,
+    DISK_CHANGES,
+    VM_CHANGES,
+    VOLUME_CHANGES,
+    Fuse,
+    PowerCut,
+)
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import BOOT_FILES, FakeDisks, FilledVolumes
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, wish
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
+
+MIB = 1024**2
+DIGEST = "1" * 64
+GOLDEN = "img-111111111111"
+BOTH = ("restart", "recreate")
+FOREIGN = "<domain type='kvm'><name>web</name><uuid>00000000-0000-0000-0000-000000000001</uuid></domain>"
+
+
+class Host:
+    """One host with the image debian:13."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine = FakeVms()
+        self.volumes = FilledVolumes()
+        self.disks = FakeDisks(self.volumes)
+        self.boot = BootFolder(str(folder))
+        self.accelerator = "qemu"
+        self.add_image("debian:13", DIGEST)
+
+    def add_image(self, image: str, digest: str, *, cloud_init: bool = False) -> None:
+        golden = self.volumes.create(
+            f"img-{digest[:12]}", 64 * MIB, [*image_tags(image, digest, digest), *([CLOUD_INIT_TAG] if cloud_init else [])]
+        )
+        self.disks.make(golden.path, f"archive of {image}", 16384)
+        self.boot.store(golden.name, BOOT_FILES)
+
+    def resource(self, wanted: Wish, fuse: Fuse | None = None) -> VmResource:
+        fuse = fuse or Fuse(-1)
+        return VmResource(
+            wanted,
+            fuse.guard(self.engine, *VM_CHANGES),
+            fuse.guard(self.volumes, *VOLUME_CHANGES),
+            fuse.guard(self.disks, *DISK_CHANGES),
+            fuse.guard(self.boot, *BOOT_CHANGES),
+            lambda: self.accelerator,
+            5,
+        )
+
+    def converge(self, wanted: Wish) -> list[str]:
+        return converge(self.resource(wanted))
+
+    def snapshot(self) -> Any:
+        return self.engine.snapshot(), self.volumes.snapshot()
+
+    def content(self) -> dict[str, str]:
+        return self.volumes.content["/dev/zonal/vm-web"]
+
+
+@pytest.fixture
+def new_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Host]:
+    monkeypatch.setattr(vm, "is_bridge", lambda name: name in ("br0", "br1"))
+    return lambda: Host(tmp_path)
+
+
+@pytest.fixture
+def host(new_host: Callable[[], Host]) -> Host:
+    return new_host()
+
+
+def pause(host: Host) -> None:
+    host.engine.pause("web")
+
+
+class Scenario(NamedTuple):
+    """Wishes that came before, what an operator did by hand, and the wish whose run is cut off."""
+
+    before: list[Wish]
+    wanted: Wish
+    steps: str
+    by_hand: Callable[[Host], None] = lambda host: None
+
+
+SCENARIOS = {
+    "create": Scenario([], wish("vm"), "create start"),
+    "create with a larger disk": Scenario([], wish("vm", disk="1G"), "create start"),
+    "create stopped": Scenario([], wish("vm", power=STOPPED), "create"),
+    "no autostart": Scenario([], wish("vm", autostart=False), "create start"),
+    "stop": Scenario([wish("vm")], wish("vm", power=STOPPED), "stop"),
+    "start": Scenario([wish("vm", power=STOPPED)], wish("vm"), "start"),
+    "resume": Scenario([wish("vm")], wish("vm"), "resume", pause),
+    "restart": Scenario([wish("vm")], wish("vm", restart=True), "stop start"),
+    "another owner": Scenario([wish("vm")], wish("vm", tenant="other", autostart=False), "update"),
+    "more memory": Scenario([wish("vm")], wish("vm", memory="512M", allow=BOTH), "stop update start"),
+    "more of all": Scenario([wish("vm")], wish("vm", memory="512M", vcpus=4, disk="2G", bridge="br1", allow=BOTH), "stop update start"),
+    "more disk of a stopped one": Scenario([wish("vm", power=STOPPED)], wish("vm", disk="2G", power=STOPPED), "update"),
+    "another address": Scenario([wish("vm")], wish("vm", address="10.20.0.9", allow=BOTH), "remove create start"),
+    "another hostname, stopped": Scenario([wish("vm")], wish("vm", hostname="b", power=STOPPED, allow=BOTH), "remove create"),
+    "remove": Scenario([wish("vm")], wish("vm", power=ABSENT), "remove"),
+    "remove a stopped one": Scenario([wish("vm", power=STOPPED)], wish("vm", power=ABSENT), "remove"),
+}
+
+
+def prepared(host: Host, scenario: Scenario) -> Host:
+    for earlier in scenario.before:
+        host.converge(earlier)
+    scenario.by_hand(host)
+    return host
+
+
+def assert_nothing_is_left_over(host: Host) -> None:
+    assert not [volume.name for volume in host.volumes.list() if volume.name.endswith(".new")]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_a_run_does_its_steps_and_the_next_one_none(new_host: Callable[[], Host], scenario: Scenario) -> None:
+    host = prepared(new_host(), scenario)
+    assert " ".join(host.converge(scenario.wanted)) == scenario.steps
+    assert host.converge(replace(scenario.wanted, restart=False)) == []
+    assert_nothing_is_left_over(host)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_a_run_that_is_cut_off_anywhere_is_mended_by_the_next_one(new_host: Callable[[], Host], scenario: Scenario) -> None:
+    whole = prepared(new_host(), scenario)
+    whole.converge(scenario.wanted)
+    calls = 0
+    while True:
+        host, fuse = prepared(new_host(), scenario), Fuse(calls)
+        try:
+            converge(host.resource(scenario.wanted, fuse))
+        except PowerCut:
+            host.converge(scenario.wanted)
+        assert host.snapshot() == whole.snapshot(), f"after {fuse.passed}"
+        assert_nothing_is_left_over(host)
+        assert host.converge(replace(scenario.wanted, restart=False)) == []
+        if not fuse.blown:
+            break
+        calls += 1
+    assert calls >= len(scenario.steps.split())
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_absent_removes_what_a_run_that_was_cut_off_left(new_host: Callable[[], Host], scenario: Scenario) -> None:
+    for calls in range(20):
+        host, fuse = prepared(new_host(), scenario), Fuse(calls)
+        with suppress(PowerCut):
+            converge(host.resource(scenario.wanted, fuse))
+        host.converge(wish("vm", power=ABSENT))
+        assert host.engine.domains() == []
+        assert [volume.name for volume in host.volumes.list()] == [GOLDEN]
+        assert host.converge(wish("vm", power=ABSENT)) == []
+
+
+def test_a_new_vm_has_its_files_tags_and_hardware(host: Host) -> None:
+    host.converge(wish("vm", disk="1G"))
+    volume, domain = host.volumes.find("vm-web"), host.engine.find("web")
+    assert volume is not None
+    assert domain is not None
+    assert (volume.origin, volume.size) == (GOLDEN, 1024 * MIB)
+    assert volume.tags == {"zonal.instance=web", f"zonal.digest={DIGEST}"}
+    assert host.content()["archive"] == "archive of debian:13"
+    assert host.content()["/etc/hostname"] == "web\n"
+    assert host.content()["/root/.ssh/authorized_keys"] == KEY + "\n"
+    assert (domain.power, domain.autostart, parse_domain(domain.xml).accelerator) == (RUNNING, True, "qemu")
+    assert parse_domain(domain.xml).kernel.endswith(f"/zonal-{GOLDEN}/vmlinuz")
+
+
+def test_an_image_with_cloud_init_gets_a_seed(host: Host) -> None:
+    host.add_image("cloud:1", "2" * 64, cloud_init=True)
+    host.converge(wish("vm", image="cloud:1"))
+    assert set(host.content()) == {
+        "archive",
+        *(f"/var/lib/cloud/seed/nocloud/{name}" for name in ("meta-data", "network-config", "user-data")),
+    }
+
+
+@pytest.mark.parametrize("memory", ["100M", "100000K", "134217729", "1.25G"])
+@pytest.mark.parametrize("disk", ["100M", "101M", "209715201", "1.125G"])
+def test_sizes_that_the_engines_round_up_do_not_differ_for_ever(host: Host, memory: str, disk: str) -> None:
+    host.converge(wish("vm", memory=memory, disk=disk))
+    plan = host.resource(wish("vm", memory=memory, disk=disk)).plan(host.resource(wish("vm", disk=disk)).observe())
+    assert (plan.steps, plan.pending) == ((), ())
+
+
+def test_what_is_pending_is_not_written_by_another_change(host: Host) -> None:
+    host.converge(wish("vm"))
+    wanted = wish("vm", address="10.20.0.9", hostname="other", memory="512M", disk="2G", tenant="other", ssh_keys=[])
+    resource = host.resource(wanted)
+    for plan in (resource.plan(resource.observe()), resource.plan(resource.observe())):
+        for step in plan.steps:
+            resource.apply(step)
+        assert {item.field for item in plan.pending} == {"address", "hostname", "memory", "disk", "ssh_keys"}
+    found = host.engine.find("web")
+    assert found is not None
+    assert parse_domain(found.xml).spec == {**parse_domain(found.live_xml).spec, "tenant": "other"}
+
+
+def test_a_change_of_one_option_forgets_no_keys(host: Host) -> None:
+    host.converge(wish("vm"))
+    only = Wish("vm", "web", RUNNING, parse_spec({"memory": "512M"}), ("restart",))
+    assert host.converge(only) == ["stop", "update", "start"]
+    assert host.converge(wish("vm", memory="512M")) == []
+
+
+def test_a_change_keeps_the_kernel_that_belongs_to_the_disk(host: Host) -> None:
+    host.converge(wish("vm"))
+    host.volumes.retag(GOLDEN, (), image_tags("debian:13", DIGEST, DIGEST))
+    host.add_image("debian:13", "2" * 64)
+    host.converge(wish("vm", tenant="other", memory="512M", allow=("restart",)))
+    found = host.engine.find("web")
+    assert found is not None
+    assert GOLDEN in parse_domain(found.xml).kernel
+
+
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
+    "missing image": ({"image": "debian:12"}, "^image: 'debian:12' is not on this host as a golden volume"),
+    "image without kernel": ({"image": "bare:1"}, "^image: 'bare:1' has no kernel under /boot"),
+    "no bridge": ({"bridge": "br9"}, r"^network\.bridge: 'br9' is not a bridge on this host"),
+    "disk smaller than the image": ({"disk": "32M"}, "^disk: '32M' is smaller than the image debian:13, which needs 64M"),
+    "no space in the pool": ({"disk": "2T"}, "^disk: '2T' does not fit: the thin pool of this host has 1T free"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
+def test_what_cannot_be_made_is_refused_and_leaves_nothing(host: Host, options: dict[str, Any], message: str) -> None:
+    host.volumes.create("img-333333333333", 64 * MIB, image_tags("bare:1", "3" * 64, "3" * 64))
+    before = host.snapshot()
+    with pytest.raises(SpecError, match=message):
+        host.converge(wish("vm", **options))
+    assert host.snapshot() == before
+
+
+@pytest.mark.parametrize(("options", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
+def test_what_cannot_be_made_anew_stays(host: Host, options: dict[str, Any], message: str) -> None:
+    host.volumes.create("img-333333333333", 64 * MIB, image_tags("bare:1", "3" * 64, "3" * 64))
+    host.converge(wish("vm"))
+    before = host.snapshot()
+    with pytest.raises(SpecError):
+        host.converge(wish("vm", hostname="other", allow=BOTH, **options))
+    assert host.snapshot() == before
+
+
+@pytest.mark.parametrize("wanted", [wish("vm"), wish("vm", power=ABSENT), wish("vm", hostname="b", allow=BOTH)])
+def test_a_domain_of_somebody_else_is_not_touched(host: Host, wanted: Wish) -> None:
+    host.engine.define(FOREIGN)
+    before = host.snapshot()
+    with pytest.raises(RefusedError, match="did not make"):
+        host.converge(wanted)
+    assert host.snapshot() == before
+
+
+@pytest.mark.parametrize("power", [RUNNING, ABSENT])
+def test_a_volume_of_somebody_else_is_not_touched(host: Host, power: str) -> None:
+    host.volumes.create("vm-web", 64 * MIB, ["not.ours"])
+    before = host.snapshot()
+    with pytest.raises(RefusedError, match="did not make"):
+        host.converge(wish("vm", power=power))
+    assert host.snapshot() == before
+
+
+@pytest.mark.parametrize("power", [RUNNING, PAUSED, STOPPED])
+def test_a_vm_whose_disk_is_not_in_the_group_gets_no_empty_one(host: Host, power: str) -> None:
+    host.converge(wish("vm", power=STOPPED if power == STOPPED else RUNNING))
+    if power == PAUSED:
+        host.engine.pause("web")
+    host.volumes.remove("vm-web")
+    before = host.snapshot()
+    with pytest.raises(RefusedError, match="the VM web is there, but its volume vm-web is not"):
+        host.converge(wish("vm"))
+    assert host.snapshot() == before
+    assert host.converge(wish("vm", power=ABSENT)) == ["remove"]
+    assert host.engine.domains() == []
+
+
+def test_a_disk_without_a_domain_is_taken_up_again(host: Host) -> None:
+    host.converge(wish("vm"))
+    host.engine.remove("web")
+    before = host.volumes.snapshot()
+    assert host.converge(wish("vm")) == ["create", "start"]
+    assert host.volumes.snapshot() == before
+
+
+def test_an_address_of_another_vm_is_refused(host: Host) -> None:
+    host.converge(wish("vm", "db", hostname="db", address="10.20.0.9"))
+    with pytest.raises(SpecError, match=r"address: '10\.20\.0\.9' belongs to the vm db"):
+        host.converge(wish("vm", address="10.20.0.9"))
+
+
+@pytest.mark.parametrize("gone", ["domain", "volume"])
+def test_what_vanishes_during_a_change_is_one_message(host: Host, gone: str) -> None:
+    host.converge(wish("vm"))
+    resource = host.resource(wish("vm", tenant="other"))
+    plan = resource.plan(resource.observe())
+    (host.engine if gone == "domain" else host.volumes).remove("web" if gone == "domain" else "vm-web")
+    with pytest.raises(RefusedError, match="VM web was removed while it was being changed; run again"):
+        resource.apply(plan.steps[0])
+
+
+@pytest.mark.parametrize("missing", ["libvirt", "lvm"])
+def test_without_an_engine_there_is_nothing(host: Host, missing: str) -> None:
+    if missing == "libvirt":
+        host.engine.installed = False
+    else:
+        host.volumes.installed = False
+    resource = host.resource(wish("vm"))
+    with pytest.raises(EngineAbsent):
+        resource.observe()
+    assert resource.report(resource.nothing()) == {"name": "web", "kind": "vm", "state": "absent"}
+
+
+def test_the_list_has_all_vms_of_the_collection(host: Host) -> None:
+    host.converge(wish("vm"))
+    host.converge(wish("vm", "db", hostname="db", address="10.20.0.9", power=STOPPED, disk="1G"))
+    host.engine.define(FOREIGN.replace("<name>web", "<name>other").replace("0001", "0002"))
+    assert [(item.name, item.power, item.spec["disk"]) for item in list_vms(host.engine, host.volumes)] == [
+        ("db", STOPPED, 1024 * MIB),
+        ("web", RUNNING, 64 * MIB),
+    ]

@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules as Ansible calls them: bad options end in one message that names them, never in a traceback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.zonal.cloud.plugins.modules import container, image, vm
+
+NETWORK = {"bridge": "br0", "cidr": "10.20.0.0/16", "gateway": "10.20.0.1", "dns": ["10.20.0.2"]}
+GOOD: dict[str, Any] = {
+    "name": "web",
+    "zone": "lab",
+    "image": "debian:13",
+    "vcpus": 2,
+    "memory": "1G",
+    "address": "10.20.0.7",
+    "network": NETWORK,
+}
+IMAGE: dict[str, Any] = {"name": "debian:13", "sha256": "0" * 64, "src": "/tmp/image.tgz"}
+
+INSTANCE_MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"colour": "red"}, "Unsupported parameters for .*: colour. Supported parameters include: .*address, allow"),
+    ({"name": None}, "missing required arguments: name|required.*name"),
+    ({"name": ""}, r"^name: '' is not a valid name"),
+    ({"name": "Web"}, r"^name: 'Web' is not a valid name; use 1 to 63 lower-case letters"),
+    ({"name": "a; reboot"}, r"^name: 'a; reboot' is not a valid name"),
+    ({"name": "$(reboot)"}, r"^name: '\$\(reboot\)' is not a valid name"),
+    ({"name": "<name>&amp;"}, r"^name: '<name>&amp;' is not a valid name"),
+    ({"name": "web\n"}, r"^name: 'web\\n' is not a valid name"),
+    ({"name": ["web"]}, r"^name: .* is not a valid name|cannot be converted|is not a string"),
+    ({"name": {"a": 1}}, r"^name: .* is not a valid name|cannot be converted|is not a string"),
+    ({"state": "paused"}, "value of state must be one of: .*, got: paused"),
+    ({"zone": "La b"}, r"^zone: 'La b' is not a valid name"),
+    ({"tenant": "-"}, r"^tenant: '-' is not a valid name"),
+    ({"app": "a" * 64}, r"^app: 'a+' is not a valid name"),
+    ({"image": "debian"}, r"^image: 'debian' is not an image"),
+    ({"image": "debian:13`id`"}, r"^image: 'debian:13`id`' is not an image"),
+    ({"vcpus": "two"}, "vcpus"),
+    ({"vcpus": 0}, r"^vcpus: 0 is not a number of virtual CPUs from 1 to 255"),
+    ({"vcpus": [1]}, "vcpus"),
+    ({"memory": "4 apples"}, r"^memory: '4 apples' is not a size"),
+    ({"memory": "1K"}, r"^memory: '1K' is too little"),
+    ({"memory": "-4G"}, r"^memory: '-4G' is not a size"),
+    ({"disk": "99999999P"}, r"^disk: '99999999P' is out of range"),
+    ({"address": "10.20.0.7/16"}, r"^address: '10\.20\.0\.7/16' is not an IPv4 address"),
+    ({"address": "10.20.0.1"}, r"^address: '10\.20\.0\.1' is the gateway of the network"),
+    ({"address": "10.21.0.7"}, r"^address: '10\.21\.0\.7' is not in the network 10\.20\.0\.0/16"),
+    ({"address": 5}, r"^address: '5' is not an IPv4 address"),
+    ({"network": "br0"}, "dictionary requested, could not parse JSON or key=value"),
+    ({"network": {"bridge": "br0"}}, "missing required arguments: cidr found in network"),
+    ({"network": {**NETWORK, "mtu": 9000}}, "Unsupported parameters .*network.mtu"),
+    ({"network": {**NETWORK, "cidr": "10.20.0.1/16"}}, r"^network\.cidr: '10\.20\.0\.1/16' is not an IPv4 network"),
+    ({"network": {**NETWORK, "bridge": "br0 up"}}, r"^network\.bridge: 'br0 up' is not an interface name"),
+    ({"network": {**NETWORK, "gateway": "::1"}}, r"^network\.gateway: '::1' is not an IPv4 address"),
+    ({"network": {**NETWORK, "dns": ["a"]}}, r"^network\.dns\[0\]: 'a' is not an IPv4 address"),
+    ({"hostname": "a.b"}, r"^hostname: 'a\.b' is not a valid name"),
+    ({"ssh_keys": ["no key"]}, r"^ssh_keys\[0\]: 'no key' is not a public ssh key in one line"),
+    ({"autostart": "maybe"}, "autostart"),
+    ({"allow": ["destroy"]}, "value of allow must be one or more of: restart, recreate. Got no match for: destroy"),
+    ({"stop_timeout": -1}, r"^stop_timeout: -1 is less than 0"),
+    ({"stop_timeout": "soon"}, "stop_timeout"),
+]
+VM_MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"accelerator": "xen"}, "value of accelerator must be one of: auto, kvm, tcg, got: xen"),
+    ({"group": 'a" || "'}, r"^group: 'a. \|\| .' is not a name for LVM"),
+    ({"group": ""}, r"^group: '' is not a name for LVM"),
+    ({"pool": "../pool"}, r"^pool: '\.\./pool' is not a name for LVM"),
+    ({"pool": "--help"}, r"^pool: '--help' is not a name for LVM"),
+]
+IMAGE_MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"sha256": None}, "state is present but any of the following are missing: sha256, digest"),
+    ({"sha256": "abc"}, r"^sha256: 'abc' is not a sha256 digest; write 64 lower-case hex digits"),
+    ({"sha256": "A" * 64}, r"^sha256: 'A+' is not a sha256 digest"),
+    ({"name": "debian"}, r"^name: 'debian' is not an image"),
+    ({"name": "debian:13;id"}, r"^name: 'debian:13;id' is not an image"),
+    ({"digest": "abc"}, r"^digest: 'abc' is not a sha256 digest"),
+    ({"max_size": "much"}, r"^max_size: 'much' is not a size"),
+    ({"privileged_files": "all"}, r"value of privileged_files must be one of: usual, none, any"),
+    ({"kinds": ["lxc"]}, "value of kinds must be one or more of: container, vm. Got no match for: lxc"),
+    ({"kinds": []}, r"^kinds: \[\] names no kind"),
+    ({"colour": 1}, "Unsupported parameters for .*: colour"),
+    ({"group": "a b"}, r"^group: 'a b' is not a name for LVM"),
+]
+CASES = [
+    *((container.main, GOOD, change, message) for change, message in INSTANCE_MISTAKES),
+    *((vm.main, GOOD, change, message) for change, message in [*INSTANCE_MISTAKES, *VM_MISTAKES]),
+    *((image.main, IMAGE, change, message) for change, message in IMAGE_MISTAKES),
+]
+
+
+@pytest.mark.parametrize(("main", "good", "change", "message"), CASES, ids=lambda value: str(value)[:40])
+def test_one_message(
+    main: Callable[[], None], good: dict[str, Any], change: dict[str, Any], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = {key: value for key, value in {**good, **change}.items() if value is not None}
+    with patch_module_args({**arguments, "_ansible_check_mode": True}), pytest.raises(SystemExit) as ended:
+        main()
+    output = capfd.readouterr()
+    result = json.loads(output.out)
+    assert ended.value.code == 1
+    assert result["failed"] is True
+    assert "Traceback" not in output.out + output.err
+    assert "exception" not in result
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(result["msg"])
+    assert "\n" not in result["msg"]

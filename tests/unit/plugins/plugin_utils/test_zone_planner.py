@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans and pools with a ledger behind them: what is written, what check mode leaves alone, when claims end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.claims import REMOVING, SETTLED, Snapshot
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.declared import parse_instances
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.observation import read_observation
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_plan import plan_zone
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_spec import parse_zone
+from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
+from ansible_collections.zonal.cloud.plugins.plugin_utils.pool_keeper import keep_pool, parse_wish
+from ansible_collections.zonal.cloud.plugins.plugin_utils.zone_planner import Outcome, planned, rebuilt, released, settled
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import DB, HOSTS, WEB, ZONE, report, run
+
+NAME = "idc01-dev"
+WEB_1 = "idc01-dev-web-101001"
+ON_KVM01 = {
+    "kvm01": report({"name": WEB_1, "kind": "container", "state": "running", "zone": NAME, "address": "10.20.101.1"}),
+    "kvm02": report(),
+}
+PARAMS: dict[str, Any] = {
+    "zone": NAME,
+    "cidr": None,
+    "gateway": None,
+    "dns": None,
+    "pools": None,
+    "reserved": None,
+    "hold": None,
+    "state": "present",
+    "addresses": [],
+    "reason": "by hand",
+}
+NEW: dict[str, Any] = {"cidr": "10.20.0.0/16", "gateway": "10.20.0.1", "pools": ["10.20.101.0/24"], "reserved": ["10.20.101.0"]}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(str(tmp_path / "ledger.db"))
+
+
+def plan(ledger: Ledger, *entries: Any, hosts: Any = None, **options: Any) -> Outcome:
+    zone = parse_zone(NAME, ZONE)
+    return planned(ledger, zone, parse_instances(zone, list(entries)), hosts or HOSTS, **options)
+
+
+def pool(ledger: Ledger, *, check_mode: bool = False, **params: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    return keep_pool(ledger, parse_wish({**PARAMS, **params}), check_mode=check_mode)
+
+
+def states(ledger: Ledger) -> dict[str, str]:
+    return {claim.name: claim.state for claim in ledger.read(NAME).claims}
+
+
+def test_check_mode_writes_nothing_and_plans_the_same(ledger: Ledger, tmp_path: Path) -> None:
+    checked = plan(ledger, WEB, DB, check_mode=True)
+    assert list(tmp_path.iterdir()) == []
+    done = plan(ledger, WEB, DB)
+    assert (done.result, done.changed) == (checked.result, checked.changed)
+    assert sorted(done.after) == sorted(states(ledger))
+
+
+def test_the_second_plan_changes_nothing(ledger: Ledger) -> None:
+    plan(ledger, WEB)
+    again = plan(ledger, WEB)
+    assert not again.changed
+    assert again.before == again.after
+
+
+def test_an_expected_plan_is_applied_exactly_or_refused(ledger: Ledger) -> None:
+    saved = plan(ledger, WEB, check_mode=True).result["plan"]
+    with pytest.raises(ZonalError, match=r"since the plan .* was made, host kvm02 has moved"):
+        plan(ledger, WEB, hosts={**HOSTS, "kvm02": report(cpus=4)}, expected=saved)
+    with pytest.raises(ZonalError, match="what is declared has moved"):
+        plan(ledger, WEB, DB, expected=saved)
+    with pytest.raises(ZonalError, match="not a plan that zone_plan has made"):
+        plan(ledger, WEB, expected={})
+    assert states(ledger) == {}
+    assert plan(ledger, WEB, expected=saved).result["plan"] == saved
+    with pytest.raises(ZonalError, match="the ledger has moved"):
+        plan(ledger, WEB, expected=saved)
+
+
+def test_claims_settle_and_end_when_their_hosts_confirm(ledger: Ledger) -> None:
+    zone = parse_zone(NAME, ZONE)
+    plan(ledger, WEB)
+    assert settled(ledger, zone, HOSTS).result == {"settled": [], "released": [], "waiting": [WEB_1]}
+    assert settled(ledger, zone, ON_KVM01, check_mode=True).changed
+    assert settled(ledger, zone, ON_KVM01).result["settled"] == [WEB_1]
+    assert states(ledger) == {WEB_1: SETTLED}
+    plan(ledger, {**WEB, "state": "absent"}, hosts=ON_KVM01)
+    assert states(ledger) == {WEB_1: REMOVING}
+    assert not settled(ledger, zone, {**HOSTS, "kvm01": None}).changed
+    assert settled(ledger, zone, HOSTS).result["released"] == [WEB_1]
+    assert states(ledger) == {}
+    assert plan(ledger, WEB).result["plan"]["steps"][0]["address"] == "10.20.101.2"
+
+
+@pytest.mark.parametrize("hosts", [ON_KVM01, {**HOSTS, "kvm01": None}], ids=["still there", "silent"])
+def test_a_claim_is_released_only_when_its_host_confirms(hosts: Any, ledger: Ledger) -> None:
+    zone = parse_zone(NAME, ZONE)
+    plan(ledger, WEB)
+    assert released(ledger, zone, hosts, [WEB_1], check_mode=True).changed
+    assert released(ledger, zone, hosts, [WEB_1]).result == {"settled": [], "released": [], "waiting": [WEB_1], "unknown": []}
+    assert states(ledger) == {WEB_1: REMOVING}
+    assert not released(ledger, zone, hosts, [WEB_1]).changed
+    removal = plan(ledger, hosts=ON_KVM01).result
+    assert removal["unsettled"] == [WEB_1]
+    assert removal["plan"]["per_host"]["kvm01"][0]["state"] == "absent"
+    assert released(ledger, zone, HOSTS, [WEB_1]).result["released"] == [WEB_1]
+    assert not released(ledger, zone, HOSTS, [WEB_1]).changed
+
+
+def test_a_protected_instance_is_not_released(ledger: Ledger) -> None:
+    plan(ledger, {**WEB, "protected": True})
+    with pytest.raises(ZonalError, match=f"names: {WEB_1} protected; declare protected: false"):
+        released(ledger, parse_zone(NAME, ZONE), HOSTS, [WEB_1])
+    assert list(states(ledger)) == [WEB_1]
+
+
+def test_hosts_that_are_still_to_be_made_are_planned_for_in_check_mode_only(ledger: Ledger) -> None:
+    bare = {"kvm01": {"hardware": HOSTS["kvm01"]["hardware"], "storage": {"pools": []}, "engines": {}, "instances": []}}
+    assert "no host fits" in str(plan(ledger, DB, hosts=bare, check_mode=True).result["plan"]["refusals"])
+    made = plan(ledger, DB, hosts=bare, check_mode=True, assume_ready=True)
+    assert [step["host"] for step in made.result["plan"]["steps"]] == ["kvm01"]
+    with pytest.raises(ZonalError, match="in check mode only; bootstrap them first"):
+        plan(ledger, DB, hosts=bare, assume_ready=True)
+    assert states(ledger) == {}
+
+
+def test_indices_outlive_the_ledger(ledger: Ledger, tmp_path: Path) -> None:
+    zone = parse_zone(NAME, ZONE)
+    # The second of the app has the lowest address, so addresses do not tell which one it is.
+    entries = [{**WEB, "count": 1}, {**WEB, "address": "10.20.101.200", "name": "first"}]
+    plan(ledger, entries[1])
+    made = plan(ledger, *entries)
+    assert {order["index"]: order["address"] for order in made.result["plan"]["per_host"]["kvm02"]} == {2: "10.20.101.1"}
+    observation = read_observation(zone, HOSTS, {})
+    world = run(plan_zone(zone, parse_instances(zone, entries), ledger.read(NAME), observation))
+    lost = Ledger(str(tmp_path / "new.db"))
+    rebuilt(lost, zone, world)
+    assert {claim.name: claim.index for claim in lost.read(NAME).claims} == {"first": 1, WEB_1: 2}
+
+
+def test_a_lost_ledger_is_rebuilt_from_the_hosts(ledger: Ledger, tmp_path: Path) -> None:
+    zone = parse_zone(NAME, ZONE)
+    entries = [{**WEB, "count": 3}, DB]
+    made = plan_zone(zone, parse_instances(zone, entries), Snapshot(), read_observation(zone, HOSTS, {}))
+    plan(ledger, *entries)
+    world = run(made)
+    settled(ledger, zone, world)
+    lost = Ledger(str(tmp_path / "new.db"))
+    partly = rebuilt(lost, zone, {**world, "kvm02": None})
+    assert (partly.result["silent"], partly.changed) == (["kvm02"], True)
+    assert rebuilt(lost, zone, world, check_mode=True).changed
+    rebuilt(lost, zone, world)
+    assert {claim.name: claim.address for claim in lost.read(NAME).claims} == {c.name: c.address for c in ledger.read(NAME).claims}
+    assert not rebuilt(lost, zone, world).changed
+    whole = Ledger(str(tmp_path / "whole.db"))
+    rebuilt(whole, zone, world)
+    assert whole.read(NAME).claims == ledger.read(NAME).claims
+
+
+def test_a_pool_is_declared_once(ledger: Ledger) -> None:
+    assert pool(ledger, **NEW, check_mode=True)[0] == {}
+    before, after = pool(ledger, **NEW)
+    assert (before, after["total"], after["free"]) == ({}, 255, 255)
+    before, after = pool(ledger, **NEW)
+    assert before == after
+    assert pool(ledger, hold=60)[1] == {**after, "hold": 60}
+
+
+def test_an_address_is_withdrawn_and_put_back(ledger: Ledger) -> None:
+    pool(ledger, **NEW)
+    for address in ("10.20.101.1", "10.20.101.2"):
+        before, after = pool(ledger, state="withdrawn", addresses=[address])
+        assert before["free"] - after["free"] == 1
+    assert pool(ledger, state="withdrawn", addresses=["10.20.101.1"])[0] == after
+    assert plan(ledger, WEB).result["plan"]["steps"][0]["address"] == "10.20.101.3"
+    assert pool(ledger, state="available", addresses=["10.20.101.1"])[1]["quarantined"] == ["10.20.101.2"]
+
+
+BAD_WISHES: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown zone": ({}, "cidr: is missing; zone idc01-dev is not in the ledger yet"),
+    "no addresses": ({"state": "withdrawn"}, "addresses: is missing; state withdrawn needs to know which"),
+    "a pool outside": ({**NEW, "pools": ["10.99.0.1"]}, "pools: '10.99.0.1' is outside"),
+    "a bad address": ({**NEW, "state": "available", "addresses": ["x"]}, r"addresses\[0\]: 'x' is not an IPv4 address"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_WISHES)
+def test_bad_wish(case: str, ledger: Ledger) -> None:
+    params, message = BAD_WISHES[case]
+    with pytest.raises(ZonalError, match=message):
+        pool(ledger, **params)
+
+
+def test_an_address_in_use_is_not_withdrawn(ledger: Ledger) -> None:
+    plan(ledger, WEB)
+    with pytest.raises(ZonalError, match=f"10.20.101.1 belongs to {WEB_1} on kvm01; retire it first"):
+        pool(ledger, state="withdrawn", addresses=["10.20.101.1"])
+
+
+def test_a_name_that_nobody_has_is_told_at_its_release(ledger: Ledger) -> None:
+    plan(ledger, WEB)
+    assert released(ledger, parse_zone(NAME, ZONE), HOSTS, ["idc01-dev-wbe-101001", WEB_1]).result["unknown"] == ["idc01-dev-wbe-101001"]
+
+
+def test_two_zones_promise_a_host_once(ledger: Ledger) -> None:
+    plan(ledger, {**WEB, "count": 2, "memory": "12G"})
+    other = parse_zone("idc01-prod", {**ZONE, "network": {**ZONE["network"], "bridge": "br1"}})
+    made = planned(ledger, other, parse_instances(other, [{**WEB, "memory": "12G"}]), HOSTS, check_mode=True)
+    assert "too little memory left" in made.result["plan"]["refusals"][0]["problems"][0]
+
+
+@pytest.mark.parametrize("hosts", ["abc", [1], None], ids=str)
+def test_a_saved_plan_that_was_edited_is_refused(hosts: Any, ledger: Ledger) -> None:
+    saved = {**plan(ledger, WEB, check_mode=True).result["plan"], "hash": "x"}
+    with pytest.raises(ZonalError, match="nothing was changed, make a new plan"):
+        plan(ledger, WEB, expected={**saved, "basis": {"hosts": hosts}})
+    assert states(ledger) == {}
+
+
+def test_what_is_told_to_hosts_is_never_taken_from_a_saved_plan(ledger: Ledger) -> None:
+    saved = plan(ledger, WEB, check_mode=True).result["plan"]
+    edited = {**saved, "per_host": {"kvm01": [{"name": "evil"}]}, "steps": []}
+    assert plan(ledger, WEB, expected=edited).result["plan"] == saved
+
+
+def test_a_rebuild_moves_a_claim_to_the_new_name_of_its_host(ledger: Ledger) -> None:
+    plan(ledger, WEB)
+    done = rebuilt(ledger, parse_zone(NAME, ZONE), {"kvm09": ON_KVM01["kvm01"], "kvm02": report()})
+    assert (done.changed, done.result["rebuilt"]) == (True, [WEB_1])
+    assert [claim.host for claim in ledger.read(NAME).claims] == ["kvm09"]
+
+
+@pytest.mark.parametrize("engine", [{"installed": True, "running": False}, {"installed": True}])
+def test_what_an_engine_hides_that_does_not_run_is_not_gone(engine: dict[str, Any], ledger: Ledger) -> None:
+    zone = parse_zone(NAME, ZONE)
+    plan(ledger, WEB)
+    down = {"kvm01": {**report(), "engines": {"docker": engine}}, "kvm02": report()}
+    made = plan(ledger, WEB, hosts=down).result["plan"]
+    assert made["summary"] == {"keep": 1}
+    assert made["notes"] == ["host kvm01: the engine of container does not run there, so what it has is not known; the claims are kept"]
+    assert released(ledger, zone, down, [WEB_1]).result["waiting"] == [WEB_1]
+    assert settled(ledger, zone, down).result["waiting"] == [WEB_1]
+    assert rebuilt(ledger, zone, down).result["left_out"] == ["every container on kvm01: the engine does not run there"]
+    assert settled(ledger, zone, HOSTS).result["released"] == [WEB_1]

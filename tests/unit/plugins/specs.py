@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every spec that can be: what hypothesis draws for round trips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete, parse_spec
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY
+
+labels = st.from_regex(r"[a-z0-9]([a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
+hosts = st.integers(2, 2**16 - 2).map(lambda number: f"10.20.{number // 256}.{number % 256}")
+_FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "zone": labels,
+    "image": st.from_regex(r"[a-z0-9]{1,9}:[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True),
+    "vcpus": st.integers(1, 255),
+    "memory": st.integers(6, 2**20).map(lambda mib: f"{mib}M"),
+    "bridge": st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", fullmatch=True),
+    "cidr": st.just("10.20.0.0/16"),
+    "address": hosts,
+}
+_OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
+    "tenant": labels,
+    "app": labels,
+    "disk": st.integers(1, 2**50),
+    "gateway": st.just("10.20.0.1"),
+    "dns": st.lists(hosts, max_size=3),
+    "hostname": labels,
+    "ssh_keys": st.lists(st.sampled_from([KEY, "ssh-rsa BBBB <b> & c"]), max_size=2),
+    "autostart": st.booleans(),
+}
+
+
+def _complete(name: str, raw: dict[str, Any]) -> tuple[str, Spec]:
+    return name, complete(name, parse_spec(raw))
+
+
+named_specs = st.builds(_complete, labels, st.fixed_dictionaries(_FIELDS, optional=_OPTIONAL))
