@@ -1,0 +1,324 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Containers on a real docker."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import docker
+import pytest
+
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import parse_container, render_network
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
+from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource, list_containers
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
+from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.containers import CONTRACT, Bench
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge
+
+# The SDK's clients are closed when they are collected, which a module never lives to see.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+MIB = 1024**2
+BOTH = ("restart", "recreate")
+MODULE = """
+import json, sys
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.zonal.cloud.plugins.modules import container
+with patch_module_args(json.loads(sys.argv[1])):
+    container.main()
+"""
+
+
+class Lab:
+    """docker of the node, and wishes for containers whose names begin with ``prefix``."""
+
+    def __init__(self, node: Node, url: str, prefix: str) -> None:
+        self.node = node
+        self.url = url
+        self.prefix = prefix
+        self.engine = DockerEngine(url)
+        self.api = docker.APIClient(base_url=url, version="auto")
+
+    def wish(self, last: int = 11, power: str = RUNNING, *, allow: tuple[str, ...] = (), restart: bool = False, **options: Any) -> Wish:
+        raw = {
+            "zone": "lab",
+            "app": "web",
+            "image": IMAGE,
+            "vcpus": 1,
+            "memory": "16M",
+            "address": f"10.88.0.{last}",
+            "bridge": BRIDGE,
+            "cidr": CIDR,
+            "gateway": ROUTER,
+            "dns": ["192.0.2.53"],
+            "ssh_keys": [KEY],
+        }
+        return Wish("container", f"{self.prefix}{last}", power, parse_spec({**raw, **options}), allow, restart)
+
+    def converge(self, wanted: Wish) -> list[str]:
+        return converge(ContainerResource(wanted, DockerEngine(self.url), 0))
+
+    def inspect(self, last: int = 11) -> dict[str, Any]:
+        body: dict[str, Any] = self.api.inspect_container(f"{self.prefix}{last}")
+        return body
+
+    def do(self, last: int, *argv: str) -> str:
+        """Run a program in a container and return what it prints."""
+        task = self.api.exec_create(f"{self.prefix}{last}", list(argv))["Id"]
+        output: bytes = self.api.exec_start(task)
+        assert self.api.exec_inspect(task)["ExitCode"] == 0, output.decode()
+        return output.decode()
+
+    def ask(self, last: int, *, of: int) -> str:
+        """Return the address under which container ``last`` sees the container ``of``, or 0 for the node, ask it."""
+        # Not wget: a static busybox ends at the first look at a resolver.
+        argv = ["sh", "-c", f"printf 'GET /cgi-bin/peer HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 2 10.88.0.{last} 80"]
+        answer = self.do(of, *argv) if of else self.node.run(*argv)
+        return answer.splitlines()[-1]
+
+    def clean(self) -> None:
+        for body in self.api.containers(all=True):
+            if any(name.startswith(f"/{self.prefix}") for name in body["Names"]):
+                self.api.remove_container(body["Id"], force=True)
+
+
+@pytest.fixture(scope="session")
+def image(docker_url: str, archive: str) -> str:
+    DockerEngine(docker_url).import_image(archive, IMAGE, {})
+    return IMAGE
+
+
+@pytest.fixture
+def lab(node: Node, docker_url: str, image: str, prefix: str) -> Iterator[Lab]:
+    made = Lab(node, docker_url, prefix)
+    yield made
+    made.clean()
+
+
+@pytest.fixture(scope="session")
+def network(docker_url: str) -> None:
+    DockerEngine(docker_url).create_network(render_network("contract0", "10.89.0.0/24", "10.89.0.1"))
+
+
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+def test_contract(check: Callable[[Bench], None], node: Node, lab: Lab, network: None, archive: str) -> None:
+    bench = Bench(lab.engine, IMAGE, archive, "contract0", "10.89.0.0/24", "10.89.0.1", lab.prefix, lab.api.pause)
+    try:
+        check(bench)
+    finally:
+        bench.clean()
+
+
+def test_a_new_container_is_as_declared(lab: Lab) -> None:
+    assert lab.converge(lab.wish()) == ["create", "start"]
+    body = lab.inspect()
+    endpoint = body["NetworkSettings"]["Networks"]["zonal-br0"]
+    assert (endpoint["IPAddress"], endpoint["MacAddress"], endpoint["Gateway"]) == ("10.88.0.11", mac_of("10.88.0.11"), ROUTER)
+    assert lab.do(11, "cat", "/sys/class/net/eth0/address").strip() == mac_of("10.88.0.11")
+    assert "inet 10.88.0.11/24 " in lab.do(11, "ip", "-4", "address", "show", "eth0")
+    assert lab.do(11, "hostname").strip() == f"{lab.prefix}11"
+    assert body["HostConfig"]["Dns"] == ["192.0.2.53"]
+    assert lab.do(11, "cat", "/root/.ssh/authorized_keys") == KEY + "\n"
+    assert lab.do(11, "cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes").strip() == str(16 * MIB)
+    assert lab.do(11, "cat", "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").strip() == str(16 * MIB)
+    assert lab.converge(lab.wish()) == []
+
+
+def test_it_keeps_address_and_mac_over_restarts(lab: Lab) -> None:
+    lab.converge(lab.wish())
+    # The freed address would be given to whoever starts first, were it not reserved.
+    lab.converge(lab.wish(12))
+    for restart in (lambda: lab.api.restart(f"{lab.prefix}11", timeout=0), lambda: lab.converge(lab.wish(restart=True))):
+        started = lab.inspect()["State"]["StartedAt"]
+        restart()
+        assert lab.inspect()["State"]["StartedAt"] != started
+        assert lab.do(11, "cat", "/sys/class/net/eth0/address").strip() == mac_of("10.88.0.11")
+        wait_for("an answer", lambda: _answers(lab, 11), 10)
+        assert lab.ask(11, of=12) == "10.88.0.12"
+        assert lab.converge(lab.wish()) == []
+
+
+def test_containers_reach_each_other_and_the_router_without_nat(lab: Lab) -> None:
+    lab.converge(lab.wish(11))
+    lab.converge(lab.wish(12))
+    wait_for("an answer", lambda: _answers(lab, 11), 10)
+    wait_for("an answer", lambda: _answers(lab, 12), 10)
+    assert lab.ask(11, of=12) == "10.88.0.12"
+    assert lab.ask(12, of=11) == "10.88.0.11"
+    assert lab.ask(11, of=0) == ROUTER
+    assert "1 packets received" in lab.node.run("busybox", "ping", "-c", "1", "-w", "5", "10.88.0.11")
+
+
+def _answers(lab: Lab, last: int) -> bool:
+    with suppress(RuntimeError):
+        return bool(lab.ask(last, of=0))
+    return False
+
+
+@pytest.mark.parametrize("memory", ["32M", "12M"], ids=["more", "less"])
+def test_memory_changes_while_it_runs(lab: Lab, memory: str) -> None:
+    lab.converge(lab.wish())
+    started = lab.inspect()["State"]["StartedAt"]
+    wanted = lab.wish(memory=memory)
+    assert lab.converge(wanted) == ["update"]
+    limits = lab.inspect()["HostConfig"]
+    assert limits["Memory"] == limits["MemorySwap"] == wanted.spec["memory"]
+    assert lab.do(11, "cat", "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").strip() == str(wanted.spec["memory"])
+    assert lab.inspect()["State"]["StartedAt"] == started
+    assert lab.converge(wanted) == []
+
+
+def test_cpus_change_while_it_runs(lab: Lab) -> None:
+    lab.converge(lab.wish())
+    started = lab.inspect()["State"]["StartedAt"]
+    assert lab.converge(lab.wish(vcpus=2)) == ["update"]
+    assert lab.do(11, "cat", "/sys/fs/cgroup/cpuset/cpuset.cpus").strip() == "0-1"
+    assert lab.converge(lab.wish(vcpus=1)) == ["update"]
+    assert lab.do(11, "cat", "/sys/fs/cgroup/cpuset/cpuset.cpus").strip() in ("0", "1")
+    assert lab.inspect()["State"]["StartedAt"] == started
+
+
+def test_two_containers_get_different_cpus(lab: Lab) -> None:
+    lab.converge(lab.wish(11))
+    lab.converge(lab.wish(12))
+    assert {lab.inspect(last)["HostConfig"]["CpusetCpus"] for last in (11, 12)} == {"0", "1"}
+
+
+def test_more_cpus_than_there_are_is_one_message(lab: Lab) -> None:
+    with pytest.raises(SpecError, match=r"^vcpus: 200 is more than the \d+ CPUs of this host"):
+        lab.converge(lab.wish(vcpus=200))
+    assert list_containers(lab.engine) == []
+
+
+def test_another_hostname_waits_for_permission(lab: Lab) -> None:
+    lab.converge(lab.wish())
+    made = lab.inspect()["Id"]
+    resource = ContainerResource(lab.wish(hostname="other"), lab.engine, 0)
+    plan = resource.plan(resource.observe())
+    assert ([step.action for step in plan.steps], [item.field for item in plan.pending]) == ([], ["hostname"])
+    assert lab.converge(lab.wish(hostname="other", allow=BOTH)) == ["remove", "create", "start"]
+    assert lab.inspect()["Id"] != made
+    assert lab.do(11, "hostname").strip() == "other"
+    assert lab.converge(lab.wish(hostname="other")) == []
+
+
+def test_it_has_no_right_to_forge_packets(lab: Lab) -> None:
+    lab.converge(lab.wish())
+    rights = next(line.split()[1] for line in lab.do(11, "cat", "/proc/1/status").splitlines() if line.startswith("CapBnd"))
+    net_admin, net_raw = 12, 13
+    assert not int(rights, 16) & (1 << net_admin | 1 << net_raw)
+    with pytest.raises(AssertionError, match=r"Operation not permitted|SIOCSIFHWADDR"):
+        lab.do(11, "ifconfig", "eth0", "hw", "ether", "02:00:00:00:00:99")
+
+
+@pytest.mark.parametrize("wanted", ["running", "absent", "recreated"])
+def test_a_container_of_somebody_else_is_not_touched(lab: Lab, wanted: str) -> None:
+    name = f"{lab.prefix}11"
+    lab.api.create_container_from_config({"Image": IMAGE, "Labels": {"com.example": "x"}, "HostConfig": {"NetworkMode": "none"}}, name)
+    before = lab.inspect()
+    wish = lab.wish(power=ABSENT if wanted == "absent" else RUNNING, allow=BOTH if wanted == "recreated" else ())
+    with pytest.raises(RefusedError, match="did not make"):
+        lab.converge(wish)
+    assert lab.inspect() == before
+
+
+def test_its_life(lab: Lab) -> None:
+    name = f"{lab.prefix}11"
+    assert lab.converge(lab.wish(power=STOPPED)) == ["create"]
+    assert lab.converge(lab.wish(power=STOPPED)) == []
+    assert lab.converge(lab.wish()) == ["start"]
+    lab.api.pause(name)
+    assert lab.converge(lab.wish()) == ["resume"]
+    lab.api.pause(name)
+    assert lab.converge(lab.wish(power=STOPPED)) == ["stop"]
+    assert lab.converge(lab.wish(power=ABSENT)) == ["remove"]
+    assert lab.converge(lab.wish(power=ABSENT)) == []
+    assert lab.engine.find(name) is None
+
+
+def test_what_cannot_be_made_leaves_nothing(lab: Lab) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"image": "nowhere:1"}, "^image: 'nowhere:1' is not on this host"),
+        ({"bridge": "br9"}, "is not a bridge on this host"),
+        ({"disk": "1G"}, "docker here has no overlay2 on XFS"),
+        ({"cidr": "10.88.0.0/23"}, "does not fit docker's network zonal-br0"),
+    ]
+    lab.converge(lab.wish(12))
+    for options, message in cases:
+        with pytest.raises(SpecError, match=message):
+            lab.converge(lab.wish(**options))
+    assert [item.name for item in list_containers(lab.engine)] == [f"{lab.prefix}12"]
+
+
+def test_hostile_labels_of_others_stop_nothing(lab: Lab) -> None:
+    labels = {"cloud.zonal.name": "x", "cloud.zonal.dns": "[" * 100_000, "cloud.zonal.address": "\x7f<&", "cloud.zonal.keys": "\u202e"}
+    lab.api.create_container_from_config({"Image": IMAGE, "Labels": labels, "HostConfig": {"NetworkMode": "none"}}, f"{lab.prefix}x")
+    assert lab.converge(lab.wish()) == ["create", "start"]
+    assert lab.converge(lab.wish()) == []
+
+
+def test_the_module_itself(lab: Lab) -> None:
+    network = {"bridge": BRIDGE, "cidr": CIDR, "gateway": ROUTER}
+    options: dict[str, Any] = {
+        "name": f"{lab.prefix}11",
+        "zone": "lab",
+        "image": IMAGE,
+        "vcpus": 1,
+        "memory": "16M",
+        "address": "10.88.0.11",
+        "network": network,
+    }
+
+    def run(**more: Any) -> dict[str, Any]:
+        given = json.dumps({**options, "stop_timeout": 0, **more})
+        result: dict[str, Any] = json.loads(lab.node.run("env", f"PYTHONPATH={':'.join(sys.path)}", sys.executable, "-c", MODULE, given))
+        return result
+
+    checked = run(_ansible_check_mode=True)
+    assert lab.engine.find(options["name"]) is None
+    done = run()
+    assert (checked["changed"], checked["plan"]) == (True, done["plan"])
+    assert done["container"]["mac"] == mac_of("10.88.0.11")
+    assert done["diff"]["before"]["state"] == "absent"
+    again = run()
+    assert (again["changed"], again["plan"], again["container"]) == (False, [], done["container"])
+    assert run(state="absent")["container"] == {"name": options["name"], "kind": "container", "state": "absent"}
+    assert lab.node.run("ls", "/run/zonal-cloud.lock")
+
+
+def test_without_docker_the_module_says_so(lab: Lab) -> None:
+    with pytest.raises(EngineAbsent, match=r"^Cannot reach docker at unix:///nowhere\.sock: .*; is docker running\?"):
+        DockerEngine("unix:///nowhere.sock").facts()
+
+
+# The last ones: they restart the daemon under all that there is.
+@pytest.mark.parametrize("delay", [0.05, 0.3])
+def test_a_daemon_that_is_killed_during_a_creation(lab: Lab, delay: float) -> None:
+    lab.converge(lab.wish(12))
+    killer = threading.Timer(delay, lab.node.kill_docker)
+    killer.start()
+    with suppress(EngineError):
+        while True:
+            # Not started: docker 20.10 killed in the middle of a start forgets the task that its containerd goes on with.
+            lab.converge(lab.wish(11, power=STOPPED))
+            lab.converge(lab.wish(11, power=ABSENT))
+    killer.join()
+    lab.node.start_docker()
+    lab.converge(lab.wish(11))
+    assert lab.converge(lab.wish(11)) == []
+    left = [parse_container(body).name for body in lab.engine.managed()]
+    assert sorted(left) == [f"{lab.prefix}11", f"{lab.prefix}12"]
+    lab.converge(lab.wish(12))
+    wait_for("an answer", lambda: _answers(lab, 11), 10)
+    assert lab.ask(11, of=12) == "10.88.0.12"

@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images on a real docker and on real file systems: one content with two faces, and hostile archives that leave nothing behind."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import KINDS, ImageWish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import Unpacked
+from ansible_collections.zonal.cloud.tests.host_command import run_command
+from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
+from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts import guest_disks
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import (
+    CAPABILITY,
+    HOSTILE,
+    MAX_SIZE,
+    Hostile,
+    folder,
+    hardlink,
+    member,
+    pack,
+    pack_gnu,
+    symlink,
+    with_xattr,
+)
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import converge
+
+# Growing a mounted file system takes a right that containers, in which this may run, do not have; the lab has it.
+NOT_HERE = {guest_disks.the_file_system_grows_to_its_device}
+MANY = 100_000
+ODD = ("-rf", " ", "new\nline", "\udcff\udcfe", "x" * 255, "/".join(["x" * 200] * 19), "a\\b=c#", "tail ")
+
+
+class LoopDisks:
+    """The true ``make`` on volumes that are files, which it sees as block devices."""
+
+    def __init__(self) -> None:
+        self._disks = MountedGuestDisks(run_command)
+
+    def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
+        loop = run_command(["losetup", "--find", "--show", device]).strip()
+        try:
+            return self._disks.make(loop, archive, bytes_per_inode)
+        finally:
+            run_command(["losetup", "--detach", loop])
+
+    def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
+        raise NotImplementedError
+
+
+class Host:
+    """A docker, volumes that are files, and a file that no image may change."""
+
+    def __init__(self, node: Node, url: str, folder: Path, prefix: str) -> None:
+        self.folder = folder
+        self.name = f"{prefix}image:1"
+        self.docker = DockerEngine(url)
+        self.api = docker.APIClient(base_url=url, version="auto", timeout=300)
+        self.volumes = FileVolumes(folder)
+        self.boot = BootFolder(str(folder / "boot"))
+        self.canary = folder / "canary"
+        self.canary.write_text("the host's own\n")
+
+    def archive(self, content: bytes) -> str:
+        path = self.folder / "image.tar"
+        path.write_bytes(content)
+        return str(path)
+
+    def wish(self, path: str, *kinds: str) -> ImageWish:
+        sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return ImageWish(self.name, frozenset(kinds or KINDS), sha256=sha256)
+
+    def resource(self, wanted: ImageWish, path: str, policy: Policy) -> ImageResource:
+        return ImageResource(wanted, path, policy, self.docker, self.volumes, LoopDisks(), self.boot)
+
+    def state(self) -> Any:
+        """All that an image could leave behind."""
+        images = sorted(image["Id"] for image in self.api.images(all=True))
+        mounts = Path("/proc/self/mounts").read_text()
+        loops = subprocess.run(["losetup", "--list", "--output", "BACK-FILE"], capture_output=True, text=True, check=True).stdout
+        files = sorted(path for path in os.listdir(self.folder) if path != "image.tar")
+        return images, mounts, str(self.folder) in loops, files, self.volumes.list(), self.canary.read_text()
+
+    def clean(self) -> None:
+        for name in (self.name, self.name.replace(":1", ":2")):
+            self.docker.remove_image(name)
+
+
+@pytest.fixture
+def host(node: Node, docker_url: str, tmp_path: Path, prefix: str) -> Iterator[Host]:
+    made = Host(node, docker_url, tmp_path, prefix)
+    yield made
+    made.clean()
+
+
+@pytest.mark.parametrize("case", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_archives_leave_nothing(host: Host, case: Hostile) -> None:
+    path = host.archive(case.content)
+    before = host.state()
+    with pytest.raises(ZonalError) as caught:
+        converge(host.resource(host.wish(path), path, Policy(MAX_SIZE)))
+    assert case.words in str(caught.value)
+    assert host.state() == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_that_turns_after_the_check_leaves_nothing(host: Host, kind: str) -> None:
+    path = host.archive(pack(member("boot/vmlinuz", size=10), member("etc/motd", size=10)))
+    resource = host.resource(host.wish(path, kind), path, Policy())
+    before = host.state()
+    plan = resource.plan(resource.observe())
+    resource._check()
+    host.archive(pack(member("boot/vmlinuz", size=10), member("etc/motd", size=11)))
+    with pytest.raises(ZonalError, match=r"^src: .* (changed while docker took it in|has become another content than was checked)"):
+        resource.apply(plan.steps[0])
+    assert host.state() == before
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Iterator[guest_disks.Bench]:
+    (tmp_path / "disk").touch()
+    os.truncate(tmp_path / "disk", guest_disks.SIZE)
+    device = run_command(["losetup", "--find", "--show", str(tmp_path / "disk")]).strip()
+    try:
+        yield guest_disks.Bench(device, tmp_path, MountedGuestDisks(run_command))
+    finally:
+        run_command(["losetup", "--detach", device])
+
+
+@pytest.mark.parametrize("check", [check for check in guest_disks.CONTRACT if check not in NOT_HERE], ids=lambda check: check.__name__)
+def test_contract_of_disks(check: Callable[[guest_disks.Bench], None], scratch: guest_disks.Bench) -> None:
+    scratch.prepare()
+    check(scratch)
+    scratch.check_host()
+
+
+def everything(many: int) -> list[tarfile.TarInfo]:
+    """An image with all that a root file system may have."""
+    kernel = [folder("boot"), member("boot/vmlinuz", size=5000)]
+    links = [member("usr/bin/su", size=3, mode=0o4755), hardlink("usr/bin/a", "usr/bin/su", 0o4755), symlink("bin", "usr/bin")]
+    attributes = [with_xattr("usr/bin/ping", "security.capability", CAPABILITY), with_xattr("etc/marked", "user.a", b"\xff\0=\n")]
+    folders = [folder("empty"), member("var/mail", kind=tarfile.DIRTYPE, mode=0o2775), member("tmp", kind=tarfile.DIRTYPE, mode=0o1777)]
+    files = [member(f"usr/share/{number % 100}/{number}", size=number % 7) for number in range(many)]
+    made = [
+        *kernel,
+        *links,
+        *attributes,
+        *folders,
+        *(member(name, size=4) for name in ODD),
+        member("run/pipe", kind=tarfile.FIFOTYPE),
+        *files,
+    ]
+    made[1].uid, made[-1].gid = 1234, 4_000_000_000
+    return made
+
+
+def saved_digest(host: Host) -> str:
+    """The digest of the layer that docker gives back."""
+    saved = host.folder / "saved.tar"
+    with open(saved, "wb") as file:
+        for part in host.api.get_image(host.name):
+            file.write(part)
+    with tarfile.open(saved) as tar:
+        described = tar.extractfile("manifest.json")
+        assert described is not None
+        (layer,) = json.load(io.TextIOWrapper(described))[0]["Layers"]
+        tar.extract(layer, host.folder, filter="data")
+    return check_archive(str(host.folder / layer), Policy()).content.digest
+
+
+@pytest.mark.parametrize("many", [10, MANY])
+def test_both_faces_have_one_content(host: Host, many: int) -> None:
+    path = host.archive(pack(*everything(many)))
+    wanted = host.wish(path)
+    resource = host.resource(wanted, path, Policy())
+    assert converge(resource) == ["make_container", "make_vm"]
+    told = resource.report(resource.observe())
+    digest = told["digest"]["vm"]
+    assert told["digest"] == {"container": digest, "vm": digest}
+    assert saved_digest(host) == digest
+    assert converge(host.resource(wanted, "", Policy())) == []
+
+
+def test_another_archive_of_the_same_content_shares_the_volume(host: Host) -> None:
+    ordered = everything(10)
+    # A hard link follows its target.
+    turned = [*reversed([entry for entry in ordered if not entry.islnk()]), *(entry for entry in ordered if entry.islnk())]
+    path = host.archive(pack(*ordered))
+    converge(host.resource(host.wish(path), path, Policy()))
+    volumes = [volume.name for volume in host.volumes.list()]
+    path = host.archive(pack(*turned, folder("usr"), folder("./")))
+    assert converge(host.resource(host.wish(path), path, Policy())) == ["make_container", "make_vm"]
+    assert [volume.name for volume in host.volumes.list()] == volumes
+    assert converge(host.resource(host.wish(path), "", Policy())) == []
+    assert check_archive(host.archive(pack_gnu(member("a"))), Policy()).content.digest[:12] not in volumes[0]
+
+
+def test_an_older_content_goes_when_nothing_uses_it(host: Host) -> None:
+    for size in (1, 2):
+        path = host.archive(pack(member("boot/vmlinuz", size=size)))
+        converge(host.resource(host.wish(path), path, Policy()))
+    assert [image.names for image in host.docker.images() if host.name in image.names or not image.names] == [(host.name,)]
+    assert len(host.volumes.list()) == 1

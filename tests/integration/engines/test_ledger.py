@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger on real databases: the contract on PostgreSQL, and on both many controllers at once, some of which are killed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
+from ansible_collections.zonal.cloud.tests.integration.engines.planners import SHARED_QUOTA, faults, kill, start
+from ansible_collections.zonal.cloud.tests.integration.engines.postgres import postgres, programs
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.ledger import CONTRACT, Make
+
+CONTROLLERS, BATCH, ROUNDS = 16, 42, 3
+ZONE = "idc01-dev"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    assert programs() is not None, "no PostgreSQL here; make setup installs it"
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """An empty database on the server."""
+    admin = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("CREATE DATABASE zonal"))
+    yield server.replace("@/postgres?", "@/zonal?")
+    with admin.connect() as connection:
+        connection.execute(text("DROP DATABASE zonal WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty ledger on either database."""
+    return str(tmp_path / "ledger.db") if request.param == "sqlite" else str(request.getfixturevalue("database"))
+
+
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+def test_contract(check: Callable[[Make], None], database: str) -> None:
+    def make(**options: Any) -> Ledger:
+        return Ledger(database, **options)
+
+    check(make)
+
+
+def test_many_controllers_give_nothing_twice(where: str) -> None:
+    processes = start(where, CONTROLLERS, BATCH, ROUNDS)
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * CONTROLLERS
+    claims = Ledger(where).read(ZONE).claims
+    assert faults(claims, BATCH) == []
+    tenants = Counter(claim.tenant for claim in claims)
+    assert tenants["own"] == CONTROLLERS * BATCH * ROUNDS >= 2000
+    # More was wanted than there is, and what batches of four leave is less than four.
+    assert tenants["shared"] >= SHARED_QUOTA - 3
+
+
+def test_a_killed_controller_leaves_neither_lock_nor_half_a_claim(where: str) -> None:
+    chance = random.Random(7)
+    for _round in range(4):
+        processes = start(where, 8, BATCH, 50)
+        for process in chance.sample(processes, len(processes)):
+            time.sleep(chance.uniform(0.01, 0.25))
+            kill(process)
+        begin = time.monotonic()
+        with Ledger(where, timeout=5).write(ZONE) as book:
+            claims = book.snapshot().claims
+        assert time.monotonic() - begin < 5
+        assert faults(claims, BATCH) == []
+    assert claims

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks that need no host: the example zone is planned for hosts that were recorded, and mistakes end in one message."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import G, report
+
+ROOT = Path(__file__).resolve().parents[3]
+HOSTS = {f"kvm0{number}.example": report(cpus=32, memory=256 * G) for number in (1, 2, 3)}
+ZONE = {"hosts": "idc01_dev", "network": {"cidr": "10.20.0.0/16", "bridge": "br0"}, "pools": ["10.20.101.1-10.20.101.9"]}
+WEB = {"zone": "idc01-dev", "app": "web", "kind": "container", "image": "debian:13", "vcpus": 1, "memory": "1G"}
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    """A copy of the example, and what its hosts were when they were recorded."""
+    shutil.copytree(ROOT / "inventories" / "example", tmp_path / "inventory")
+    (tmp_path / "hosts.json").write_text(json.dumps(HOSTS))
+    return tmp_path
+
+
+def play(folder: Path, playbook: str, *arguments: str, status: int = 0, **variables: Any) -> str:
+    """Run a playbook in the folder and return its output in one line."""
+    given = json.dumps({key: value for key, value in {"zonal_observations": "hosts.json", **variables}.items() if value is not None})
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventory", f"zonal.cloud.{playbook}", "-e", given, *arguments]
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
+    done = subprocess.run(command, cwd=folder, env={**env, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def test_the_example_is_planned_and_nothing_is_written(inventory: Path) -> None:
+    told = play(inventory, "provision", "--check")
+    assert "Zone idc01-dev: create 3" in told
+    assert "idc01-dev-db-101007 vm" in told
+    assert "quota of payments: instances 0 -> 3 of 40" in told
+    assert sorted(path.name for path in (inventory / "inventory").iterdir()) == ["group_vars", "hosts.yml"]
+
+
+def test_a_plan_is_saved_for_machines_and_people(inventory: Path) -> None:
+    play(inventory, "plan", zonal_plan="plan.json")
+    saved = json.loads((inventory / "plan.json").read_text())["idc01-dev"]
+    assert saved["summary"] == {"create": 3}
+    assert saved["hash"] in (inventory / "plan.json.txt").read_text()
+    assert "create 3" in play(inventory, "provision", "--check", zonal_plan="plan.json")
+    (inventory / "hosts.json").write_text(json.dumps({**HOSTS, "kvm02.example": report()}))
+    told = play(inventory, "provision", "--check", status=2, zonal_plan="plan.json")
+    assert "host kvm02.example has moved; nothing was changed, make a new plan" in told
+
+
+def test_an_unreachable_host_is_planned_around(inventory: Path) -> None:
+    (inventory / "hosts.json").write_text(json.dumps({name: HOSTS[name] for name in ("kvm01.example", "kvm03.example")}))
+    told = play(inventory, "provision", "--check")
+    assert "create 3" in told
+    assert "container kvm02.example" not in told
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "no group": ({"zonal_zones": {"z": {**ZONE, "hosts": "gone"}}}, "zonal_zones.z.hosts: 'gone' is not a group of the inventory"),
+    "zone of no shape": ({"zonal_zones": {"z": "lab"}}, "zonal_zones.z.hosts: '' is not a group of the inventory"),
+    "strange zone": ({"zonal_instances": [{**WEB, "zone": "lost"}]}, 'zone "lost" is not declared in zonal_zones'),
+    "no zone": ({"zonal_instances": [{"app": "web"}]}, 'zone "" is not declared in zonal_zones'),
+    "zone as list": ({"zonal_instances": [{**WEB, "zone": ["x"]}]}, 'zone ["x"] is not declared in zonal_zones'),
+    "unknown image": ({"zonal_instances": [{**WEB, "image": "x:1"}]}, "instances[0].image: 'x:1' is not among the declared images"),
+    "not a list": ({"zonal_instances": "web"}, "'zonal_instances' is of type str"),
+    "bad pool": ({"zonal_zones": {"idc01-dev": {**ZONE, "pools": ["10.21.0.1"]}}}, "pools: '10.21.0.1' is outside the addresses"),
+    "template": ({"zonal_instances": [{**WEB, "app": "{{ 1 + 1 }}"}]}, "instances[0].app: "),
+    "pin": ({"zonal_instances": [{**WEB, "host": "kvm01.example"}]}, "which only an administrator may"),
+    "hosts as list": ({"zonal_zones": {"z": {**ZONE, "hosts": ["a"]}}}, "zonal_zones.z.hosts: '['a']' is not a group of the inventory"),
+    "too much": ({"zonal_zones": {"idc01-dev": ZONE}, "zonal_instances": [{**WEB, "count": 10}]}, "pools: no address is left of 9"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_ends_in_one_message(case: str, inventory: Path) -> None:
+    variables, message = MISTAKES[case]
+    assert message in play(inventory, "provision", "--check", status=2, **variables)
+
+
+def test_recorded_hosts_are_not_changed(inventory: Path) -> None:
+    assert "hosts that were recorded cannot be changed; add --check" in play(inventory, "provision", status=2)
+
+
+NO_PLANS = {
+    "no zone": "{}",
+    "zone without a plan": '{"idc01-dev": null}',
+    "list": '["idc01-dev"]',
+    "half": '{"idc01-dev": {"hash"',
+    "empty": "",
+    "another zone": '{"idc02": {"hash": "x"}}',
+}
+
+
+@pytest.mark.parametrize("case", NO_PLANS)
+def test_what_is_no_plan_is_not_taken_for_a_wish_to_plan_anew(case: str, inventory: Path) -> None:
+    (inventory / "plan.json").write_text(NO_PLANS[case])
+    told = play(inventory, "provision", "--check", status=2, zonal_plan="plan.json")
+    assert "zonal_plan: plan.json is not a plan of zones that are declared" in told
+    assert "Zone idc01-dev" not in told
+
+
+def test_a_report_that_cannot_be_used_is_told_and_others_go_on(inventory: Path) -> None:
+    hostile = {**HOSTS, "kvm02.example": {**report(), "hardware": {"cpus": {"count": "{{ 7 * 7 }}"}}}}
+    (inventory / "hosts.json").write_text(json.dumps(hostile))
+    told = play(inventory, "provision", "--check", status=2)
+    assert "create 3" in told
+    assert "host kvm02.example is taken as one that does not answer" in told
+    (inventory / "hosts.json").write_text("[1]")
+    assert "zonal_observations: hosts.json is not a report of hosts by name" in play(inventory, "provision", "--check", status=2)
+
+
+# Nothing listens on port 1.
+SILENT = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_args": "-o BatchMode=yes -o ConnectTimeout=2"}
+
+
+def test_hosts_that_are_all_silent_are_told(inventory: Path) -> None:
+    hosts = {"zonal_hosts": {"children": {"idc01_dev": {"hosts": {f"kvm0{number}.example": SILENT for number in (1, 2)}}}}}
+    (inventory / "inventory" / "hosts.yml").write_text(json.dumps(hosts))
+    told = play(inventory, "provision", "--check", status=2, zonal_observations=None)
+    assert "2 x has failed or does not answer" in told
+    assert "kvm02.example does not answer; its instances keep their addresses" in told
+    assert "kvm02.example was not asked" in play(inventory, "drift", "--limit", "kvm01.example", status=2, zonal_observations=None)
+    told = play(inventory, "retire", status=2, zonal_observations=None, zonal_retire=["idc01-dev-web-101001"])
+    assert "idc01-dev-web-101001 may still be on a host that does not answer (kvm01.example, kvm02.example)" in told
+    assert "zonal_zones: declare the zones" in play(inventory, "retire", status=2, zonal_retire=["x"], zonal_zones={})
+    assert "kvm01.example did not answer, so what runs there is not in the ledger" in play(
+        inventory, "ledger_rebuild", status=2, zonal_observations=None
+    )

@@ -1,0 +1,239 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VMs on a real libvirt: the contract on its test driver and on QEMU, and one guest that boots under plain emulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import pytest
+
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import ImageWish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, tap_of, uuid_of
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, ROUTER
+from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, FileVolumes
+from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import CONTRACT, Bench, what_is_gone_may_be_removed_again
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge
+from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import FOLDER
+from lab.guest_image import guest_image
+from lab.paths import Paths
+from lab.progress import Progress
+
+MIB = 1024**2
+BOTH = ("restart", "recreate")
+ADDRESS = "10.88.0.40"
+BOOT_TIMEOUT = 120
+# It knows no checkpoints and no NVRAM, whose remains are removed with a domain.
+NOT_ON_THE_TEST_DRIVER = {what_is_gone_may_be_removed_again}
+
+
+class Lab:
+    """libvirt of the node, an image, and wishes for one VM."""
+
+    def __init__(self, node: Node, uri: str) -> None:
+        self.node = node
+        self.engine = LibvirtEngine(uri)
+        self.connection = libvirt.open(uri)
+        self.volumes = FileVolumes(node.folder)
+        self.boot = BootFolder(str(node.folder / "boot"))
+        self.image = guest_image(Paths.from_environment(), Progress())
+        self.digest = check_archive(self.image.path, Policy()).content.digest
+
+    def make_image(self) -> None:
+        wanted = ImageWish("guest:1", frozenset(["vm"]), sha256=self.image.sha256)
+        converge(ImageResource(wanted, self.image.path, Policy(), FakeContainers(), self.volumes, FileDisks(), self.boot))
+
+    def wish(self, power: str = RUNNING, *, name: str = "web", allow: tuple[str, ...] = (), restart: bool = False, **options: Any) -> Wish:
+        raw = {
+            "zone": "lab",
+            "app": "web",
+            "image": "guest:1",
+            "vcpus": 1,
+            "memory": "128M",
+            "address": ADDRESS,
+            "bridge": BRIDGE,
+            "cidr": CIDR,
+            "gateway": ROUTER,
+            "hostname": "guest-web",
+            "ssh_keys": [KEY],
+        }
+        return Wish("vm", name, power, parse_spec({**raw, **options}), allow, restart)
+
+    def resource(self, wanted: Wish) -> VmResource:
+        return VmResource(wanted, self.engine, self.volumes, FileDisks(), self.boot, lambda: "qemu", 0)
+
+    def converge(self, wanted: Wish) -> list[str]:
+        return converge(self.resource(wanted))
+
+    def pending(self, wanted: Wish) -> list[str]:
+        resource = self.resource(wanted)
+        return [item.field for item in resource.plan(resource.observe()).pending]
+
+    def answers(self) -> bool:
+        with suppress(RuntimeError):
+            return "1 packets received" in self.node.run("busybox", "ping", "-c", "1", "-W", "1", ADDRESS)
+        return False
+
+    def domain(self) -> Any:
+        return self.connection.lookupByName("web")
+
+
+@pytest.fixture(scope="module")
+def lab(node: Node, libvirt_uri: str) -> Lab:
+    made = Lab(node, libvirt_uri)
+    made.make_image()
+    return made
+
+
+@pytest.fixture
+def cleaned(lab: Lab) -> Iterator[Lab]:
+    yield lab
+    for name in ("web", "foreign"):
+        lab.engine.remove(name)
+        lab.volumes.remove(f"vm-{name}")
+
+
+def driver_xml(name: str, memory: int) -> str:
+    head = f"<name>{name}</name><uuid>{uuid_of('t', name)}</uuid><memory unit='MiB'>{memory}</memory>"
+    return f"<domain type='test'>{head}<os><type>hvm</type></os></domain>"
+
+
+def machine_xml(name: str, memory: int) -> str:
+    """A machine without a disk: its firmware finds nothing to boot and waits."""
+    head = f"<name>{name}</name><uuid>{uuid_of('t', name)}</uuid><memory unit='MiB'>{memory}</memory>"
+    system = "<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features>"
+    return f"<domain type='qemu'>{head}{system}<devices><controller type='usb' model='none'/><memballoon model='none'/></devices></domain>"
+
+
+def pauser(uri: str) -> Callable[[str], None]:
+    connection = libvirt.open(uri)
+    return lambda name: connection.lookupByName(name).suspend()
+
+
+@pytest.mark.parametrize("check", [check for check in CONTRACT if check not in NOT_ON_THE_TEST_DRIVER], ids=lambda check: check.__name__)
+def test_contract_on_the_test_driver(check: Callable[[Bench], None], prefix: str, tmp_path: Path) -> None:
+    # A file of its own: the domains of test:///default are shared by all connections of a process.
+    (tmp_path / "node.xml").write_text("<node><cpu><mhz>1</mhz><model>x</model></cpu><memory>1048576</memory></node>")
+    engine = LibvirtEngine(f"test://{tmp_path}/node.xml")
+    check(Bench(engine, driver_xml, prefix, lambda name: engine._connection.lookupByName(name).suspend()))
+
+
+@pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
+def test_contract_on_qemu(check: Callable[[Bench], None], libvirt_uri: str, prefix: str) -> None:
+    bench = Bench(LibvirtEngine(libvirt_uri), machine_xml, prefix, pauser(libvirt_uri))
+    try:
+        check(bench)
+    finally:
+        bench.clean()
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("vm-*.xml")), ids=lambda file: file.stem)
+def test_the_golden_xml_fits_libvirts_schema(file: Path, libvirt_uri: str) -> None:
+    # Whether a machine has KVM is not the question here.
+    text = file.read_text(encoding="utf-8").replace('type="kvm"', 'type="qemu"').replace(' mode="host-model"', ' mode="maximum"')
+    validate(libvirt_uri, text)
+    with pytest.raises(libvirt.libvirtError, match="failed to validate against schema"):
+        validate(libvirt_uri, text.replace('<target port="0" />', '<target porto="0" />'))
+
+
+def validate(uri: str, text: str) -> None:
+    """Have libvirt hold a domain to its own schema."""
+    libvirt.open(uri).defineXMLFlags(text, libvirt.VIR_DOMAIN_DEFINE_VALIDATE).undefine()
+
+
+def test_without_libvirt_it_says_so() -> None:
+    with pytest.raises(EngineAbsent, match=r"^Cannot reach libvirt at qemu\+unix:.*; is libvirtd running\?"):
+        LibvirtEngine("qemu+unix:///system?socket=/nowhere").domains()
+
+
+def test_a_vm_of_somebody_else_is_not_touched(cleaned: Lab) -> None:
+    cleaned.engine.define(machine_xml("web", 32))
+    before = cleaned.engine.domains()
+    for wanted in (cleaned.wish(), cleaned.wish(ABSENT), cleaned.wish(allow=BOTH, hostname="other")):
+        with pytest.raises(RefusedError, match=r"name: 'web' is a vm that zonal\.cloud did not make"):
+            cleaned.converge(wanted)
+    assert (cleaned.engine.domains(), cleaned.volumes.find("vm-web")) == (before, None)
+
+
+def test_a_guest(cleaned: Lab) -> None:
+    """One guest and one story: booting under emulation costs the most here."""
+    lab = cleaned
+    assert lab.converge(lab.wish(disk="100M")) == ["create", "start"]
+    assert lab.converge(lab.wish(disk="100M")) == []
+    _check_schema(lab)
+    domain = lab.domain()
+    assert (domain.isActive(), domain.autostart(), domain.UUIDString()) == (1, 1, uuid_of("lab", "web"))
+    assert f"<target dev='{tap_of('web')}'/>" in domain.XMLDesc()
+    assert mac_of(ADDRESS) in domain.XMLDesc()
+    wait_for("the guest", lab.answers, BOOT_TIMEOUT)
+    assert mac_of(ADDRESS) in lab.node.run("ip", "neighbour", "show", ADDRESS)
+    console = Path(lab.node.path("/var/log/libvirt/qemu/web-console.log"))
+    wait_for("its hostname", lambda: "guest guest-web is up" in console.read_text(errors="replace"), 60)
+    _check_live_changes(lab)
+    _check_changes_that_need_a_restart(lab)
+    assert lab.converge(lab.wish(STOPPED, memory="160M")) == ["stop"]
+    assert lab.converge(lab.wish(STOPPED, memory="160M")) == []
+    # What is stopped needs no permission to be restarted.
+    assert lab.converge(lab.wish(STOPPED, memory="128M", disk="200M")) == ["update"]
+    assert Path(lab.volumes.list()[-1].path).stat().st_size == 200 * MIB
+    assert lab.converge(lab.wish(ABSENT)) == ["remove"]
+    assert lab.converge(lab.wish(ABSENT)) == []
+    assert [volume.name for volume in lab.volumes.list()] == [f"img-{lab.digest[:12]}"]
+
+
+def _check_schema(lab: Lab) -> None:
+    found = lab.engine.find("web")
+    assert found is not None
+    # Defined again as it is: an unchanged definition of a VM that runs.
+    lab.connection.defineXMLFlags(found.xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+
+
+def _check_live_changes(lab: Lab) -> None:
+    wanted = lab.wish(app="other", autostart=False)
+    assert lab.converge(wanted) == ["update"]
+    assert lab.converge(wanted) == []
+    assert lab.domain().autostart() == 0
+    assert [(item.name, item.spec["app"]) for item in list_vms(lab.engine, lab.volumes)] == [("web", "other")]
+    assert lab.converge(lab.wish()) == ["update"]
+
+
+def _check_changes_that_need_a_restart(lab: Lab) -> None:
+    number = lab.domain().ID()
+    assert lab.converge(lab.wish(memory="160M")) == []
+    assert lab.pending(lab.wish(memory="160M")) == ["memory"]
+    assert lab.domain().ID() == number, "it was not restarted"
+    assert lab.converge(lab.wish(memory="160M", allow=("restart",))) == ["stop", "update", "start"]
+    assert lab.domain().ID() != number
+    assert lab.domain().info()[1] == 160 * 1024
+    assert (lab.converge(lab.wish(memory="160M")), lab.pending(lab.wish(memory="160M"))) == ([], [])
+
+
+def test_memory_that_qemu_rounds_does_not_differ_for_ever(cleaned: Lab) -> None:
+    wanted = cleaned.wish(memory="100000K")
+    assert cleaned.converge(wanted) == ["create", "start"]
+    assert (cleaned.converge(wanted), cleaned.pending(wanted)) == ([], [])
+
+
+def test_the_engines_own_words_reach_the_user(cleaned: Lab) -> None:
+    cleaned.converge(cleaned.wish(STOPPED))
+    found = cleaned.engine.find("web")
+    assert found is not None
+    cleaned.engine.define(found.xml.replace(f"bridge='{BRIDGE}'", "bridge='br9'"))
+    with pytest.raises(EngineError, match=r"^Cannot start VM web: .*br9"):
+        cleaned.engine.start("web")

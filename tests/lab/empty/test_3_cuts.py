@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run of site.yml that dies at any moment leaves nothing that the next run does not mend."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from typing import Any
+
+_CUTS = 5
+# Seconds; the whole first run takes a few minutes in the lab.
+_EARLIEST, _LATEST = 8.0, 90.0
+_LEFTOVERS = r"""
+lvs --noheadings -o lv_name zonal 2>/dev/null | grep '\.new$'
+docker ps --all --format '{{.Names}}' | grep '\.new$'
+grep -c zonal-cloud.mnt /proc/mounts | grep -v '^0$'
+find /var/lib/libvirt/boot -name '*.new'
+true
+"""
+
+
+def test_the_run_after_many_cut_runs_converges(lab: Any) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    moments = random.Random(seed)
+    for cut in range(_CUTS):
+        after = moments.uniform(_EARLIEST, _LATEST)
+        run = lab.start_play("zonal.cloud.site")
+        time.sleep(after)
+        lines = run.kill().strip().splitlines()
+        print(f"seed {seed}, cut {cut + 1} after {after:.0f} s, at {lines[-1] if lines else 'its very beginning'}", flush=True)
+    output = lab.play("zonal.cloud.site")
+    assert re.findall(r"unreachable=0 +failed=0", output), output
+    for host in ("h1", "h2"):
+        assert lab.on(host, _LEFTOVERS).split() == []
+    for address in ("10.99.1.11", "10.99.1.12", "10.99.1.13", "10.99.1.14"):
+        lab.eventually(lambda address=address: lab.answers(address), f"{address} answers")

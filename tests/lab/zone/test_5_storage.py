@@ -1,0 +1,268 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Thin pools and volumes with real LVM, on loop devices beside the host's own pool; docker's data and the alarm of that pool."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.lab.conftest import ROOT
+
+HOST = "h1"
+FOLDER = "/var/tmp/zonal-storage"
+GROUP = "zonaltest"
+LOOPS = 6
+_POOL: dict[str, Any] = {
+    "name": "pool",
+    "group": GROUP,
+    "devices": None,
+    "size": "90%",
+    "metadata_size": None,
+    "chunk_size": None,
+    "autoextend_threshold": 80,
+    "autoextend_percent": 5,
+    "tags": None,
+    "wipe": False,
+    "adopt": False,
+    "force": False,
+    "state": "present",
+}
+_VOLUME: dict[str, Any] = {
+    "name": "data",
+    "group": GROUP,
+    "pool": "pool",
+    "size": None,
+    "filesystem": "none",
+    "tags": None,
+    "force": False,
+    "state": "present",
+}
+# One Linux partition from sector 2048 on, in the words of the oldest partition table.
+PARTITION_TABLE = bytes(446) + bytes([0, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0]) + bytes(48) + bytes([0x55, 0xAA])
+# What is sent to the host: all that on_host.py and the contract of the volumes import.
+_PACKAGE = "ansible_collections/zonal/cloud"
+_SENT = ("plugins/module_utils", "tests/unit/plugins/contracts", "tests/host_command.py", "tests/lab/zone/on_host.py")
+
+
+class Host:
+    """A lab host that runs modules and shell scripts through one lasting connection (on_host.py)."""
+
+    def __init__(self) -> None:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+            for part in _SENT:
+                archive.add(ROOT / part, f"{_PACKAGE}/{part}", filter=lambda entry: None if "__pycache__" in entry.name else entry)
+        ssh = [str(ROOT / "lab" / "zonal-lab"), "ssh", HOST]
+        subprocess.run([*ssh, f"mkdir -p {FOLDER}/tree && tar xz -C {FOLDER}/tree"], input=buffer.getvalue(), check=True, timeout=120)
+        runner = [*ssh, f"cd {FOLDER}/tree && exec python3 -m {_PACKAGE.replace('/', '.')}.tests.lab.zone.on_host"]
+        self.report: dict[str, Any] = {}
+        self._process = subprocess.Popen(runner, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        told: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return told
+
+    def sh(self, script: str) -> str:
+        """Run a shell script and return its output."""
+        told = self.ask(shell=script)
+        assert told["code"] == 0, f"{script}\n{told['output']}{told['errors']}"
+        return str(told["output"])
+
+    def pool(self, check: bool = False, **options: Any) -> list[str]:
+        """Do what the module thin_pool does and return its actions, or the error."""
+        return self._do("thin_pool", check, {**_POOL, **options})
+
+    def volume(self, **options: Any) -> list[str]:
+        """Do what the module thin_volume does and return its actions, or the error."""
+        return self._do("thin_volume", False, {**_VOLUME, **options})
+
+    def _do(self, module: str, check: bool, options: dict[str, Any]) -> list[str]:
+        told = self.ask(module=module, check=check, options=options)
+        self.report = told["report"]
+        return list(told["actions"])
+
+    def close(self) -> None:
+        self.sh(f"rm -rf {FOLDER}/tree")
+        self._process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """The host that the tests of this file change."""
+    opened = Host()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def loops(host: Host) -> Iterator[list[str]]:
+    """Blank loop devices of 600 MB; all that the tests put on them is taken away before and after."""
+    clean = f"""
+        umount {FOLDER}/mnt; swapoff {FOLDER}/swap; for vg in {GROUP} foreign; do vgremove --force --yes $vg; done
+        for loop in $(losetup --noheadings --output NAME,BACK-FILE | awk '$2 ~ "^{FOLDER}/" {{ print $1 }}'); do
+            swapoff $loop; umount $loop; losetup --detach $loop; done
+        rm -rf {FOLDER}/[0-9] {FOLDER}/mnt /etc/lvm/profile/zonal-{GROUP}-pool.profile"""
+    host.sh(f"({clean}) >/dev/null 2>&1; mkdir -p {FOLDER}/mnt")
+    make = f"for n in $(seq {LOOPS}); do truncate -s 600M {FOLDER}/$n; losetup --find --show --partscan {FOLDER}/$n; done"
+    yield host.sh(make).split()
+    host.sh(f"({clean}) >/dev/null 2>&1; true")
+
+
+def test_lvm_keeps_the_contract_of_the_volumes(host: Host) -> None:
+    contract = f"{_PACKAGE.replace('/', '.')}.tests.unit.plugins.contracts.volumes"
+    told = host.sh(f"cd {FOLDER}/tree && python3 -m {contract} zonal pool")
+    assert "FAILED" not in told, told
+    assert told.count("ok ") >= 15
+
+
+def test_a_device_that_carries_something_is_refused_by_name_and_left_alone(host: Host, loops: list[str]) -> None:
+    disk, swap, member, table, _dummy, _dummy = loops
+    host.sh(f"mkfs.ext4 -q {disk}; mkswap {swap}; swapon {swap}; vgcreate foreign {member}")
+    host.sh(f'python3 -c \'open("{table}", "rb+").write(bytes.fromhex("{PARTITION_TABLE.hex()}"))\'')
+    host.sh(f"ln -sfn {disk} {FOLDER}/link; mount {disk} {FOLDER}/mnt; ln -sfn {disk} /dev/zonal-test-link")
+    # The swap may be written to at any time.
+    content = f"sha256sum {member} {table}; wipefs --noheadings {swap}"
+    before = host.sh(content)
+    refused = {
+        (swap, False): f"{swap} is in use: swap on {swap}",
+        (swap, True): f"{swap} is in use: swap on {swap}",
+        (member, True): f"{member} belongs to the volume group foreign",
+        (table, False): f"{table} carries dos",
+        ("/dev/zonal-test-link", True): f"/dev/zonal-test-link ({disk}) is in use: mounted on {FOLDER}/mnt",
+        ("/dev/ubda", True): "/dev/ubda is in use: mounted on /",
+        ("/dev/shm", False): "is a directory, not a block device",
+        ("/dev/null", False): "is a character device, not a block device",
+        ("/dev/sdzz", False): "does not exist on this host",
+        (f"{FOLDER}/1", False): "is not the path of a device",
+    }
+    for (device, wipe), message in refused.items():
+        assert message in host.pool(devices=[device], wipe=wipe)[0]
+    host.sh(f"umount {FOLDER}/mnt")
+    assert f"{disk} carries ext4" in host.pool(devices=[disk])[0]
+    assert "is the same device as" in host.pool(devices=[disk, "/dev/zonal-test-link"])[0]
+    assert host.sh(f"rm /dev/zonal-test-link; {content}") == before
+    host.sh(f"fsck.ext4 -fn {disk}; swapoff {swap}; vgremove --yes foreign; pvremove {member}; wipefs --all {swap}")
+
+
+def test_a_pool_is_made_grows_and_goes(host: Host, loops: list[str]) -> None:
+    disk, blank, table = loops[0], loops[1], loops[3]
+    steps = ["create_group", "write_profile", "create_pool"]
+    assert host.pool(check=True, devices=[blank]) == steps
+    planned = host.report
+    assert host.sh(f"wipefs --noheadings {blank}; vgs --noheadings --select vg_name={GROUP}").strip() == ""
+    assert host.pool(devices=[blank]) == steps
+    volatile = ("data_percent", "metadata_percent")
+    assert {**host.report, **dict.fromkeys(volatile)} == {**planned, **dict.fromkeys(volatile)}
+    assert host.pool(devices=[blank]) == []
+    assert host.pool(devices=[blank], size="50%") == [
+        f"size: {GROUP}/pool has 536M, more than 50%; a thin pool cannot be made smaller: write size: 536M, or remove it first"
+    ]
+    assert host.pool(devices=[blank, disk], wipe=True) == ["wipe_device", "extend_group", "extend_pool"]
+    assert host.report["size"] == "1072M"
+    assert f"{GROUP} also has {disk}" in host.pool(devices=[blank])[0]
+    assert host.pool(devices=[blank, disk, table], wipe=True, tags=["ssd"]) == [
+        "wipe_device",
+        "extend_group",
+        "extend_pool",
+        "retag_pool",
+    ]
+    assert host.volume(size="400M", filesystem="xfs") == ["create_volume", "make_filesystem"]
+    assert host.volume(size="400M", filesystem="xfs") == []
+    host.sh(f"mount /dev/{GROUP}/data {FOLDER}/mnt; echo kept > {FOLDER}/mnt/file")
+    assert host.volume(size="500M", filesystem="xfs") == ["grow_volume", "grow_filesystem"]
+    assert host.volume(size="500M", filesystem="xfs") == []
+    assert int(host.sh(f"df -m --output=size {FOLDER}/mnt | tail -1")) > 400
+    assert "is mounted on" in host.volume(state="absent", force=True)[0]
+    assert "data is in use" in host.pool(state="absent", force=True)[0]
+    assert host.sh(f"cat {FOLDER}/mnt/file; umount {FOLDER}/mnt") == "kept\n"
+    assert "carries xfs, not ext4" in host.volume(size="500M", filesystem="ext4")[0]
+    assert "holds data; set force: true" in host.volume(state="absent")[0]
+    assert "holds 1 volumes with their data: data" in host.pool(state="absent")[0]
+    removal = ["remove_pool", "remove_group", "clear_device", "clear_device", "clear_device", "remove_profile"]
+    assert host.pool(state="absent", force=True) == removal
+    assert host.pool(state="absent") == []
+    assert host.sh(f"wipefs --noheadings {blank} {disk} {table}; ls /etc/lvm/profile | grep {GROUP} || true").strip() == ""
+
+
+def test_what_an_interrupted_run_left_is_completed(host: Host, loops: list[str]) -> None:
+    device = loops[-1]
+    host.sh(f"pvcreate --quiet {device}")
+    assert host.pool(check=True, devices=[device]) == ["create_group", "write_profile", "create_pool"]
+    host.sh(f"vgcreate --quiet {GROUP} {device}")
+    assert "was not made by this collection" in host.pool(devices=[device])[0]
+    host.sh(f"vgchange --quiet --addtag zonal.cloud {GROUP}")
+    assert host.pool(devices=[device]) == ["write_profile", "create_pool"]
+    # As a power cut within mkfs leaves it: something that looks like a filesystem, on a volume that is marked.
+    host.sh(f"lvcreate --quiet --yes -V 400M --thinpool pool --addtag zonal.unfinished -n data {GROUP}; mkfs.xfs -q -f /dev/{GROUP}/data")
+    assert host.volume(size="400M", filesystem="xfs") == ["make_filesystem"]
+    assert host.volume(size="400M", filesystem="xfs") == []
+    assert host.pool(state="absent", force=True)[:1] == ["remove_pool"]
+
+
+def test_lvm_may_be_killed_at_any_moment_while_it_makes_a_pool(host: Host, loops: list[str]) -> None:
+    device = loops[-1]
+    argv = f"lvcreate --yes --type thin-pool --name pool --extents 100 --poolmetadatasize 4m {GROUP}"
+    for moment in ("0.2", "0.4", "0.6", "0.9"):
+        host.sh(f"vgcreate --quiet --addtag zonal.cloud {GROUP} {device}; timeout --signal KILL {moment} {argv}; true")
+        assert host.pool(devices=[device])[-1] in ("create_pool", "retag_pool"), host.sh(f"lvs -a {GROUP}")
+        assert host.report["size"] == "536M"
+        host.sh(f"vgremove --force --yes {GROUP}")
+
+
+def test_a_pool_grows_by_itself_and_is_left_that_large(host: Host, loops: list[str]) -> None:
+    device = loops[-1]
+    options: dict[str, Any] = {"devices": [device], "size": "50%", "autoextend_threshold": 50, "autoextend_percent": 20}
+    host.pool(**options)
+    before = host.report["size"]
+    host.volume(size="1G")
+    host.sh(f"dd if=/dev/zero of=/dev/{GROUP}/data bs=1M count=200 oflag=direct 2>&1")
+    size = f"lvs --noheadings --nosuffix --units m --options lv_size {GROUP}/pool"
+    told = host.sh(f"for n in $(seq 30); do sleep 2; {size} | grep -qw {before[:-1]}.00 || break; done; {size}")
+    assert float(told) > float(before[:-1])
+    assert host.pool(**options) == []
+    assert "cannot be made smaller" in host.pool(**{**options, "size": "40%"})[0]
+    assert host.pool(state="absent", force=True)[0] == "remove_pool"
+
+
+def test_the_alarm_goes_off_when_the_pool_is_nearly_full(host: Host) -> None:
+    unit = "/run/systemd/system/zonal-test-alarm.service"
+    host.sh(f"sed 's/85/1/g' /etc/systemd/system/zonal-thin-pool-alarm.service > {unit}; systemctl daemon-reload")
+    host.sh("systemctl start zonal-thin-pool-alarm.service")
+    assert host.sh("systemctl is-active zonal-thin-pool-alarm.timer").strip() == "active"
+    told = host.sh(
+        "systemctl start zonal-test-alarm.service; systemctl is-failed zonal-test-alarm.service; "
+        "journalctl --boot --unit zonal-test-alarm.service --priority 0..1 --output cat",
+    )
+    assert told.splitlines()[0] == "failed"
+    assert "Thin pool nearly full, 1% or more (name, data, metadata):" in told
+    assert "zonal/pool" in told
+    host.sh(f"rm {unit}; systemctl daemon-reload; systemctl reset-failed zonal-test-alarm.service || true")
+
+
+def test_a_container_cannot_write_more_than_its_disk(host: Host) -> None:
+    told = host.sh(
+        f"""
+        mkdir -p {FOLDER}/image/bin; cp /bin/busybox {FOLDER}/image/bin/; ln -sf busybox {FOLDER}/image/bin/dd
+        tar c -C {FOLDER}/image . | docker import - zonal-test:1 >/dev/null
+        docker run --rm --network none --storage-opt size=50M zonal-test:1 /bin/dd if=/dev/zero of=/big bs=1M count=100 2>&1
+        docker image rm --force zonal-test:1 >/dev/null; rm -rf {FOLDER}/image""",
+    )
+    assert "No space left on device" in told
+    assert "50+0 records in" in told
+
+
+def test_containers_are_behind_the_services_of_the_host(host: Host) -> None:
+    assert host.sh("cat /sys/fs/cgroup/zonal.slice/cpu.weight").strip() == "50"
+    groups = host.sh("for id in $(docker ps --quiet); do cat /proc/$(docker inspect --format '{{.State.Pid}}' $id)/cgroup; done").split()
+    assert groups
+    assert all(group.startswith("0::/zonal.slice/docker-") for group in groups)
