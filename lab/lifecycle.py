@@ -108,6 +108,8 @@ def _locked(paths: Paths, progress: Progress) -> AbstractContextManager[None]:
 def _boot(paths: Paths, progress: Progress, book: Book, names: Iterable[str]) -> list[str]:
     """Start those hosts that do not run; returns their names. The book is saved after each."""
     public_key = remote.ensure_key(paths)
+    if not book.namespace and netns.exists(paths.namespace) and not netns.is_ours(paths.namespace):
+        raise LabError(f"the network namespace {paths.namespace} is there, and the lab did not make it: remove it, or move this checkout")
     book.namespace = True
     state.save(paths.book, book)
     netns.ensure(paths.namespace)

@@ -41,13 +41,17 @@ class Play:
 
     def finish(self, timeout: float = 900, *, status: int = 0) -> str:
         """Wait for the end and return the output; another exit status than ``status``, or a longer run, fails the test."""
+        output = self.wait(timeout)
+        assert self._process.returncode == status, output[-6000:]
+        return output
+
+    def wait(self, timeout: float = 900) -> str:
+        """Wait for the end, good or bad, and return the output; a longer run fails the test."""
         try:
-            ended = self._process.wait(timeout)
+            self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             pytest.fail(f"no end within {timeout:g} seconds:\n{self.kill()[-4000:]}")
-        output = self._output()
-        assert ended == status, output[-6000:]
-        return output
+        return self._output()
 
     def kill(self) -> str:
         """End it at once with all its processes, as a crash would; workers have sessions of their own."""

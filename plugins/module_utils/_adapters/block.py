@@ -57,6 +57,7 @@ class BlockDevices:
                 size=self._size(paths[name]),
                 signatures=signatures[paths[name]],
                 users=self._users(paths[name], mounts),
+                partitions=tuple(f"/dev/{folder.name}" for folder in self._partitions(paths[name])),
             )
             for name in names
         ]

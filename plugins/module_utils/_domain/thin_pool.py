@@ -98,7 +98,10 @@ class ThinPoolSpec:
 
 @dataclass(frozen=True)
 class Device:
-    """A device that the user named. ``group`` is None for no physical volume and empty for one that is in no group."""
+    """A device that the user named. ``group`` is None for no physical volume and empty for one that is in no group.
+
+    ``partitions`` are the paths of those on it.
+    """
 
     given: str
     path: str
@@ -107,6 +110,7 @@ class Device:
     signatures: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     group: str | None = None
+    partitions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.given if self.given == self.path else f"{self.given} ({self.path})"

@@ -96,6 +96,9 @@ def _check_devices(spec: ThinPoolSpec, devices: tuple[Device, ...]) -> None:
             raise SpecError("devices", device.given, f"is the same device as {names[device.path]} ({device.path}); name it once")
         names[device.path] = device.given
     for device in devices:
+        for partition in device.partitions:
+            if partition in names:
+                raise SpecError("devices", names[partition], f"is a partition of {device}; name one of the two")
         if device.group != spec.group:
             _check_new_device(spec, device)
 

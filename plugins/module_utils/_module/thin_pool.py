@@ -12,7 +12,7 @@ from typing import Any
 from .._adapters.block import BlockDevices
 from .._adapters.lvm_pool import Inventory, LvmPool, LvmProfiles
 from .._domain.plan import Plan, Step
-from .._domain.thin_pool import Group, Pool, ThinPoolSpec, ThinPoolState, parse_spec, report
+from .._domain.thin_pool import Device, Group, Pool, ThinPoolSpec, ThinPoolState, parse_spec, report
 from .._domain.thin_pool_plan import plan_thin_pool
 from .._ports import Command
 
@@ -65,7 +65,7 @@ class ThinPoolResource:
         return report(self._spec, state)
 
     def _state(self, inventory: Inventory) -> ThinPoolState:
-        devices = tuple(replace(device, group=inventory.group_of.get(device.path)) for device in self._devices.inspect(self._spec.devices))
+        devices = tuple(_with_groups(device, inventory.group_of) for device in self._devices.inspect(self._spec.devices))
         return ThinPoolState(devices, inventory.group, inventory.pool, self._profiles.read(self._spec.profile))
 
     def _retag(self) -> None:
@@ -84,6 +84,13 @@ class ThinPoolResource:
         if self._goal.pool is None:
             raise LookupError("a step on the pool, but the plan ends without one")
         return self._goal.pool
+
+
+def _with_groups(device: Device, group_of: Mapping[str, str]) -> Device:
+    """Add the volume groups of a device and its partitions, which need not be active, so that nothing else tells of them."""
+    groups = [(path, group_of[path]) for path in device.partitions if group_of.get(path)]
+    users = tuple(f"its partition {path} belongs to the volume group {group}" for path, group in groups)
+    return replace(device, group=group_of.get(device.path), users=device.users + users)
 
 
 def build_thin_pool(params: Mapping[str, Any], command: Command) -> ThinPoolResource:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run of site.yml that dies at any moment leaves nothing that the next run does not mend."""
+"""Runs of site.yml that die at any moment, and two that run at once, leave nothing that the next run does not mend."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ true
 """
 
 
-def test_the_run_after_many_cut_runs_converges(lab: Any) -> None:
+def test_the_run_after_many_cut_and_two_parallel_runs_converges(lab: Any) -> None:
     seed = random.SystemRandom().randrange(2**32)
     moments = random.Random(seed)
     for cut in range(_CUTS):
@@ -30,6 +30,8 @@ def test_the_run_after_many_cut_runs_converges(lab: Any) -> None:
         time.sleep(after)
         lines = run.kill().strip().splitlines()
         print(f"seed {seed}, cut {cut + 1} after {after:.0f} s, at {lines[-1] if lines else 'its very beginning'}", flush=True)
+    for output in [run.wait() for run in [lab.start_play("zonal.cloud.site") for _dummy in range(2)]]:
+        assert "Traceback" not in output, output[-6000:]
     output = lab.play("zonal.cloud.site")
     assert re.findall(r"unreachable=0 +failed=0", output), output
     for host in ("h1", "h2"):

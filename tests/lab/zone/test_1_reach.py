@@ -17,6 +17,13 @@ def all_answer(lab: Any) -> None:
         lab.eventually(lambda address=address: lab.answers(address), f"{name} at {address} answers the router")
 
 
+def assert_reaches_all_others(lab: Any, address: str) -> None:
+    """By their ssh servers: a container has no right to send pings. That it reaches the router, this very login shows."""
+    others = [other for other in NAMES if other != address]
+    told = lab.login(address, "; ".join(f"echo | nc -w 10 {other} 22 | grep -q ^SSH && echo {other}" for other in others), timeout=120)
+    assert told.split() == others
+
+
 @pytest.mark.parametrize("address", NAMES)
 def test_it_lets_the_injected_key_in_and_has_its_name(lab: Any, address: str) -> None:
     lab.eventually(lambda: lab.answers(address), f"{address} answers")
@@ -25,10 +32,7 @@ def test_it_lets_the_injected_key_in_and_has_its_name(lab: Any, address: str) ->
 
 @pytest.mark.parametrize("address", NAMES)
 def test_it_reaches_all_others(lab: Any, address: str) -> None:
-    """By their ssh servers: a container has no right to send pings. That it reaches the router, this very login shows."""
-    others = [other for other in NAMES if other != address]
-    told = lab.login(address, "; ".join(f"echo | nc -w 10 {other} 22 | grep -q ^SSH && echo {other}" for other in others), timeout=120)
-    assert told.split() == others
+    assert_reaches_all_others(lab, address)
 
 
 @pytest.mark.parametrize("on_h1", KINDS)
@@ -64,6 +68,8 @@ def test_they_keep_address_and_mac_when_container_and_daemons_restart(lab: Any, 
     mac = "02:42:" + ":".join(f"{int(octet):02x}" for octet in address.split("."))
     assert shown.split() == [address, mac]
     assert lab.login(neighbour, "cat /proc/sys/kernel/random/boot_id") == boot_before
+    for guest in (address, neighbour):
+        assert_reaches_all_others(lab, guest)
 
 
 def test_nothing_of_a_host_listens_on_the_network_but_ssh(lab: Any) -> None:

@@ -44,8 +44,8 @@ _VOLUME: dict[str, Any] = {
     "force": False,
     "state": "present",
 }
-# One Linux partition from sector 2048 on, in the words of the oldest partition table.
-PARTITION_TABLE = bytes(446) + bytes([0, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0]) + bytes(48) + bytes([0x55, 0xAA])
+# One Linux partition of 32 MiB from sector 2048 on, in the words of the oldest partition table.
+PARTITION_TABLE = bytes(446) + bytes([0, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 0, 1, 0]) + bytes(48) + bytes([0x55, 0xAA])
 # What is sent to the host: all that on_host.py and the contract of the volumes import.
 _PACKAGE = "ansible_collections/zonal/cloud"
 _SENT = ("plugins/module_utils", "tests/unit/plugins/contracts", "tests/host_command.py", "tests/lab/zone/on_host.py")
@@ -108,7 +108,7 @@ def host() -> Iterator[Host]:
 def loops(host: Host) -> Iterator[list[str]]:
     """Blank loop devices of 600 MB; all that the tests put on them is taken away before and after."""
     clean = f"""
-        umount {FOLDER}/mnt; swapoff {FOLDER}/swap; for vg in {GROUP} foreign; do vgremove --force --yes $vg; done
+        umount {FOLDER}/mnt; swapoff {FOLDER}/swap; for vg in {GROUP} foreign inside; do vgremove --force --yes $vg; done
         for loop in $(losetup --noheadings --output NAME,BACK-FILE | awk '$2 ~ "^{FOLDER}/" {{ print $1 }}'); do
             swapoff $loop; umount $loop; losetup --detach $loop; done
         rm -rf {FOLDER}/[0-9] {FOLDER}/mnt /etc/lvm/profile/zonal-{GROUP}-pool.profile"""
@@ -129,6 +129,7 @@ def test_a_device_that_carries_something_is_refused_by_name_and_left_alone(host:
     disk, swap, member, table, _dummy, _dummy = loops
     host.sh(f"mkfs.ext4 -q {disk}; mkswap {swap}; swapon {swap}; vgcreate foreign {member}")
     host.sh(f'python3 -c \'open("{table}", "rb+").write(bytes.fromhex("{PARTITION_TABLE.hex()}"))\'')
+    host.sh(f"blockdev --rereadpt {table}; udevadm settle; vgcreate inside {table}p1; vgchange --activate n inside")
     host.sh(f"ln -sfn {disk} {FOLDER}/link; mount {disk} {FOLDER}/mnt; ln -sfn {disk} /dev/zonal-test-link")
     # The swap may be written to at any time.
     content = f"sha256sum {member} {table}; wipefs --noheadings {swap}"
@@ -137,7 +138,7 @@ def test_a_device_that_carries_something_is_refused_by_name_and_left_alone(host:
         (swap, False): f"{swap} is in use: swap on {swap}",
         (swap, True): f"{swap} is in use: swap on {swap}",
         (member, True): f"{member} belongs to the volume group foreign",
-        (table, False): f"{table} carries dos",
+        (table, True): f"{table} is in use: its partition {table}p1 belongs to the volume group inside",
         ("/dev/zonal-test-link", True): f"/dev/zonal-test-link ({disk}) is in use: mounted on {FOLDER}/mnt",
         ("/dev/ubda", True): "/dev/ubda is in use: mounted on /",
         ("/dev/shm", False): "is a directory, not a block device",
@@ -151,6 +152,9 @@ def test_a_device_that_carries_something_is_refused_by_name_and_left_alone(host:
     assert f"{disk} carries ext4" in host.pool(devices=[disk])[0]
     assert "is the same device as" in host.pool(devices=[disk, "/dev/zonal-test-link"])[0]
     assert host.sh(f"rm /dev/zonal-test-link; {content}") == before
+    host.sh(f"vgremove --yes inside; pvremove {table}p1")
+    assert f"{table} carries dos" in host.pool(devices=[table])[0]
+    assert f"{table}p1' is a partition of {table}" in host.pool(devices=[table, f"{table}p1"])[0]
     host.sh(f"fsck.ext4 -fn {disk}; swapoff {swap}; vgremove --yes foreign; pvremove {member}; wipefs --all {swap}")
 
 

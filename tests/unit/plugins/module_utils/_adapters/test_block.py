@@ -79,6 +79,10 @@ def test_each_disk_names_its_users_signatures_and_size(root: Path) -> None:
         "/dev/sdd": ("btrfs",),
     }
     assert {device.size for device in found} == {1024**2}
+    assert {device.path: device.partitions for device in found if device.partitions} == {
+        "/dev/sda": ("/dev/sda1",),
+        "/dev/sdb": ("/dev/sdb1", "/dev/sdb2"),
+    }
 
 
 def test_a_device_that_only_the_kernel_knows_to_be_in_use(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

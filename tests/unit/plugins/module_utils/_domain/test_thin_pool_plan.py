@@ -117,6 +117,11 @@ REFUSED = {
     ),
     "missing device": (SPEC, ThinPoolState((Device("/dev/sdz", "/dev/sdz", "does not exist"),)), "'/dev/sdz' does not exist"),
     "twice": (SPEC, ThinPoolState((BLANK, replace(BLANK, given="/dev/sdb"))), "same device as /dev/disk/by-id/ssd1 (/dev/sdb)"),
+    "with its own partition": (
+        SPEC,
+        ThinPoolState((OTHER, replace(BLANK, partitions=("/dev/sdc",)))),
+        "'/dev/sdc' is a partition of /dev/disk/by-id/ssd1 (/dev/sdb)",
+    ),
     "tiny": (SPEC, ThinPoolState((replace(BLANK, size=MIB),)), "too small"),
     "foreign group": (SPEC, FOREIGN, "was not made by this collection (it holds pool)"),
     "unlisted device": (SPEC, replace(DONE, group=replace(GROUP, devices=frozenset({"/dev/sdb", "/dev/sdq"}))), "also has /dev/sdq"),
