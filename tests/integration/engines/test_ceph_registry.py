@@ -112,7 +112,8 @@ def test_a_second_run_changes_nothing_and_no_run_shows_a_secret(registry: Regist
     second = registry.play("-vvv")
     assert (second.status, second.changed) == (0, {"r1": 0}), second.output[-4000:]
     shown = registry.first.output + second.output
-    assert len(registry.seen) > 100
+    for program in ("ceph-mon", "ceph-osd", "radosgw", "docker-registry"):
+        assert any(program in line for line in registry.seen), program
     for number, secret in enumerate(registry.secrets()):
         assert len(secret) >= 32
         assert secret not in shown, number
