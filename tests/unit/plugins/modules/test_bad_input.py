@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.zonal.cloud.plugins.modules import container, image, vm
+from ansible_collections.zonal.cloud.plugins.modules import address_probe, bridge, container, image, thin_pool, thin_volume, vm
 
 NETWORK = {"bridge": "br0", "cidr": "10.20.0.0/16", "gateway": "10.20.0.1", "dns": ["10.20.0.2"]}
 GOOD: dict[str, Any] = {
@@ -88,20 +87,73 @@ IMAGE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"colour": 1}, "Unsupported parameters for .*: colour"),
     ({"group": "a b"}, r"^group: 'a b' is not a name for LVM"),
 ]
+HOST_MISTAKES: dict[str, list[tuple[dict[str, Any], str]]] = {
+    "bridge": [
+        ({"name": "br 0"}, r"^name: 'br 0' is not an interface name"),
+        ({"name": "br0;id"}, r"^name: 'br0;id' is not an interface name"),
+        ({"name": "b" * 16}, r"^name: 'b+' is not an interface name: 1 to 15 letters"),
+        ({"name": ""}, r"^name: is missing"),
+        ({"uplink": "../eno1"}, r"^uplink: '\.\./eno1' is not an interface name"),
+        ({"uplink": "br0"}, r"^uplink: 'br0' is the bridge itself"),
+        ({"mtu": 1}, r"^mtu: 1 is out of range; it must be from 576"),
+        ({"stp": "perhaps"}, "stp"),
+    ],
+    "thin_pool": [
+        ({"size": "4 apples"}, r"^size: '4 apples' is not a size"),
+        ({"size": "101%"}, r"^size: 101 is out of range"),
+        ({"devices": []}, r"^devices: is missing"),
+        ({"devices": ["sdz"]}, r"^devices: 'sdz' is not the path of a device"),
+        ({"devices": ["/dev/nothing"]}, r"^devices: '/dev/nothing' does not exist on this host"),
+        ({"group": "<vg>"}, r"^group: '<vg>' is not a name for LVM"),
+        ({"name": "snapshot1"}, r"^name: 'snapshot1' is a name that LVM keeps for itself"),
+        ({"chunk_size": "3K"}, r"^chunk_size: '3K' is not possible"),
+        ({"metadata_size": "-1G"}, r"^metadata_size: '-1G' is not a size"),
+        ({"autoextend_threshold": 0}, r"^autoextend_threshold: 0 is out of range"),
+        ({"tags": ["$(id)"]}, r"^tags: '\$\(id\)' is not a tag for LVM"),
+    ],
+    "thin_volume": [
+        ({"size": "1.5.5G"}, r"^size: '1\.5\.5G' is not a size"),
+        ({"size": None}, "state is present but all of the following are missing: size"),
+        ({"name": "../x"}, r"^name: '\.\./x' is not a name for LVM"),
+        ({"filesystem": "ntfs"}, "value of filesystem must be one of"),
+    ],
+    "address_probe": [
+        ({"interface": "br 0"}, r"^interface: 'br 0' is not an interface name"),
+        ({"addresses": ["10.20.0.300"]}, r"^addresses\[0\]: '10\.20\.0\.300' is not an IPv4 address"),
+        ({"rate": 0}, r"^rate: 0 is not from 1 to 10000"),
+        ({"wait": -1}, r"^wait: -1\.0 is not from 0 to 60"),
+    ],
+}
+HOST_GOOD: dict[str, dict[str, Any]] = {
+    "bridge": {"name": "br0", "uplink": "eno1"},
+    "thin_pool": {"devices": ["/dev/nothing"]},
+    "thin_volume": {"name": "data", "size": "1G"},
+    "address_probe": {"interface": "br0", "addresses": ["10.20.0.0/30"]},
+}
+MODULES = {
+    "address_probe": address_probe,
+    "bridge": bridge,
+    "container": container,
+    "image": image,
+    "thin_pool": thin_pool,
+    "thin_volume": thin_volume,
+    "vm": vm,
+}
 CASES = [
-    *((container.main, GOOD, change, message) for change, message in INSTANCE_MISTAKES),
-    *((vm.main, GOOD, change, message) for change, message in [*INSTANCE_MISTAKES, *VM_MISTAKES]),
-    *((image.main, IMAGE, change, message) for change, message in IMAGE_MISTAKES),
+    *(("container", GOOD, change, message) for change, message in INSTANCE_MISTAKES),
+    *(("vm", GOOD, change, message) for change, message in [*INSTANCE_MISTAKES, *VM_MISTAKES]),
+    *(("image", IMAGE, change, message) for change, message in IMAGE_MISTAKES),
+    *((name, HOST_GOOD[name], change, message) for name, mistakes in HOST_MISTAKES.items() for change, message in mistakes),
 ]
 
 
-@pytest.mark.parametrize(("main", "good", "change", "message"), CASES, ids=lambda value: str(value)[:40])
-def test_one_message(
-    main: Callable[[], None], good: dict[str, Any], change: dict[str, Any], message: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "good", "change", "message"), [pytest.param(*case, id=f"{case[0]} {str(case[2])[1:40]}") for case in CASES]
+)
+def test_one_message(name: str, good: dict[str, Any], change: dict[str, Any], message: str, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = {key: value for key, value in {**good, **change}.items() if value is not None}
     with patch_module_args({**arguments, "_ansible_check_mode": True}), pytest.raises(SystemExit) as ended:
-        main()
+        MODULES[name].main()
     output = capfd.readouterr()
     result = json.loads(output.out)
     assert ended.value.code == 1
