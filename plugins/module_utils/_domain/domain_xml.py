@@ -48,17 +48,21 @@ class ParsedDomain:
     spec: Spec
     facts: Mapping[str, str]
     ours: bool
+    uuid: str
     accelerator: str
     kernel: str
     initrd: str
 
 
-def render_domain(name: str, spec: Spec, hardware: Hardware, keys: str | None = None) -> str:
-    """Return the domain XML of a VM; equal input gives equal text. For ``keys`` see ``dump_facts``."""
+def render_domain(name: str, spec: Spec, hardware: Hardware, keys: str | None = None, *, uuid: str = "") -> str:
+    """Return the domain XML of a VM; equal input gives equal text. For ``keys`` see ``dump_facts``.
+
+    ``uuid`` is that of the definition which is replaced: libvirt lets a domain keep its name only with it.
+    """
     ET.register_namespace("zonal", NAMESPACE)
     root = ET.Element("domain", type=hardware.accelerator)
     _text(root, "name", name)
-    _text(root, "uuid", uuid_of(spec["zone"], name))
+    _text(root, "uuid", uuid or uuid_of(spec["zone"], name))
     facts = ET.SubElement(ET.SubElement(root, "metadata"), _FACTS)
     for key, value in dump_facts(name, spec, keys).items():
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
@@ -99,6 +103,7 @@ def parse_domain(text: str) -> ParsedDomain:
         spec=cast(Spec, spec),
         facts=facts,
         ours=holder is not None,
+        uuid=root.findtext("uuid", ""),
         accelerator=root.get("type", ""),
         kernel=root.findtext("os/kernel", ""),
         initrd=root.findtext("os/initrd", ""),

@@ -83,8 +83,12 @@ class VmResource(InstanceResource):
 
     def _create(self, spec: Spec) -> None:
         golden, kernel, initrd = self._check(spec)
+        left = self._engine.find(self._wish.name)
+        if left is not None and read_vm(left).ours:
+            # A definition without a disk, from a run that was cut off: it may have another zone, and so another UUID.
+            self._engine.remove(self._wish.name)
         volume = self._volumes.find(self._volume) or self._make_volume(spec, golden)
-        self._define(spec, Hardware(volume.path, kernel, initrd, self._accelerator(), volume.is_block))
+        self._define(spec, Hardware(volume.path, kernel, initrd, self._accelerator(), volume.is_block), "")
 
     def _check_target(self, spec: Spec) -> None:
         self._check_size(spec, self._check(spec)[0], self._volumes.find(self._volume))
@@ -139,10 +143,10 @@ class VmResource(InstanceResource):
         if "disk" in options:
             self._volumes.grow(self._volume, spec["disk"])
         hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block)
-        self._define(spec, hardware, parsed.facts.get("keys"))
+        self._define(spec, hardware, parsed.uuid, parsed.facts.get("keys"))
 
-    def _define(self, spec: Spec, hardware: Hardware, keys: str | None = None) -> None:
-        self._engine.define(render_domain(self._wish.name, spec, hardware, keys))
+    def _define(self, spec: Spec, hardware: Hardware, uuid: str, keys: str | None = None) -> None:
+        self._engine.define(render_domain(self._wish.name, spec, hardware, keys, uuid=uuid))
         self._engine.set_autostart(self._wish.name, spec["autostart"])
 
     def _remove(self) -> None:

@@ -205,11 +205,12 @@ def _check_schema(lab: Lab) -> None:
 
 
 def _check_live_changes(lab: Lab) -> None:
-    wanted = lab.wish(app="other", autostart=False)
+    wanted = lab.wish(app="other", zone="elsewhere", autostart=False)
     assert lab.converge(wanted) == ["update"]
     assert lab.converge(wanted) == []
-    assert lab.domain().autostart() == 0
-    assert [(item.name, item.spec["app"]) for item in list_vms(lab.engine, lab.volumes)] == [("web", "other")]
+    # Its guest knows it by that UUID, and libvirt gives the name to no other.
+    assert (lab.domain().autostart(), lab.domain().UUIDString()) == (0, uuid_of("lab", "web"))
+    assert [(item.name, item.spec["app"], item.spec["zone"]) for item in list_vms(lab.engine, lab.volumes)] == [("web", "other", "elsewhere")]
     assert lab.converge(lab.wish()) == ["update"]
 
 

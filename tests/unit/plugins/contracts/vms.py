@@ -81,6 +81,14 @@ def a_new_definition_does_not_change_what_runs(bench: Bench) -> None:
     assert domain.power == "running"
 
 
+def a_domain_keeps_its_uuid(bench: Bench) -> None:
+    bench.define()
+    known = parse_domain(bench.found().xml).uuid
+    other = "c" * 8 + known[8:]
+    assert refused(lambda: bench.engine.define(bench.xml(bench.name, 64).replace(known, other)))
+    assert (parse_domain(bench.found().xml).uuid, parse_domain(bench.found().xml).spec["memory"]) == (known, 32 * MIB)
+
+
 def bad_xml_is_refused(bench: Bench) -> None:
     for xml in ("", "<domain", "<domain/>", "<network><name>x</name></network>"):
         assert refused(partial(bench.engine.define, xml))
@@ -147,6 +155,7 @@ CONTRACT = (
     a_defined_domain_is_found_and_off,
     a_definition_is_replaced,
     a_new_definition_does_not_change_what_runs,
+    a_domain_keeps_its_uuid,
     bad_xml_is_refused,
     it_starts_and_stops_and_both_may_be_repeated,
     a_paused_one_is_resumed_or_stopped,

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import render_network
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import uuid_of
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts import containers, vms
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
@@ -19,7 +20,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
 
 def domain(name: str, memory: int) -> str:
-    return f"<domain type='test'><name>{name}</name><uuid>{name}</uuid><memory unit='MiB'>{memory}</memory></domain>"
+    return f"<domain type='test'><name>{name}</name><uuid>{uuid_of('t', name)}</uuid><memory unit='MiB'>{memory}</memory></domain>"
 
 
 @pytest.mark.parametrize("check", containers.CONTRACT, ids=lambda check: check.__name__)

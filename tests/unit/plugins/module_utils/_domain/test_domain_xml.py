@@ -14,6 +14,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml imp
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import fingerprint, with_keys
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import uuid_of
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import assert_golden
 from ansible_collections.zonal.cloud.tests.unit.plugins.specs import named_specs
@@ -49,6 +50,13 @@ def test_keys_that_are_not_known_keep_their_fingerprint() -> None:
     spec = complete("web", {**wish("vm").spec, "ssh_keys": []})
     assert parse_domain(render_domain("web", spec, TCG, "abc")).facts["keys"] == "abc"
     assert parse_domain(render_domain("web", spec, TCG)).facts["keys"] == fingerprint([])
+
+
+def test_a_definition_that_replaces_another_keeps_its_uuid() -> None:
+    first = parse_domain(render_domain("web", wish("vm").spec, TCG))
+    assert first.uuid == uuid_of("lab", "web")
+    moved = parse_domain(render_domain("web", wish("vm", zone="other").spec, TCG, uuid=first.uuid))
+    assert (moved.spec["zone"], moved.uuid) == ("other", first.uuid)
 
 
 def domain(inside: str = "", attributes: str = "type='kvm'") -> str:

@@ -114,6 +114,8 @@ SCENARIOS = {
     "resume": Scenario([wish("vm")], wish("vm"), "resume", pause),
     "restart": Scenario([wish("vm")], wish("vm", restart=True), "stop start"),
     "another owner": Scenario([wish("vm")], wish("vm", tenant="other", autostart=False), "update"),
+    "another zone": Scenario([wish("vm")], wish("vm", zone="other"), "update"),
+    "another zone, made anew": Scenario([wish("vm")], wish("vm", zone="other", hostname="b", allow=BOTH), "remove create start"),
     "more memory": Scenario([wish("vm")], wish("vm", memory="512M", allow=BOTH), "stop update start"),
     "more of all": Scenario([wish("vm")], wish("vm", memory="512M", vcpus=4, disk="2G", bridge="br1", allow=BOTH), "stop update start"),
     "more disk of a stopped one": Scenario([wish("vm", power=STOPPED)], wish("vm", disk="2G", power=STOPPED), "update"),
