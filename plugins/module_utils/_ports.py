@@ -50,6 +50,9 @@ class Volumes(Protocol):
     def list(self) -> list[Volume]:
         """Return all ordinary volumes of the group, without hidden ones and pools; empty when there is no group."""
 
+    def path(self, name: str) -> str:
+        """Return the block device of a volume of that name, whether it is there yet or not."""
+
     def create(self, name: str, size: int, tags: Iterable[str]) -> Volume:
         """Create an empty thin volume of ``size`` in the pool. EngineError when the name is taken."""
 

@@ -81,6 +81,9 @@ class LvmVolumes:
     def list(self) -> list[Volume]:
         return [_volume(row) for row in self._rows()]
 
+    def path(self, name: str) -> str:
+        return f"/dev/{self._group}/{name}"
+
     def create(self, name: str, size: int, tags: Iterable[str]) -> Volume:
         # A new thin volume reads as zeroes, so there is no old signature to look for.
         kind = ("--type", "thin", "--thinpool", self._pool, "--virtualsize", size_in_sectors(size), "--wipesignatures", "n")

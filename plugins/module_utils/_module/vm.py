@@ -87,8 +87,14 @@ class VmResource(InstanceResource):
         if left is not None and read_vm(left).ours:
             # A definition without a disk, from a run that was cut off: it may have another zone, and so another UUID.
             self._engine.remove(self._wish.name)
-        volume = self._volumes.find(self._volume) or self._make_volume(spec, golden)
-        self._define(spec, Hardware(volume.path, kernel, initrd, self._accelerator(), volume.is_block), "")
+        # What has the final name already had a domain once, and may hold a guest's data.
+        fresh = self._volumes.find(self._volume) is None
+        if fresh:
+            self._make_volume(spec, golden)
+        self._define(spec, Hardware(self._volumes.path(self._volume), kernel, initrd, self._accelerator(), golden.is_block), "")
+        if fresh:
+            # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
+            self._volumes.rename(self._volume + UNFINISHED, self._volume)
 
     def _check_target(self, spec: Spec) -> None:
         self._check_size(spec, self._check(spec)[0], self._volumes.find(self._volume))
@@ -120,7 +126,7 @@ class VmResource(InstanceResource):
             )
         return size
 
-    def _make_volume(self, spec: Spec, golden: Volume) -> Volume:
+    def _make_volume(self, spec: Spec, golden: Volume) -> None:
         """Prepare the root disk under a hidden name, so that a crash leaves nothing half-made under the final one."""
         size = self._check_size(spec, golden, None)
         hidden = self._volume + UNFINISHED
@@ -128,11 +134,6 @@ class VmResource(InstanceResource):
         clone = self._volumes.clone(golden.name, hidden, instance_tags(self._wish.name, golden))
         self._volumes.grow(hidden, size)
         self._disks.personalise(clone.path, vm_files(self._wish.name, spec, cloud_init=CLOUD_INIT_TAG in golden.tags))
-        self._volumes.rename(hidden, self._volume)
-        volume = self._volumes.find(self._volume)
-        if volume is None:
-            raise RefusedError(f"the volume {self._volume} was removed while the VM was being made; run again")
-        return volume
 
     def _update(self, options: Collection[str]) -> None:
         domain, volume = self._engine.find(self._wish.name), self._volumes.find(self._volume)

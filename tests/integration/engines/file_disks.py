@@ -27,9 +27,12 @@ class FileVolumes(FakeVolumes):
         super().__init__()
         self._folder = folder
 
+    def path(self, name: str) -> str:
+        return f"{self._folder}/{name}.raw"
+
     def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
         made = super().clone(origin, name, tags)
-        subprocess.run(["cp", "--sparse=always", self._path(origin), made.path], check=True)
+        subprocess.run(["cp", "--sparse=always", self.path(origin), made.path], check=True)
         return made
 
     def grow(self, name: str, size: int) -> None:
@@ -38,11 +41,11 @@ class FileVolumes(FakeVolumes):
 
     def rename(self, name: str, new_name: str) -> None:
         super().rename(name, new_name)
-        Path(self._path(name)).rename(self._path(new_name))
+        Path(self.path(name)).rename(self.path(new_name))
 
     def remove(self, name: str) -> None:
         super().remove(name)
-        Path(self._path(name)).unlink(missing_ok=True)
+        Path(self.path(name)).unlink(missing_ok=True)
 
     def _add(self, volume: Volume) -> Volume:
         super()._add(replace(volume, is_block=False))
@@ -50,11 +53,8 @@ class FileVolumes(FakeVolumes):
             self._resize(volume.name)
         return self._volumes[volume.name]
 
-    def _path(self, name: str) -> str:
-        return f"{self._folder}/{name}.raw"
-
     def _resize(self, name: str) -> None:
-        with open(self._path(name), "ab") as file:
+        with open(self.path(name), "ab") as file:
             file.truncate(self._volumes[name].size)
 
 

@@ -36,7 +36,7 @@ def a_created_volume_is_found_with_all_its_facts(volumes: Volumes) -> None:
     made = volumes.create(A, 30 * MIB, [TAG, OTHER])
     assert made == volumes.find(A)
     assert (made.name, made.origin, made.tags) == (A, "", frozenset({TAG, OTHER}))
-    assert made.path == f"/dev/{made.group}/{A}"
+    assert made.path == volumes.path(A) == f"/dev/{made.group}/{A}"
     assert made.pool
 
 
@@ -100,7 +100,7 @@ def a_renamed_volume_has_only_its_new_name(volumes: Volumes) -> None:
     assert names(volumes) == [B, C]
     renamed, clone = volumes.find(B), volumes.find(C)
     assert renamed is not None
-    assert renamed.tags == frozenset({TAG})
+    assert (renamed.path, renamed.tags) == (volumes.path(B), frozenset({TAG}))
     assert clone is not None
     assert clone.origin == B
 

@@ -29,16 +29,16 @@ class FilledVolumes(FakeVolumes):
 
     def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
         made = super().clone(origin, name, tags)
-        self.content[made.path] = dict(self.content.get(self._path(origin), {}))
+        self.content[made.path] = dict(self.content.get(self.path(origin), {}))
         return made
 
     def rename(self, name: str, new_name: str) -> None:
         super().rename(name, new_name)
-        self.content[self._path(new_name)] = self.content.pop(self._path(name), {})
+        self.content[self.path(new_name)] = self.content.pop(self.path(name), {})
 
     def remove(self, name: str) -> None:
         super().remove(name)
-        self.content.pop(self._path(name), None)
+        self.content.pop(self.path(name), None)
 
     def device(self, path: str) -> dict[str, str]:
         """Return the files on a device; EngineError when there is no such device."""

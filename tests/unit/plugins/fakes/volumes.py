@@ -34,14 +34,17 @@ class FakeVolumes:
         self._must_be_installed()
         return [self._volumes[name] for name in sorted(self._volumes)]
 
+    def path(self, name: str) -> str:
+        return f"/dev/{self.group}/{name}"
+
     def create(self, name: str, size: int, tags: Iterable[str]) -> Volume:
         self._must_be_new("create", name)
-        return self._add(Volume(self.group, name, self._path(name), _whole_extents(size), self.pool, "", frozenset(tags)))
+        return self._add(Volume(self.group, name, self.path(name), _whole_extents(size), self.pool, "", frozenset(tags)))
 
     def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
         source = self._must_have("clone", origin)
         self._must_be_new("clone", name)
-        return self._add(replace(source, name=name, path=self._path(name), origin=origin, tags=frozenset(tags)))
+        return self._add(replace(source, name=name, path=self.path(name), origin=origin, tags=frozenset(tags)))
 
     def grow(self, name: str, size: int) -> None:
         volume = self._must_have("grow", name)
@@ -54,7 +57,7 @@ class FakeVolumes:
         if name in self.read_only:
             self.read_only.remove(name)
             self.read_only.add(new_name)
-        self._add(replace(volume, name=new_name, path=self._path(new_name)))
+        self._add(replace(volume, name=new_name, path=self.path(new_name)))
         self._point_origins(name, new_name)
 
     def retag(self, name: str, add: Iterable[str], remove: Iterable[str]) -> None:
@@ -76,9 +79,6 @@ class FakeVolumes:
     def free(self) -> int:
         self._must_be_installed()
         return max(0, self.capacity - self.used) if self.exists else 0
-
-    def _path(self, name: str) -> str:
-        return f"/dev/{self.group}/{name}"
 
     def _add(self, volume: Volume) -> Volume:
         self._volumes[volume.name] = volume

@@ -16,6 +16,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import parse_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
@@ -165,6 +166,33 @@ def test_a_run_that_is_cut_off_anywhere_is_mended_by_the_next_one(new_host: Call
     assert calls >= len(scenario.steps.split())
 
 
+OTHERS: dict[str, dict[str, Any]] = {
+    "another address": {"address": "10.20.0.9"},
+    "another hostname": {"hostname": "b"},
+    "other keys": {"ssh_keys": []},
+    "another zone and image": {"zone": "other", "image": "debian:14", "hostname": "b"},
+}
+
+
+@pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS.keys())
+def test_a_wish_that_changes_after_a_cut_gives_no_old_disk_to_a_new_vm(new_host: Callable[[], Host], changes: dict[str, Any]) -> None:
+    for calls in range(12):
+        host, fuse = new_host(), Fuse(calls)
+        host.add_image("debian:14", "2" * 64)
+        with suppress(PowerCut):
+            converge(host.resource(wish("vm"), fuse))
+        host.converge(wish("vm", **changes))
+        made, found = host.volumes.find("vm-web"), host.engine.find("web")
+        assert made is not None
+        assert found is not None
+        parsed = parse_domain(found.xml)
+        told = vm_files("web", {**parsed.spec, **({"ssh_keys": [KEY]} if "ssh_keys" not in parsed.spec else {})}, cloud_init=False)
+        assert {path: text for path, text in host.content().items() if path != "archive"} == {file.path: file.content for file in told}
+        assert (made.origin in parsed.kernel, host.content()["archive"]) == (True, f"archive of {parsed.spec['image']}"), fuse.passed
+        assert_nothing_is_left_over(host)
+    assert not fuse.blown
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_absent_removes_what_a_run_that_was_cut_off_left(new_host: Callable[[], Host], scenario: Scenario) -> None:
     for calls in range(20):
@@ -298,11 +326,13 @@ def test_a_vm_whose_disk_is_not_in_the_group_gets_no_empty_one(host: Host, power
     assert host.engine.domains() == []
 
 
-def test_a_disk_without_a_domain_is_taken_up_again(host: Host) -> None:
+@pytest.mark.parametrize("changes", [{}, {"hostname": "b", "disk": "1G"}], ids=["as it was", "otherwise"])
+def test_a_disk_that_a_guest_may_have_used_is_taken_up_again(host: Host, changes: dict[str, Any]) -> None:
     host.converge(wish("vm"))
     host.engine.remove("web")
+    host.disks.personalise("/dev/zonal/vm-web", [GuestFile("/srv/data", "of the guest")])
     before = host.volumes.snapshot()
-    assert host.converge(wish("vm")) == ["create", "start"]
+    assert host.converge(wish("vm", **changes)) == ["create", "start"]
     assert host.volumes.snapshot() == before
 
 
