@@ -65,6 +65,16 @@ def plan_instance(wish: Wish, found: Instance, neighbours: Collection[Instance] 
     return _plan_change(wish, found, neighbours, target)
 
 
+def taken_name(wish: Wish, what: str) -> RefusedError:
+    """Return the refusal when ``what``, of somebody else, has the name that the instance has while it is made or removed."""
+    return RefusedError(
+        f"name: {wish.name!r} needs the name of the {what} while it is made or removed, and zonal.cloud did not make that for it, "
+        "so neither is touched; rename one of the two",
+        field="name",
+        value=wish.name,
+    )
+
+
 def show_instance(instance: Instance) -> dict[str, Any]:
     """Return an instance in the words of the modules' options."""
     shown: dict[str, Any] = {"name": instance.name, "kind": instance.kind, "state": instance.power}

@@ -25,7 +25,7 @@ from .._domain.errors import RefusedError, SpecError
 from .._domain.facts import with_keys
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import key_files
-from .._domain.instance import STOPPED, Instance, Wish
+from .._domain.instance import STOPPED, Instance, Wish, taken_name
 from .._domain.names import UNFINISHED, network_of
 from .._domain.quantity import format_size
 from .._ports import Command, ContainerEngine
@@ -41,17 +41,17 @@ class ContainerResource(InstanceResource):
     def __init__(self, wish: Wish, engine: ContainerEngine, stop_timeout: int) -> None:
         super().__init__(wish, engine, stop_timeout)
         self._engine = engine
+        self._hidden = wish.name + UNFINISHED
         self._others: list[ParsedContainer] = []
 
-    def observe(self) -> Instance:
+    def _look(self) -> Instance:
         managed = [parse_container(body) for body in self._engine.managed()]
-        hidden = self._wish.name + UNFINISHED
-        self._others = [other for other in managed if other.name not in (self._wish.name, hidden)]
+        self._others = [other for other in managed if other.name not in (self._wish.name, self._hidden)]
         self._neighbours = [Instance(self.name, other.name, other.power, other.spec) for other in self._others]
         body = self._engine.find(self._wish.name)
         if body is not None:
             return read_container(body, self._wish.spec)
-        if any(other.name == hidden for other in managed):
+        if any(other.name == self._hidden and self._made(other) for other in managed):
             return Instance("container", self._wish.name, STOPPED, whole=False)
         return self.nothing()
 
@@ -59,11 +59,23 @@ class ContainerResource(InstanceResource):
         facts, cpus = self._check(spec)
         if self._engine.network(network_of(spec["bridge"])) is None:
             self._engine.create_network(render_network(spec["bridge"], spec["cidr"], spec.get("gateway", "")))
-        hidden = self._wish.name + UNFINISHED
-        self._engine.remove(hidden)
-        self._engine.create(hidden, render_container(self._wish.name, spec, cpus, facts))
-        self._engine.put_files(hidden, key_files(spec))
-        self._engine.rename(hidden, self._wish.name)
+        self._discard_hidden()
+        self._engine.create(self._hidden, render_container(self._wish.name, spec, cpus, facts))
+        self._engine.put_files(self._hidden, key_files(spec))
+        self._engine.rename(self._hidden, self._wish.name)
+
+    def _check_hidden(self) -> None:
+        body = self._engine.find(self._hidden)
+        if body is not None and not self._made(parse_container(body)):
+            raise taken_name(self._wish, f"container {self._hidden}")
+
+    def _discard_hidden(self) -> None:
+        self._check_hidden()
+        self._engine.remove(self._hidden)
+
+    def _made(self, found: ParsedContainer) -> bool:
+        """Tell whether a container was made for just this instance."""
+        return found.facts.get("name") == self._wish.name
 
     def _check_target(self, spec: Spec) -> None:
         self._check(spec)
@@ -82,7 +94,7 @@ class ContainerResource(InstanceResource):
         if self._engine.find(name) is not None:
             self._engine.stop(name, self._stop_timeout)
             self._engine.remove(name)
-        self._engine.remove(name + UNFINISHED)
+        self._discard_hidden()
 
     def _update(self, options: Collection[str]) -> None:
         body = self._engine.find(self._wish.name)

@@ -25,12 +25,14 @@ class InstanceResource(ABC):
         self._power = power
         self._stop_timeout = stop_timeout
         # Filled by observe and plan.
+        self._is_there = False
         self._neighbours: list[Instance] = []
         self._target = Spec()
 
-    @abstractmethod
     def observe(self) -> Instance:
-        """Return the instance as it is, and note its neighbours on the host."""
+        found = self._look()
+        self._is_there = True
+        return found
 
     def nothing(self) -> Instance:
         return Instance(self.name, self._wish.name)
@@ -38,6 +40,8 @@ class InstanceResource(ABC):
     def plan(self, found: Instance) -> Plan[Instance]:
         plan = plan_instance(self._wish, found, self._neighbours)
         self._target = plan.after.spec
+        if self._is_there:
+            self._foresee({step.action for step in plan.steps})
         return plan
 
     def report(self, state: Instance) -> dict[str, Any]:
@@ -60,6 +64,19 @@ class InstanceResource(ABC):
                 # What creating it anew would fail at is found while it is still there.
                 self._check_target(self._target)
             self._remove()
+
+    def _foresee(self, actions: Collection[str]) -> None:
+        """Refuse now, and so in check mode too, what a step would refuse."""
+        if not {"create", "remove"}.isdisjoint(actions):
+            self._check_hidden()
+
+    @abstractmethod
+    def _look(self) -> Instance:
+        """Return the instance as it is, and note its neighbours on the host."""
+
+    @abstractmethod
+    def _check_hidden(self) -> None:
+        """RefusedError when something that was not made for this instance has the name of its unfinished part."""
 
     @abstractmethod
     def _check_target(self, spec: Spec) -> None:

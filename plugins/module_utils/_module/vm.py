@@ -19,7 +19,7 @@ from .._domain.errors import RefusedError, SpecError
 from .._domain.facts import with_keys
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
-from .._domain.instance import ABSENT, STOPPED, Instance, Wish
+from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
 from .._domain.names import UNFINISHED, volume_of
 from .._domain.plan import Plan
 from .._domain.quantity import format_size
@@ -57,18 +57,19 @@ class VmResource(InstanceResource):
         self._accelerator = accelerator
         self._diskless = False
         self._volume = volume_of(wish.name)
+        self._hidden = self._volume + UNFINISHED
 
-    def observe(self) -> Instance:
+    def _look(self) -> Instance:
         domains = {domain.name: domain for domain in self._engine.domains()}
         volumes = {volume.name: volume for volume in self._volumes.list()}
         self._neighbours = [item for item in map(read_vm, domains.values()) if item.ours and item.name != self._wish.name]
-        domain, volume = domains.get(self._wish.name), volumes.get(self._volume)
+        domain, volume, hidden = domains.get(self._wish.name), volumes.get(self._volume), volumes.get(self._hidden)
+        half_made = hidden is not None and self._owns(hidden)
         if domain is not None:
-            self._diskless = volume is None and self._volume + UNFINISHED not in volumes
+            self._diskless = volume is None and not half_made
             return read_vm(domain, volume, self._wish.spec)
-        if volume is not None or self._volume + UNFINISHED in volumes:
-            ours = volume is None or INSTANCE_TAG + self._wish.name in volume.tags
-            return Instance("vm", self._wish.name, STOPPED, ours=ours, whole=False)
+        if volume is not None or half_made:
+            return Instance("vm", self._wish.name, STOPPED, ours=volume is None or self._owns(volume), whole=False)
         return self.nothing()
 
     def plan(self, found: Instance) -> Plan[Instance]:
@@ -94,7 +95,20 @@ class VmResource(InstanceResource):
         self._define(spec, Hardware(self._volumes.path(self._volume), kernel, initrd, self._accelerator(), golden.is_block), "")
         if fresh:
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
-            self._volumes.rename(self._volume + UNFINISHED, self._volume)
+            self._volumes.rename(self._hidden, self._volume)
+
+    def _check_hidden(self) -> None:
+        volume = self._volumes.find(self._hidden)
+        if volume is not None and not self._owns(volume):
+            raise taken_name(self._wish, f"volume {self._hidden}")
+
+    def _discard_hidden(self) -> None:
+        self._check_hidden()
+        self._volumes.remove(self._hidden)
+
+    def _owns(self, volume: Volume) -> bool:
+        """Tell whether a volume was made for just this VM."""
+        return INSTANCE_TAG + self._wish.name in volume.tags
 
     def _check_target(self, spec: Spec) -> None:
         self._check_size(spec, self._check(spec)[0], self._volumes.find(self._volume))
@@ -129,10 +143,9 @@ class VmResource(InstanceResource):
     def _make_volume(self, spec: Spec, golden: Volume) -> None:
         """Prepare the root disk under a hidden name, so that a crash leaves nothing half-made under the final one."""
         size = self._check_size(spec, golden, None)
-        hidden = self._volume + UNFINISHED
-        self._volumes.remove(hidden)
-        clone = self._volumes.clone(golden.name, hidden, instance_tags(self._wish.name, golden))
-        self._volumes.grow(hidden, size)
+        self._discard_hidden()
+        clone = self._volumes.clone(golden.name, self._hidden, instance_tags(self._wish.name, golden))
+        self._volumes.grow(self._hidden, size)
         self._disks.personalise(clone.path, vm_files(self._wish.name, spec, cloud_init=CLOUD_INIT_TAG in golden.tags))
 
     def _update(self, options: Collection[str]) -> None:
@@ -152,15 +165,15 @@ class VmResource(InstanceResource):
 
     def _remove(self) -> None:
         """Hide the disk first, so that after a crash its old content is never taken for that of a new VM."""
-        found, hidden = self._engine.find(self._wish.name) is not None, self._volume + UNFINISHED
+        found = self._engine.find(self._wish.name) is not None
         if found:
             self._engine.stop(self._wish.name, self._stop_timeout)
         if self._volumes.find(self._volume) is not None:
-            self._volumes.remove(hidden)
-            self._volumes.rename(self._volume, hidden)
+            self._discard_hidden()
+            self._volumes.rename(self._volume, self._hidden)
         if found:
             self._engine.remove(self._wish.name)
-        self._volumes.remove(hidden)
+        self._discard_hidden()
 
 
 def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = None) -> Instance:

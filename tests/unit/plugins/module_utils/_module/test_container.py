@@ -230,6 +230,41 @@ def test_a_container_of_somebody_else_is_not_touched(host: Host, wanted: Wish) -
     assert host.engine.snapshot() == before
 
 
+CHANGING = [wish("container"), wish("container", power=ABSENT), wish("container", allow=BOTH, **OTHER)]
+
+
+@pytest.mark.parametrize("labels", [{}, {"com.example": "1"}, {"cloud.zonal.name": "db"}])
+@pytest.mark.parametrize("wanted", CHANGING, ids=["create", "remove", "make anew"])
+def test_a_container_of_somebody_else_under_the_hidden_name_is_not_touched(host: Host, wanted: Wish, labels: dict[str, str]) -> None:
+    if wanted != wish("container"):
+        host.converge(wish("container"))
+    host.engine.create("web.new", {"Image": "debian:13", "Hostname": "x", "Labels": labels})
+    before = host.engine.snapshot()
+    resource = host.resource(wanted)
+    with pytest.raises(RefusedError, match=r"^name: 'web' needs the name of the container web\.new while it is made or removed"):
+        resource.plan(resource.observe())
+    assert host.engine.snapshot() == before
+
+
+def test_a_container_of_somebody_else_under_the_hidden_name_hinders_nothing_else(host: Host) -> None:
+    host.converge(wish("container"))
+    host.engine.create("web.new", {"Image": "debian:13", "Hostname": "x", "Labels": {}})
+    assert host.converge(wish("container", memory="512M", restart=True)) == ["update", "stop", "start"]
+    assert host.converge(wish("container", "db", power=ABSENT)) == []
+
+
+@pytest.mark.parametrize("power", [RUNNING, ABSENT])
+def test_a_container_that_appears_under_the_hidden_name_meanwhile_is_not_touched(host: Host, power: str) -> None:
+    if power == ABSENT:
+        host.converge(wish("container"))
+    resource = host.resource(wish("container", power=power))
+    plan = resource.plan(resource.observe())
+    host.engine.create("web.new", {"Image": "debian:13", "Hostname": "x", "Labels": {}})
+    with pytest.raises(RefusedError, match="needs the name of the container"):
+        resource.apply(plan.steps[0])
+    assert host.engine.find("web.new") is not None
+
+
 def test_what_vanishes_during_a_change_is_one_message(host: Host) -> None:
     host.converge(wish("container"))
     resource = host.resource(wish("container", memory="1G"))

@@ -312,6 +312,41 @@ def test_a_volume_of_somebody_else_is_not_touched(host: Host, power: str) -> Non
     assert host.snapshot() == before
 
 
+CHANGING = [wish("vm"), wish("vm", power=ABSENT), wish("vm", hostname="b", allow=BOTH)]
+
+
+@pytest.mark.parametrize("tags", [[], ["not.ours"], ["zonal.instance=db"]])
+@pytest.mark.parametrize("wanted", CHANGING, ids=["create", "remove", "make anew"])
+def test_a_volume_of_somebody_else_under_the_hidden_name_is_not_touched(host: Host, wanted: Wish, tags: list[str]) -> None:
+    if wanted != wish("vm"):
+        host.converge(wish("vm"))
+    host.volumes.create("vm-web.new", 64 * MIB, tags)
+    before = host.snapshot()
+    resource = host.resource(wanted)
+    with pytest.raises(RefusedError, match=r"^name: 'web' needs the name of the volume vm-web\.new while it is made or removed"):
+        resource.plan(resource.observe())
+    assert host.snapshot() == before
+
+
+def test_a_volume_of_somebody_else_under_the_hidden_name_hinders_nothing_else(host: Host) -> None:
+    host.converge(wish("vm"))
+    host.volumes.create("vm-web.new", 64 * MIB, [])
+    assert host.converge(wish("vm", memory="512M", allow=BOTH)) == ["stop", "update", "start"]
+    assert host.converge(wish("vm", "db", power=ABSENT)) == []
+
+
+@pytest.mark.parametrize("power", [RUNNING, ABSENT])
+def test_a_volume_that_appears_under_the_hidden_name_meanwhile_is_not_touched(host: Host, power: str) -> None:
+    if power == ABSENT:
+        host.converge(wish("vm"))
+    resource = host.resource(wish("vm", power=power))
+    plan = resource.plan(resource.observe())
+    foreign = host.volumes.create("vm-web.new", 64 * MIB, [])
+    with pytest.raises(RefusedError, match="needs the name of the volume"):
+        resource.apply(plan.steps[0])
+    assert host.volumes.find("vm-web.new") == foreign
+
+
 @pytest.mark.parametrize("power", [RUNNING, PAUSED, STOPPED])
 def test_a_vm_whose_disk_is_not_in_the_group_gets_no_empty_one(host: Host, power: str) -> None:
     host.converge(wish("vm", power=STOPPED if power == STOPPED else RUNNING))
