@@ -158,8 +158,15 @@ class ContainerEngine(PowerEngine, Protocol):
     def network(self, name: str) -> Mapping[str, Any] | None:
         """Return the description of a network; None when there is none."""
 
+    def attached(self, network: str) -> list[str]:
+        """Return the names of all containers that are attached to a network, running or not, sorted; none when there is no network."""
+
     def create_network(self, body: Mapping[str, Any]) -> None:
-        """Create a network."""
+        """Create a network; EngineError when the name is taken."""
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network, not the bridge under it that was there before; no error when it is gone, EngineError while a container
+        that runs is attached."""
 
     def image_labels(self, name: str) -> Mapping[str, str] | None:
         """Return the labels of a local image ``name:tag``; None when it is not there."""

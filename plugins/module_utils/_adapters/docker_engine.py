@@ -107,6 +107,15 @@ class DockerEngine:
         with self._asking("create network", body["Name"]) as api:
             api.create_network(body["Name"], driver=body["Driver"], options=body["Options"], ipam=body["IPAM"], labels=body["Labels"])
 
+    def attached(self, network: str) -> list[str]:
+        # Not the list that the network itself has: in that are only containers that run.
+        with self._asking("list the containers of network", network) as api:
+            listed = api.containers(all=True, filters={"network": network})
+        return sorted(name.lstrip("/") for body in listed for name in body["Names"])
+
+    def remove_network(self, name: str) -> None:
+        self._found("remove network", name, lambda api: api.remove_network(name))
+
     def image_labels(self, name: str) -> Mapping[str, str] | None:
         body = self._found("look up image", name, lambda api: api.inspect_image(name))
         return None if body is None else (body.get("Config") or {}).get("Labels") or {}

@@ -120,6 +120,11 @@ def parse_network(body: Mapping[str, Any]) -> tuple[str, str]:
     return pools[0].get("Subnet", ""), pools[0].get("Gateway", "")
 
 
+def is_network_of(body: Mapping[str, Any], bridge: str) -> bool:
+    """Return whether this collection made a docker network for the bridge."""
+    return (body.get("Labels") or {}).get(LABEL + "bridge") == bridge
+
+
 def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
     """Return what the answer of ``GET /containers/NAME/json`` tells."""
     config, host = body.get("Config") or {}, body.get("HostConfig") or {}

@@ -13,6 +13,7 @@ from .._adapters.kernel import is_bridge, numa_nodes
 from .._domain.container_config import (
     EngineFacts,
     ParsedContainer,
+    is_network_of,
     parse_container,
     parse_network,
     render_container,
@@ -57,9 +58,8 @@ class ContainerResource(InstanceResource):
 
     def _create(self, spec: Spec) -> None:
         facts, cpus = self._check(spec)
-        if self._engine.network(network_of(spec["bridge"])) is None:
-            self._engine.create_network(render_network(spec["bridge"], spec["cidr"], spec.get("gateway", "")))
         self._discard_hidden()
+        self._make_network(spec)
         self._engine.create(self._hidden, render_container(self._wish.name, spec, cpus, facts))
         self._engine.put_files(self._hidden, key_files(spec))
         self._engine.rename(self._hidden, self._wish.name)
@@ -84,6 +84,8 @@ class ContainerResource(InstanceResource):
         """Return what docker can do, and CPUs for the container; SpecError when it cannot be made on this host."""
         facts = self._engine.facts()
         self._check_image(spec["image"])
+        if not is_bridge(spec["bridge"]):
+            raise SpecError("network.bridge", spec["bridge"], "is not a bridge on this host; make it with zonal.cloud.bridge")
         if "disk" in spec and not facts.size_limits:
             raise SpecError("disk", format_size(spec["disk"]), "cannot be held: docker here has no overlay2 on XFS with project quota")
         self._check_network(spec)
@@ -117,18 +119,35 @@ class ContainerResource(InstanceResource):
             raise SpecError("image", image, "is not on this host as a docker image; bring it there with zonal.cloud.image")
 
     def _check_network(self, spec: Spec) -> None:
-        bridge = spec["bridge"]
-        if not is_bridge(bridge):
-            raise SpecError("network.bridge", bridge, "is not a bridge on this host; make it with zonal.cloud.bridge")
-        wanted = (spec["cidr"], spec.get("gateway", ""))
-        found = self._engine.network(network_of(bridge))
-        if found is not None and parse_network(found) != wanted:
-            raise SpecError(
-                "network.cidr",
-                spec["cidr"],
-                f"with the gateway {wanted[1] or 'none'} does not fit docker's network {network_of(bridge)}, "
-                f"which has {' and '.join(parse_network(found))}",
-            )
+        """SpecError when docker's network of the bridge is another one and must stay as it is."""
+        network, wanted = network_of(spec["bridge"]), (spec["cidr"], spec.get("gateway", ""))
+        found = self._engine.network(network)
+        if found is None or parse_network(found) == wanted:
+            return
+        users = [name for name in self._engine.attached(network) if name not in (self._wish.name, self._hidden)]
+        if not is_network_of(found, spec["bridge"]):
+            why = "zonal.cloud did not make that network, so it is not replaced"
+        elif users:
+            why = f"it is replaced when no other container is attached to it any more; remove these first: {', '.join(users)}"
+        else:
+            return
+        cidr, gateway = parse_network(found)
+        raise SpecError(
+            "network.cidr",
+            spec["cidr"],
+            f"with the gateway {wanted[1] or 'none'} does not fit docker's network {network}, "
+            f"which has {cidr or 'none'} and {gateway or 'none'}; {why}",
+        )
+
+    def _make_network(self, spec: Spec) -> None:
+        """Make docker's network of the bridge; one that differs has passed ``_check_network`` and is replaced."""
+        body = render_network(spec["bridge"], spec["cidr"], spec.get("gateway", ""))
+        found = self._engine.network(body["Name"])
+        if found is not None and parse_network(found) != parse_network(body):
+            self._engine.remove_network(body["Name"])
+            found = None
+        if found is None:
+            self._engine.create_network(body)
 
 
 def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Instance:

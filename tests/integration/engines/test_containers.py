@@ -261,6 +261,22 @@ def test_what_cannot_be_made_leaves_nothing(lab: Lab) -> None:
     assert [item.name for item in list_containers(lab.engine)] == [f"{lab.prefix}12"]
 
 
+def test_the_network_follows_when_nothing_else_uses_it(lab: Lab) -> None:
+    lab.converge(lab.wish(11))
+    lab.converge(lab.wish(12, power=STOPPED))
+    changed: dict[str, Any] = {"gateway": "10.88.0.254", "allow": BOTH}
+    with pytest.raises(SpecError, match=rf"^network\.cidr: .* remove these first: {lab.prefix}12$"):
+        lab.converge(lab.wish(11, **changed))
+    assert lab.inspect(11)["State"]["Running"]
+    lab.converge(lab.wish(12, power=ABSENT))
+    for options in (changed, {"allow": BOTH}):
+        assert lab.converge(lab.wish(11, **options)) == ["remove", "create", "start"]
+        assert lab.inspect(11)["NetworkSettings"]["Networks"]["zonal-br0"]["Gateway"] == options.get("gateway", ROUTER)
+        assert lab.converge(lab.wish(11, **options)) == []
+    assert f"inet {ROUTER}/24 " in lab.node.run("ip", "-4", "address", "show", BRIDGE), "the bridge is the host's"
+    wait_for("an answer", lambda: _answers(lab, 11), 10)
+
+
 def test_hostile_labels_of_others_stop_nothing(lab: Lab) -> None:
     labels = {"cloud.zonal.name": "x", "cloud.zonal.dns": "[" * 100_000, "cloud.zonal.address": "\x7f<&", "cloud.zonal.keys": "\u202e"}
     lab.api.create_container_from_config({"Image": IMAGE, "Labels": labels, "HostConfig": {"NetworkMode": "none"}}, f"{lab.prefix}x")

@@ -7,10 +7,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import (
     LABEL,
+    is_network_of,
     parse_container,
     parse_network,
     render_container,
@@ -21,6 +23,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_conf
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import network_of
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import ContainerEngine, EngineError
 
 MIB = 1024**2
@@ -216,6 +219,43 @@ def a_network_reads_back(bench: Bench) -> None:
     assert parse_network(found) == (bench.cidr, bench.gateway)
 
 
+def containers_are_attached_running_or_not(bench: Bench) -> None:
+    other, network = f"{bench.prefix}b", network_of(bench.bridge)
+    assert bench.engine.attached(NOWHERE) == []
+    bench.create()
+    bench.engine.create(other, bench.body(address=bench.cidr.rpartition(".")[0] + ".251"))
+    changes: list[Callable[[str], None]] = [bench.engine.start, bench.pause, lambda name: bench.engine.stop(name, 0)]
+    for change in changes:
+        change(bench.name)
+        assert [name for name in bench.engine.attached(network) if name.startswith(bench.prefix)] == [bench.name, other]
+    bench.engine.remove(bench.name)
+    assert [name for name in bench.engine.attached(network) if name.startswith(bench.prefix)] == [other]
+
+
+def a_network_in_use_is_not_removed(bench: Bench) -> None:
+    network = network_of(bench.bridge)
+    bench.create()
+    bench.engine.start(bench.name)
+    assert refused(lambda: bench.engine.remove_network(network))
+    bench.engine.stop(bench.name, 0)
+    a_network_reads_back(bench)
+
+
+def a_network_is_replaced(bench: Bench) -> None:
+    bench.engine.remove_network(NOWHERE)
+    for gateway in ("", bench.gateway):
+        body = render_network(bench.bridge, bench.cidr, gateway)
+        assert refused(partial(bench.engine.create_network, body))
+        for _dummy in range(2):
+            bench.engine.remove_network(body["Name"])
+            assert bench.engine.network(body["Name"]) is None
+        bench.engine.create_network(body)
+        found = bench.engine.network(body["Name"])
+        assert found is not None
+        assert (parse_network(found), is_network_of(found, bench.bridge)) == (parse_network(body), True)
+        assert not is_network_of(found, NOWHERE)
+
+
 def an_image_is_imported_with_its_labels_and_again(bench: Bench) -> None:
     image = f"{bench.prefix}image:1"
     for value in ("one", "two"):
@@ -288,6 +328,9 @@ CONTRACT = (
     what_is_not_there_cannot_be_changed,
     an_address_is_had_by_one_running_container,
     a_network_reads_back,
+    containers_are_attached_running_or_not,
+    a_network_in_use_is_not_removed,
+    a_network_is_replaced,
     an_image_is_imported_with_its_labels_and_again,
     an_image_of_other_bytes_is_not_made,
     images_are_told_with_their_users,

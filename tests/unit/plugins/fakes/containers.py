@@ -110,8 +110,19 @@ class FakeContainers:
         self._must_be_installed()
         return copy.deepcopy(self._networks.get(name))
 
+    def attached(self, network: str) -> list[str]:
+        self._must_be_installed()
+        return sorted(name for name, body in self._containers.items() if network in body["NetworkSettings"]["Networks"])
+
+    def remove_network(self, name: str) -> None:
+        if any(self._containers[user]["State"]["Running"] for user in self.attached(name)):
+            raise EngineError("remove network", name, "it has active endpoints")
+        self._networks.pop(name, None)
+
     def create_network(self, body: Mapping[str, Any]) -> None:
         self._must_be_installed()
+        if body["Name"] in self._networks:
+            raise EngineError("create network", body["Name"], "a network of that name already exists")
         self._networks[body["Name"]] = copy.deepcopy(dict(body))
 
     def image_labels(self, name: str) -> Mapping[str, str] | None:

@@ -64,6 +64,7 @@ CONTAINER_CHANGES = (
     "update",
     "remove",
     "create_network",
+    "remove_network",
     "import_image",
     "remove_image",
 )

@@ -230,6 +230,59 @@ def test_a_container_of_somebody_else_is_not_touched(host: Host, wanted: Wish) -
     assert host.engine.snapshot() == before
 
 
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "another gateway": (ABSENT, {"gateway": "10.20.0.254"}),
+    "another gateway, made anew": (RUNNING, {"gateway": "10.20.0.254"}),
+    "another network": (ABSENT, {"cidr": "10.20.0.0/17"}),
+    "another network, made anew": (STOPPED, {"cidr": "10.20.0.0/17"}),
+    "no gateway": (ABSENT, {"gateway": None}),
+}
+
+
+@pytest.mark.parametrize(("power", "changes"), NETWORKS.values(), ids=NETWORKS.keys())
+def test_a_network_that_nothing_else_uses_is_replaced(new_host: Callable[[], Host], power: str, changes: dict[str, Any]) -> None:
+    wanted = wish("container", allow=BOTH, **changes)
+    for calls in range(20):
+        host, fuse = new_host(), Fuse(calls)
+        host.converge(wish("container", "elsewhere", address="10.20.0.99", bridge="br1"))
+        host.converge(wish("container"))
+        host.converge(wish("container", power=power))
+        try:
+            converge(host.resource(wanted, fuse))
+        except PowerCut:
+            host.converge(wanted)
+        network = {"cidr": "10.20.0.0/16", "gateway": "10.20.0.1", **changes}
+        assert host.engine.network("zonal-br0") == render_network("br0", network["cidr"], network["gateway"] or ""), fuse.passed
+        assert host.engine.network("zonal-br1") == render_network("br1", "10.20.0.0/16", "10.20.0.1")
+        assert host.converge(wanted) == []
+        if not fuse.blown:
+            break
+    assert not fuse.blown
+
+
+@pytest.mark.parametrize("change", [lambda host: None, lambda host: host.engine.stop("db", 0), pause])
+def test_a_network_that_others_use_stays(host: Host, change: Callable[[Host], None]) -> None:
+    for name, last in (("web", 7), ("db", 8)):
+        host.converge(wish("container", name, address=f"10.20.0.{last}"))
+    host.engine.create("guest", {"Image": "debian:13", "NetworkingConfig": {"EndpointsConfig": {"zonal-br0": {}}}})
+    change(host)
+    before = host.engine.snapshot()
+    resource = host.resource(wish("container", gateway="10.20.0.254", allow=BOTH))
+    with pytest.raises(SpecError, match=r"^network\.cidr: .* has 10\.20\.0\.0/16 and 10\.20\.0\.1; .* remove these first: db, guest$"):
+        converge(resource)
+    assert host.engine.snapshot() == before
+
+
+def test_a_network_of_somebody_else_is_used_but_not_replaced(host: Host) -> None:
+    foreign = {**render_network("br0", "10.20.0.0/16", "10.20.0.1"), "Labels": {"cloud.zonal.bridge": "br1"}}
+    host.engine.create_network(foreign)
+    host.converge(wish("container"))
+    before = host.engine.snapshot()
+    with pytest.raises(SpecError, match=r"^network\.cidr: .* zonal\.cloud did not make that network, so it is not replaced$"):
+        host.converge(wish("container", gateway="10.20.0.254", allow=BOTH))
+    assert host.engine.snapshot() == before
+
+
 CHANGING = [wish("container"), wish("container", power=ABSENT), wish("container", allow=BOTH, **OTHER)]
 
 
