@@ -12,6 +12,8 @@ description:
   - Creates, changes, starts, stops and removes a docker container with an address of its own on a bridge of the host.
   - The container is attached to docker's bridge driver over the existing bridge, without NAT; address and MAC survive restarts
     of the container, of docker and of the host. It has neither C(NET_ADMIN) nor C(NET_RAW).
+  - All containers on a bridge share one network of docker. Another O(network.cidr) or O(network.gateway) replaces it as soon as no
+    other container is attached to it, running or not.
   - What docker has no field for stands in the labels C(cloud.zonal.*) of the container.
 author:
   - zonal.cloud contributors (@zonal-cloud)

@@ -65,6 +65,13 @@ def plan_instance(wish: Wish, found: Instance, neighbours: Collection[Instance] 
     return _plan_change(wish, found, neighbours, target)
 
 
+def check_address(wish: Wish, spec: Spec, neighbours: Collection[Instance]) -> None:
+    """SpecError when another instance of the host, of either kind, has the address."""
+    for other in neighbours:
+        if (other.kind, other.name) != (wish.kind, wish.name) and other.spec.get("address") == spec["address"]:
+            raise SpecError("address", spec["address"], f"belongs to the {other.kind} {other.name} on this host")
+
+
 def taken_name(wish: Wish, what: str) -> RefusedError:
     """Return the refusal when ``what``, of somebody else, has the name that the instance has while it is made or removed."""
     return RefusedError(
@@ -87,7 +94,7 @@ def show_instance(instance: Instance) -> dict[str, Any]:
 
 def _plan_creation(wish: Wish, found: Instance, neighbours: Collection[Instance], target: str) -> Plan[Instance]:
     spec = complete(wish.name, wish.spec)
-    _check_address(wish, spec, neighbours)
+    check_address(wish, spec, neighbours)
     reason = "it does not exist" if found.power == ABSENT else "an earlier run was cut off before it was whole"
     steps = [Step("create", target, reason)]
     if wish.power == RUNNING:
@@ -130,7 +137,7 @@ def _plan_recreation(
     if "ssh_keys" not in wish.spec and "ssh_keys" not in found.spec:
         raise MissingError("ssh_keys", f"the keys of {wish.name} cannot be read back, so they are needed to make it anew")
     spec = complete(wish.name, cast(Spec, {**found.spec, **wish.spec}))
-    _check_address(wish, spec, neighbours)
+    check_address(wish, spec, neighbours)
     forced = ", ".join(_OPTIONS[item.field] for item in differences if item.mend == RECREATE)
     options = tuple(_OPTIONS[item.field] for item in differences)
     steps = [Step("remove", target, f"{forced} can only be changed by making it anew", options), Step("create", target, "made anew")]
@@ -174,9 +181,3 @@ def _check_shrinking(wish: Wish, found: Instance) -> None:
         raise SpecError(
             "disk", format_size(size), f"is smaller than the disk of {wish.name}, {format_size(present)}; a disk is never shrunk"
         )
-
-
-def _check_address(wish: Wish, spec: Spec, neighbours: Collection[Instance]) -> None:
-    for other in neighbours:
-        if (other.kind, other.name) != (wish.kind, wish.name) and other.spec.get("address") == spec["address"]:
-            raise SpecError("address", spec["address"], f"belongs to the {other.kind} {other.name} on this host")

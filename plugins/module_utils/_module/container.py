@@ -10,6 +10,7 @@ from typing import Any
 
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.kernel import is_bridge, numa_nodes
+from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.container_config import (
     EngineFacts,
     ParsedContainer,
@@ -29,9 +30,10 @@ from .._domain.guest_files import key_files
 from .._domain.instance import STOPPED, Instance, Wish, taken_name
 from .._domain.names import UNFINISHED, network_of
 from .._domain.quantity import format_size
-from .._ports import Command, ContainerEngine
+from .._ports import Command, ContainerEngine, VmEngine
 from .instance import InstanceResource
 from .instance_options import read_wish
+from .neighbours import vms_beside
 
 
 class ContainerResource(InstanceResource):
@@ -39,9 +41,10 @@ class ContainerResource(InstanceResource):
 
     name = "container"
 
-    def __init__(self, wish: Wish, engine: ContainerEngine, stop_timeout: int) -> None:
+    def __init__(self, wish: Wish, engine: ContainerEngine, vms: VmEngine, stop_timeout: int) -> None:
         super().__init__(wish, engine, stop_timeout)
         self._engine = engine
+        self._vms = vms
         self._hidden = wish.name + UNFINISHED
         self._others: list[ParsedContainer] = []
 
@@ -76,6 +79,13 @@ class ContainerResource(InstanceResource):
     def _made(self, found: ParsedContainer) -> bool:
         """Tell whether a container was made for just this instance."""
         return found.facts.get("name") == self._wish.name
+
+    def _elsewhere(self) -> list[Instance]:
+        return vms_beside(self._vms)
+
+    def _check_host(self, spec: Spec) -> None:
+        self._check_network(spec)
+        self._choose(spec, self._engine.facts())
 
     def _check_target(self, spec: Spec) -> None:
         self._check(spec)
@@ -165,4 +175,4 @@ def list_containers(engine: ContainerEngine) -> list[Instance]:
 
 def build_container(params: dict[str, Any], command: Command) -> ContainerResource:
     """Return the resource for the module's parameters."""
-    return ContainerResource(read_wish("container", params), DockerEngine(), params["stop_timeout"])
+    return ContainerResource(read_wish("container", params), DockerEngine(), LibvirtEngine(), params["stop_timeout"])

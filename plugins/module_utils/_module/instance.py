@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from .._domain.fields import Spec
-from .._domain.instance import Instance, Wish, plan_instance, show_instance
+from .._domain.instance import Instance, Wish, check_address, plan_instance, show_instance
 from .._domain.plan import Plan, Step
 from .._ports import PowerEngine
 
@@ -66,9 +66,16 @@ class InstanceResource(ABC):
             self._remove()
 
     def _foresee(self, actions: Collection[str]) -> None:
-        """Refuse now, and so in check mode too, what a step would refuse."""
+        """Refuse now, and so in check mode too, what a step would refuse.
+
+        An image or a bridge that is not there, and what the roles of a bootstrap set up, is left to the steps: in check mode an
+        earlier task of the same run has only pretended to make it. The steps look for it before they change anything.
+        """
         if not {"create", "remove"}.isdisjoint(actions):
             self._check_hidden()
+        if "create" in actions:
+            check_address(self._wish, self._target, self._elsewhere())
+            self._check_host(self._target)
 
     @abstractmethod
     def _look(self) -> Instance:
@@ -77,6 +84,14 @@ class InstanceResource(ABC):
     @abstractmethod
     def _check_hidden(self) -> None:
         """RefusedError when something that was not made for this instance has the name of its unfinished part."""
+
+    @abstractmethod
+    def _elsewhere(self) -> list[Instance]:
+        """Return the instances of the other kind on this host."""
+
+    @abstractmethod
+    def _check_host(self, spec: Spec) -> None:
+        """SpecError when this host as it is has no place for an instance like this; what may still be made is not looked for."""
 
     @abstractmethod
     def _check_target(self, spec: Spec) -> None:

@@ -5,27 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
-from .._domain.instance import Instance, show_instance
-from .._ports import Command, EngineAbsent
+from .._domain.instance import show_instance
+from .._ports import Command
 from .container import list_containers
+from .neighbours import or_none
 from .vm import list_vms
 
 
 def instances_here(command: Command, group: str, pool: str) -> list[dict[str, Any]]:
     """Return what runs on this host in the words of the options, sorted by name; an engine that is not there has nothing."""
     volumes = LvmVolumes(command, group, pool)
-    found = _or_none(lambda: list_containers(DockerEngine())) + _or_none(lambda: list_vms(LibvirtEngine(), volumes))
+    found = or_none(lambda: list_containers(DockerEngine())) + or_none(lambda: list_vms(LibvirtEngine(), volumes))
     return [show_instance(instance) for instance in sorted(found, key=lambda instance: (instance.name, instance.kind))]
-
-
-def _or_none(read: Callable[[], list[Instance]]) -> list[Instance]:
-    try:
-        return read()
-    except EngineAbsent:
-        return []

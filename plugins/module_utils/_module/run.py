@@ -31,7 +31,7 @@ class Resource(Protocol[State]):
         """Return the state of a host on which the engine is not even installed."""
 
     def plan(self, found: State) -> Plan[State]:
-        """Return the steps from ``found`` to what is wanted; pure. RefusedError or SpecError when it must not be."""
+        """Return the steps from ``found`` to what is wanted; never writes. RefusedError or SpecError when it must not be."""
 
     def apply(self, step: Step) -> None:
         """Do one step; doing it again is harmless."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Callable, cast
 
 from .._adapters.boot_files import BootFolder
+from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import is_bridge
 from .._adapters.kvm import kvm_usable
@@ -21,13 +22,14 @@ from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
 from .._domain.names import UNFINISHED, volume_of
-from .._domain.plan import Plan
+from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size
 from .._domain.thin_pool import parse_name
 from .._domain.volume import CLOUD_INIT_TAG, INSTANCE_TAG, Volume, find_golden, instance_tags
-from .._ports import Command, Domain, GuestDisks, VmEngine, Volumes
+from .._ports import Command, ContainerEngine, Domain, GuestDisks, VmEngine, Volumes
 from .instance import InstanceResource
 from .instance_options import read_wish
+from .neighbours import containers_beside
 
 # What LVM rounds sizes up to, unless the volume group was made with other extents.
 _EXTENT = 4 * 1024**2
@@ -43,6 +45,7 @@ class VmResource(InstanceResource):
         self,
         wish: Wish,
         engine: VmEngine,
+        containers: ContainerEngine,
         volumes: Volumes,
         disks: GuestDisks,
         boot: BootFolder,
@@ -51,11 +54,13 @@ class VmResource(InstanceResource):
     ) -> None:
         super().__init__(wish, engine, stop_timeout)
         self._engine = engine
+        self._containers = containers
         self._volumes = volumes
         self._disks = disks
         self._boot = boot
         self._accelerator = accelerator
-        self._diskless = False
+        self._seen: Mapping[str, Volume] = {}
+        self._diskless = self._adopting = False
         self._volume = volume_of(wish.name)
         self._hidden = self._volume + UNFINISHED
 
@@ -64,6 +69,7 @@ class VmResource(InstanceResource):
         volumes = {volume.name: volume for volume in self._volumes.list()}
         self._neighbours = [item for item in map(read_vm, domains.values()) if item.ours and item.name != self._wish.name]
         domain, volume, hidden = domains.get(self._wish.name), volumes.get(self._volume), volumes.get(self._hidden)
+        self._seen, self._adopting = volumes, volume is not None and domain is None
         half_made = hidden is not None and self._owns(hidden)
         if domain is not None:
             self._diskless = volume is None and not half_made
@@ -81,6 +87,12 @@ class VmResource(InstanceResource):
                 "name the right group, or remove the VM first with state: absent"
             )
         return plan
+
+    def apply(self, step: Step) -> None:
+        if "network.bridge" in step.fields:
+            # Asked before it is stopped for the change: without the bridge it would not start again.
+            self._check_bridge(self._target)
+        super().apply(step)
 
     def _create(self, spec: Spec) -> None:
         golden, kernel, initrd = self._check(spec)
@@ -110,23 +122,36 @@ class VmResource(InstanceResource):
         """Tell whether a volume was made for just this VM."""
         return INSTANCE_TAG + self._wish.name in volume.tags
 
+    def _elsewhere(self) -> list[Instance]:
+        return containers_beside(self._containers)
+
+    def _check_host(self, spec: Spec) -> None:
+        golden = find_golden(self._seen.values(), spec["image"])
+        if golden is not None:
+            self._boot_files(spec, golden)
+            if not self._adopting:
+                self._check_size(spec, golden, self._seen.get(self._volume))
+
     def _check_target(self, spec: Spec) -> None:
         self._check_size(spec, self._check(spec)[0], self._volumes.find(self._volume))
 
     def _check(self, spec: Spec) -> tuple[Volume, str, str]:
         """Return golden volume, kernel and initial ramdisk of the image; SpecError when a VM cannot be made on this host."""
+        self._check_bridge(spec)
+        golden = find_golden(self._volumes.list(), spec["image"])
+        if golden is None:
+            raise SpecError("image", spec["image"], "is not on this host as a golden volume; bring it there with zonal.cloud.image")
+        return (golden, *self._boot_files(spec, golden))
+
+    def _check_bridge(self, spec: Spec) -> None:
         if not is_bridge(spec["bridge"]):
             raise SpecError("network.bridge", spec["bridge"], "is not a bridge on this host; make it with zonal.cloud.bridge")
-        return self._find_image(spec["image"])
 
-    def _find_image(self, image: str) -> tuple[Volume, str, str]:
-        golden = find_golden(self._volumes.list(), image)
-        if golden is None:
-            raise SpecError("image", image, "is not on this host as a golden volume; bring it there with zonal.cloud.image")
+    def _boot_files(self, spec: Spec, golden: Volume) -> tuple[str, str]:
         kernel, initrd = self._boot.paths(golden.name)
         if not kernel:
-            raise SpecError("image", image, "has no kernel under /boot, so it can only run as a container")
-        return golden, kernel, initrd
+            raise SpecError("image", spec["image"], "has no kernel under /boot, so it can only run as a container")
+        return kernel, initrd
 
     def _check_size(self, spec: Spec, golden: Volume, old: Volume | None) -> int:
         """Return the size of the root disk that is made of ``golden`` in place of ``old``."""
@@ -212,6 +237,7 @@ def build_vm(params: dict[str, Any], command: Command) -> VmResource:
     return VmResource(
         read_wish("vm", params),
         LibvirtEngine(),
+        DockerEngine(),
         LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
         MountedGuestDisks(command),
         BootFolder(),

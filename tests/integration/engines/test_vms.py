@@ -29,6 +29,7 @@ from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import CONTRACT, Bench, what_is_gone_may_be_removed_again
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import VM_CHANGES, VOLUME_CHANGES, Fuse, PowerCut
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge
 from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import FOLDER
 from lab.guest_image import guest_image
@@ -76,7 +77,7 @@ class Lab:
         return Wish("vm", name, power, parse_spec({**raw, **options}), allow, restart)
 
     def resource(self, wanted: Wish) -> VmResource:
-        return VmResource(wanted, self.engine, self.volumes, FileDisks(), self.boot, lambda: "qemu", 0)
+        return VmResource(wanted, self.engine, FakeContainers(), self.volumes, FileDisks(), self.boot, lambda: "qemu", 0)
 
     def converge(self, wanted: Wish) -> list[str]:
         return converge(self.resource(wanted))
@@ -210,7 +211,8 @@ def _check_live_changes(lab: Lab) -> None:
     assert lab.converge(wanted) == []
     # Its guest knows it by that UUID, and libvirt gives the name to no other.
     assert (lab.domain().autostart(), lab.domain().UUIDString()) == (0, uuid_of("lab", "web"))
-    assert [(item.name, item.spec["app"], item.spec["zone"]) for item in list_vms(lab.engine, lab.volumes)] == [("web", "other", "elsewhere")]
+    found = [(item.name, item.spec["app"], item.spec["zone"]) for item in list_vms(lab.engine, lab.volumes)]
+    assert found == [("web", "other", "elsewhere")]
     assert lab.converge(lab.wish()) == ["update"]
 
 
@@ -223,6 +225,20 @@ def _check_changes_that_need_a_restart(lab: Lab) -> None:
     assert lab.domain().ID() != number
     assert lab.domain().info()[1] == 160 * 1024
     assert (lab.converge(lab.wish(memory="160M")), lab.pending(lab.wish(memory="160M"))) == ([], [])
+
+
+@pytest.mark.parametrize("calls", range(6))
+def test_a_wish_that_changes_after_a_cut_gives_no_old_disk_to_a_new_vm(cleaned: Lab, calls: int) -> None:
+    lab, fuse = cleaned, Fuse(calls)
+    cut = fuse.guard(lab.engine, *VM_CHANGES), FakeContainers(), fuse.guard(lab.volumes, *VOLUME_CHANGES), FileDisks()
+    with pytest.raises(PowerCut):
+        converge(VmResource(lab.wish(STOPPED), *cut, lab.boot, lambda: "qemu", 0))
+    assert lab.converge(lab.wish(STOPPED, zone="other", hostname="guest-b")) == ["create"], fuse.passed
+    assert lab.domain().UUIDString() == uuid_of("other", "web")
+    disk = lab.volumes.path("vm-web")
+    assert lab.node.run("debugfs", "-R", "cat /etc/hostname", disk).strip() == "guest-b"
+    assert lab.domain().XMLDesc().count(disk) == 1
+    assert lab.converge(lab.wish(STOPPED, zone="other", hostname="guest-b")) == []
 
 
 def test_memory_that_qemu_rounds_does_not_differ_for_ever(cleaned: Lab) -> None:

@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import EngineFacts, render_network
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import Hardware, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource, list_containers
@@ -21,6 +22,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAb
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import CONTAINER_CHANGES, Fuse, PowerCut
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, wish
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
 MIB = 1024**2
 BOTH = ("restart", "recreate")
@@ -32,10 +34,11 @@ class Host:
 
     def __init__(self) -> None:
         self.engine = FakeContainers()
+        self.vms = FakeVms()
         self.engine.import_image("archive", "debian:13", {})
 
     def resource(self, wanted: Wish, fuse: Fuse | None = None) -> ContainerResource:
-        return ContainerResource(wanted, (fuse or Fuse(-1)).guard(self.engine, *CONTAINER_CHANGES), 5)
+        return ContainerResource(wanted, (fuse or Fuse(-1)).guard(self.engine, *CONTAINER_CHANGES), self.vms, 5)
 
     def converge(self, wanted: Wish) -> list[str]:
         return converge(self.resource(wanted))
@@ -203,13 +206,18 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "another gateway": ({"gateway": None}, r"^network\.cidr: '10\.20\.0\.0/16' with the gateway none does not fit"),
     "a disk that cannot be limited": ({"disk": "1G"}, r"^disk: '1G' cannot be held: docker here has no overlay2 on XFS"),
     "address of a neighbour": ({"address": "10.20.0.99"}, r"^address: '10\.20\.0\.99' belongs to the container neighbour"),
+    "address of a VM": ({"address": "10.20.0.98"}, r"^address: '10\.20\.0\.98' belongs to the vm desk"),
 }
+# What a task before this one may make, and in check mode only pretends to.
+NOT_FORESEEN = ("missing image", "no bridge", "a disk that cannot be limited")
+VM = render_domain("desk", complete("desk", wish("vm", address="10.20.0.98").spec), Hardware("/dev/x", "/vmlinuz", "", "qemu"))
 
 
 @pytest.mark.parametrize(("options", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
 @pytest.mark.parametrize("exists", [False, True], ids=["new", "anew"])
 def test_what_cannot_be_made_is_refused_and_changes_nothing(host: Host, options: dict[str, Any], message: str, exists: bool) -> None:
     host.engine.engine_facts = replace(FACTS, size_limits=False)
+    host.vms.define(VM)
     prepared(host, Scenario([wish("container")] if exists else [], wish("container"), ""))
     before = host.engine.snapshot()
     wanted = wish("container", allow=BOTH, **{"hostname": "other", **options})
@@ -219,6 +227,9 @@ def test_what_cannot_be_made_is_refused_and_changes_nothing(host: Host, options:
     with pytest.raises(SpecError, match=message):
         host.converge(wanted)
     assert host.engine.snapshot() == before
+    resource = host.resource(wanted)
+    with nullcontext() if message in [IMPOSSIBLE[name][1] for name in NOT_FORESEEN] else pytest.raises(SpecError, match=message):
+        assert resource.plan(resource.observe()).steps
 
 
 @pytest.mark.parametrize("wanted", [wish("container"), wish("container", power=ABSENT), wish("container", allow=BOTH, **OTHER)])
@@ -327,12 +338,36 @@ def test_what_vanishes_during_a_change_is_one_message(host: Host) -> None:
         resource.apply(plan.steps[0])
 
 
+HARMLESS = {
+    "a VM of another address": (VM.replace("10.20.0.98", "10.20.0.97"), True),
+    "a VM of somebody else": ("<domain><name>desk</name><uuid>1</uuid></domain>", True),
+    "no libvirt": (VM, False),
+}
+
+
+@pytest.mark.parametrize(("domain", "installed"), HARMLESS.values(), ids=HARMLESS.keys())
+def test_what_takes_no_address_hinders_nothing(host: Host, domain: str, installed: bool) -> None:
+    host.vms.define(domain)
+    host.vms.installed = installed
+    assert host.converge(wish("container", address="10.20.0.98")) == ["create", "start"]
+
+
+def test_what_is_there_is_changed_whatever_vms_there_are(host: Host) -> None:
+    host.converge(wish("container", address="10.20.0.98"))
+    host.vms.define(VM)
+    assert host.converge(wish("container", address="10.20.0.98", memory="1G")) == ["update"]
+    with pytest.raises(SpecError, match="belongs to the vm desk"):
+        host.converge(wish("container", address="10.20.0.98", hostname="b", allow=BOTH))
+
+
 def test_without_docker_there_is_nothing(host: Host) -> None:
     host.engine.installed = False
     resource = host.resource(wish("container"))
     with pytest.raises(EngineAbsent):
         resource.observe()
     assert resource.report(resource.nothing()) == {"name": "web", "kind": "container", "state": "absent"}
+    # So that check mode works before the host is bootstrapped.
+    assert [step.action for step in resource.plan(resource.nothing()).steps] == ["create", "start"]
 
 
 @pytest.mark.parametrize("api", [(1, 41), (1, 43)])

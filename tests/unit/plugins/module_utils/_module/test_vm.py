@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import render_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import parse_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
     BOOT_CHANGES,
     DISK_CHANGES,
@@ -46,6 +48,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.engine = FakeVms()
+        self.containers = FakeContainers()
         self.volumes = FilledVolumes()
         self.disks = FakeDisks(self.volumes)
         self.boot = BootFolder(str(folder))
@@ -64,6 +67,7 @@ class Host:
         return VmResource(
             wanted,
             fuse.guard(self.engine, *VM_CHANGES),
+            self.containers,
             fuse.guard(self.volumes, *VOLUME_CHANGES),
             fuse.guard(self.disks, *DISK_CHANGES),
             fuse.guard(self.boot, *BOOT_CHANGES),
@@ -272,26 +276,69 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "no bridge": ({"bridge": "br9"}, r"^network\.bridge: 'br9' is not a bridge on this host"),
     "disk smaller than the image": ({"disk": "32M"}, "^disk: '32M' is smaller than the image debian:13, which needs 64M"),
     "no space in the pool": ({"disk": "2T"}, "^disk: '2T' does not fit: the thin pool of this host has 1T free"),
+    "address of a container": ({"address": "10.20.0.98"}, r"^address: '10\.20\.0\.98' belongs to the container box"),
 }
+# What a task before this one may make, and in check mode only pretends to.
+NOT_FORESEEN = ("missing image", "no bridge")
+
+
+def add_container(host: Host) -> None:
+    spec = complete("box", wish("container", address="10.20.0.98").spec)
+    host.containers.import_image("archive", "debian:13", {})
+    host.containers.create("box", render_container("box", spec, frozenset(), FACTS))
+
+
+def assert_check_mode_tells(resource: VmResource, message: str) -> None:
+    """Hold the plan to what the steps refuse, as far as no other task may mend that."""
+    with nullcontext() if message in [IMPOSSIBLE[name][1] for name in NOT_FORESEEN] else pytest.raises(SpecError, match=message):
+        assert resource.plan(resource.observe()).steps
 
 
 @pytest.mark.parametrize(("options", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
 def test_what_cannot_be_made_is_refused_and_leaves_nothing(host: Host, options: dict[str, Any], message: str) -> None:
     host.volumes.create("img-333333333333", 64 * MIB, image_tags("bare:1", "3" * 64, "3" * 64))
+    add_container(host)
     before = host.snapshot()
     with pytest.raises(SpecError, match=message):
         host.converge(wish("vm", **options))
     assert host.snapshot() == before
+    assert_check_mode_tells(host.resource(wish("vm", **options)), message)
 
 
 @pytest.mark.parametrize(("options", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
 def test_what_cannot_be_made_anew_stays(host: Host, options: dict[str, Any], message: str) -> None:
     host.volumes.create("img-333333333333", 64 * MIB, image_tags("bare:1", "3" * 64, "3" * 64))
+    add_container(host)
     host.converge(wish("vm"))
     before = host.snapshot()
-    with pytest.raises(SpecError):
-        host.converge(wish("vm", hostname="other", allow=BOTH, **options))
+    wanted = wish("vm", hostname="other", allow=BOTH, **options)
+    with pytest.raises(SpecError, match=message if "disk" not in options else "^disk: "):
+        host.converge(wanted)
     assert host.snapshot() == before
+    assert_check_mode_tells(host.resource(wanted), message if "disk" not in options else "^disk: ")
+
+
+@pytest.mark.parametrize("power", [RUNNING, STOPPED])
+def test_a_vm_is_not_stopped_for_a_bridge_that_is_not_there(host: Host, power: str) -> None:
+    host.converge(wish("vm", power=power))
+    before = host.snapshot()
+    with pytest.raises(SpecError, match=r"^network\.bridge: 'br9' is not a bridge on this host"):
+        host.converge(wish("vm", bridge="br9", allow=BOTH))
+    assert host.snapshot() == before
+
+
+def test_a_disk_that_is_taken_up_again_needs_no_space(host: Host) -> None:
+    host.converge(wish("vm"))
+    host.engine.remove("web")
+    host.volumes.used = host.volumes.capacity
+    assert host.converge(wish("vm")) == ["create", "start"]
+
+
+@pytest.mark.parametrize("docker", [True, False], ids=["another address", "no docker"])
+def test_what_takes_no_address_hinders_nothing(host: Host, docker: bool) -> None:
+    add_container(host)
+    host.containers.installed = docker
+    assert host.converge(wish("vm", address="10.20.0.9" if docker else "10.20.0.98")) == ["create", "start"]
 
 
 @pytest.mark.parametrize("wanted", [wish("vm"), wish("vm", power=ABSENT), wish("vm", hostname="b", allow=BOTH)])
@@ -397,6 +444,8 @@ def test_without_an_engine_there_is_nothing(host: Host, missing: str) -> None:
     with pytest.raises(EngineAbsent):
         resource.observe()
     assert resource.report(resource.nothing()) == {"name": "web", "kind": "vm", "state": "absent"}
+    # So that check mode works before the host is bootstrapped.
+    assert [step.action for step in resource.plan(resource.nothing()).steps] == ["create", "start"]
 
 
 def test_the_list_has_all_vms_of_the_collection(host: Host) -> None:
