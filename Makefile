@@ -33,13 +33,13 @@ demo: $(DEV) $(LAB) ## boot two lab hosts, make VMs and containers on them, prov
 	python tools/demo.py
 
 unit: $(DEV) ## unit tests, seconds
-	$(pytest) tests/unit $(ARGS)
+	$(pytest) --numprocesses auto --dist loadfile tests/unit $(ARGS)
 
 lint: $(DEV) ## every static check, the built tarball included; ARGS=ruff runs those that begin so
 	python tools/lint.py $(ARGS)
 
 engines: $(DEV) $(ENGINE) $(LAB) ## tests against real docker, libvirt and PostgreSQL on this machine
-	$(pytest) tests/integration/engines $(ARGS)
+	$(pytest) --numprocesses 2 --dist loadfile tests/integration/engines $(ARGS)
 
 lab: export COLUMNS = 160
 lab: export ZONAL_LAB_STATE = $(CURDIR)/$(W)/lab-test

@@ -97,7 +97,7 @@ def environment(venv: Path) -> dict[str, str]:
 
 def unit(venv: Path) -> str:
     """Run the unit tests; return their summary."""
-    output = must(venv / "bin" / "python", "-m", "pytest", "-q", "tests/unit", env=environment(venv))
+    output = must(venv / "bin" / "python", "-m", "pytest", "-q", "--numprocesses", "auto", "--dist", "loadfile", "tests/unit", env=environment(venv))
     return output.strip().splitlines()[-1].strip("= ")
 
 

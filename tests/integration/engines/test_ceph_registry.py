@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import secrets
 import tarfile
 from collections.abc import Iterator
@@ -209,7 +210,8 @@ def test_a_mirror_of_a_store_elsewhere_serves_who_has_a_certificate_and_takes_no
     (known / "ca.crt").write_text(other.run("cat", f"/etc/docker/certs.d/{mirror}/ca.crt"))
     mirrored = image.replace(registry.name, mirror)
     registry.docker().tag(image, mirrored[:-2], "1")
-    assert "certificate required" in registry.pull(mirrored, {})
+    # Which of the two depends on the version of Go.
+    assert re.search("tls: (bad certificate|certificate required)", registry.pull(mirrored, {}))
     for name in ("client.cert", "client.key"):
         (known / name).write_text(other.run("cat", f"/etc/docker/certs.d/{mirror}/{name}"))
     assert registry.pull(mirrored, {}) == ""
