@@ -16,6 +16,8 @@ from .errors import SpecError
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _IMAGE = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", re.ASCII)
+# The loopback, and directories of /proc/sys/net beside those of the interfaces.
+_RESERVED_INTERFACES = ("all", "default", "lo")
 # Device-mapper joins "group-volume" with every hyphen doubled into one name of at most 127 characters.
 _LONGEST_MAPPED_NAME = 100
 _LONGEST_IMAGE = 200
@@ -45,9 +47,11 @@ def parse_image(field: str, value: object) -> str:
 
 
 def parse_interface(field: str, value: object) -> str:
-    """Return a network interface name (at most 15 characters, IFNAMSIZ); SpecError otherwise."""
+    """Return a network interface name (at most 15 characters, IFNAMSIZ) that is not the kernel's own; SpecError otherwise."""
     if not isinstance(value, str) or not _INTERFACE.fullmatch(value):
         raise SpecError(field, value, "is not an interface name; use 1 to 15 letters, digits, '.', '_' and '-'")
+    if value in _RESERVED_INTERFACES:
+        raise SpecError(field, value, "is not an Ethernet interface but a name that the kernel keeps for itself; name one such as br0")
     return value
 
 

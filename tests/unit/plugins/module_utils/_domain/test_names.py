@@ -83,8 +83,8 @@ NO_IMAGES = [
     "debian:t" + "t" * 128,
 ]
 NO_IMAGES += ["registry:5000/debian:13", "a" * 201 + ":1", "debian@sha256:" + "0" * 64]
-INTERFACES = ["br0", "eth0.100", "a", "br-lan_1", "B" * 15]
-NO_INTERFACES = [*ODD, "b" * 16, ".", "..", ".br0", "-br0", "br 0", "br/0", "br:0"]
+INTERFACES = ["br0", "eth0.100", "a", "br-lan_1", "B" * 15, "lo0", "All"]
+NO_INTERFACES = [*ODD, "b" * 16, ".", "..", ".br0", "-br0", "br 0", "br/0", "br:0", "lo", "all", "default"]
 
 CASES: list[tuple[Callable[[str, object], str], list[Any], list[Any]]] = [
     (parse_label, LABELS, NO_LABELS),
