@@ -20,7 +20,7 @@ class Links(Protocol):
     """The running links, addresses and routes of the kernel."""
 
     def snapshot(self) -> Snapshot:
-        """Return all links with their global addresses and the routes through them (without those that the kernel makes)."""
+        """Return all links with their global addresses, in the kernel's order, and the routes through them that it did not make."""
 
     def change(self, lines: Lines) -> None:
         """Do the lines of ``ip -batch`` in one go; EngineError at the first that fails, those before it stay done."""

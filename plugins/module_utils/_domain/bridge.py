@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,6 +55,12 @@ class Address:
         return ":" in self.cidr
 
 
+def adding_order(addresses: Iterable[Address]) -> list[Address]:
+    """The order in which to add addresses so that the kernel lists them as they are here: it puts a new one of IPv6 first."""
+    listed = list(addresses)
+    return [address for address in listed if not address.ipv6] + [address for address in reversed(listed) if address.ipv6]
+
+
 @dataclass(frozen=True, order=True)
 class Route:
     """A route through one link; ``protocol``, ``scope`` and ``table`` are the kernel's numbers."""
@@ -94,7 +100,10 @@ class Route:
 
 @dataclass(frozen=True)
 class Link:
-    """A network interface; ``forward_delay`` is in hundredths of a second, as the kernel counts it."""
+    """A network interface; ``forward_delay`` is in hundredths of a second, as the kernel counts it.
+
+    ``addresses`` are in the kernel's order: of IPv4 the primary ones first, of IPv6 the newest first.
+    """
 
     name: str
     index: int = 0
@@ -107,6 +116,7 @@ class Link:
     up: bool = False
     stp: bool = False
     forward_delay: int = 0
+    vlan_filtering: bool = False
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
     strange_routes: tuple[str, ...] = ()
@@ -129,7 +139,7 @@ class Snapshot:
 class BridgeConfig:
     """What is kept in the host's files. ``forward_delay`` is in seconds; ``mac`` and ``mtu`` may be empty: the system's choice.
 
-    ``bridge_lines`` and ``uplink_lines`` come from the uplink's former configuration (DNS servers, VLANs, link settings).
+    ``bridge_lines`` and ``uplink_lines`` come from the former configuration of both (DNS servers, VLANs, link settings).
     """
 
     name: str

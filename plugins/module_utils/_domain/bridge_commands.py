@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .bridge import FOREVER, MAIN_TABLE, Address, BridgeConfig, Link, Route, Snapshot
+from .bridge import FOREVER, MAIN_TABLE, Address, BridgeConfig, Link, Route, Snapshot, adding_order
 
 Line = tuple[str, ...]
 
@@ -72,15 +72,15 @@ def present_commands(now: Snapshot, goal: BridgeConfig, former: BridgeConfig | N
 
 
 def absent_commands(now: Snapshot, name: str, home: str) -> list[Line]:
-    """Lines that remove the bridge and give its addresses and routes to ``home`` (may be empty: to nobody)."""
+    """Lines that remove the bridge and give its addresses and routes to ``home`` (to nobody when it is empty or gone)."""
     bridge = now.find(name)
     if bridge is None:
         return []
     lines: list[Line] = [("link", "set", "dev", home, "nomaster")] if home in now.ports(name) else []
     lines.append(("link", "del", "dev", name))
-    if home:
+    if now.find(home):
         lines.append(_up(home))
-        lines += [address_words(address, home) for address in bridge.addresses]
+        lines += [address_words(address, home) for address in adding_order(bridge.addresses)]
         lines += [route_words(route, home) for route in ordered(bridge.routes)]
     return lines
 
@@ -105,7 +105,7 @@ def restore_commands(before: Snapshot, name: str, uplinks: Iterable[str], goal: 
     for link in [*ports, *([bridge] if bridge else [])]:
         lines.append(("link", "set", "dev", link.name, "mtu", str(link.mtu)))
         lines.append(_up(link.name) if link.up else ("link", "set", "dev", link.name, "down"))
-        lines += [address_words(address, link.name) for address in link.addresses]
+        lines += [address_words(address, link.name) for address in adding_order(link.addresses)]
         lines += [route_words(route, link.name) for route in ordered(link.routes)]
     return lines
 
@@ -148,7 +148,8 @@ def _settle(bridge: Link | None, goal: BridgeConfig, uplink: Link | None, former
     routes = {route.key: route for route in (*(uplink.routes if uplink else ()), *goal.routes)}
     gone = [address for address in (former.addresses if former else ()) if address.key not in wanted and address.key in has]
     lines: list[Line] = [("address", "del", address.cidr, "dev", goal.name) for address in gone]
-    lines += [address_words(wanted[key], goal.name) for key in sorted(wanted) if key not in has]
+    missing = adding_order(address for key, address in wanted.items() if key not in has)
+    lines += [address_words(address, goal.name) for address in missing]
     lines += [route_words(route, goal.name) for route in ordered(routes.values()) if route.key not in leads]
     return lines
 

@@ -65,7 +65,7 @@ def goal_config(spec: BridgeSpec, found: Found) -> BridgeConfig | None:
         mtu=spec.mtu or base.mtu or (uplink.mtu if uplink else 0),
         stp=spec.stp,
         forward_delay=spec.forward_delay,
-        addresses=tuple(sorted(addresses.values())),
+        addresses=tuple(addresses.values()),
         routes=tuple(sorted(routes.values())),
         bridge_lines=lines[0],
         uplink_lines=lines[1],

@@ -10,7 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge import Address, BridgeConfig, Link
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge_commands import absent_commands, present_commands, restore_commands
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge_commands import (
+    absent_commands,
+    address_words,
+    present_commands,
+    restore_commands,
+)
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_network import Links
 
@@ -28,6 +33,10 @@ def find(links: Links, name: str) -> Link:
 
 def cidrs(link: Link) -> list[str]:
     return sorted(address.cidr for address in link.addresses)
+
+
+def in_order(link: Link) -> list[str]:
+    return [address.cidr for address in link.addresses]
 
 
 def routes(link: Link) -> list[str]:
@@ -69,6 +78,28 @@ def everything_moves_to_the_bridge(links: Links) -> None:
     )
     assert (cidrs(uplink), routes(uplink), uplink.master) == ([], [], BRIDGE)
     assert links.snapshot().ports(BRIDGE) == (UPLINK,)
+
+
+def the_order_of_addresses_stays(links: Links) -> None:
+    """The first address of a network is what the host speaks as, so a text order would change that: 10.7.0.10 is before 10.7.0.2."""
+    more = ("10.7.0.11/24", "10.7.0.10/24", "10.6.0.1/24", "fd07::9/64", "fd07::10/64")
+    links.change([address_words(Address(cidr), UPLINK) for cidr in more])
+    before = in_order(find(links, UPLINK))
+    assert before == ["10.7.0.2/24", "10.6.0.1/24", "10.7.0.11/24", "10.7.0.10/24", "fd07::10/64", "fd07::9/64", "fd07::2/64"]
+    reach(links, goal(links))
+    assert in_order(find(links, BRIDGE)) == before
+    links.change(absent_commands(links.snapshot(), BRIDGE, UPLINK))
+    assert in_order(find(links, UPLINK)) == before
+    unchanged, config = links.snapshot(), goal(links)
+    links.change(present_commands(unchanged, config, None))
+    force(links, restore_commands(unchanged, BRIDGE, [UPLINK], config))
+    assert in_order(find(links, UPLINK)) == before
+
+
+def a_bridge_whose_uplink_is_gone_can_be_removed(links: Links) -> None:
+    links.change(present_commands(links.snapshot(), BridgeConfig(BRIDGE, "networkd", addresses=(Address("10.8.0.1/24"),)), None))
+    links.change(absent_commands(links.snapshot(), BRIDGE, "gone0"))
+    a_link_that_is_not_there_is_none(links)
 
 
 def stp_goes_on_and_off_again(links: Links) -> None:
@@ -148,6 +179,8 @@ CONTRACT = (
     the_uplink_is_seen_with_all_it_has,
     a_link_that_is_not_there_is_none,
     everything_moves_to_the_bridge,
+    the_order_of_addresses_stays,
+    a_bridge_whose_uplink_is_gone_can_be_removed,
     stp_goes_on_and_off_again,
     mac_and_mtu_change_in_place,
     removing_gives_everything_back,

@@ -83,11 +83,11 @@ class FakeLinks:
             return self._put(replace(link, addresses=(), routes=tuple(route for route in link.routes if route.ipv6)))
         peer = told.get("peer", "")
         cidr = f"{words[0]}/{128 if ':' in words[0] else 32}" if peer else words[0]
-        kept = tuple(address for address in link.addresses if address.key != (cidr, peer))
+        others = tuple(address for address in link.addresses if address.key != (cidr, peer))
         if verb == "del":
-            if kept == link.addresses:
+            if others == link.addresses:
                 raise EngineError("delete", cidr, "RTNETLINK answers: Cannot assign requested address")
-            return self._put(replace(link, addresses=kept))
+            return self._put(replace(link, addresses=others))
         new = Address(
             cidr,
             peer,
@@ -97,7 +97,7 @@ class FakeLinks:
             int(told.get("valid_lft", FOREVER)),
             int(told.get("preferred_lft", FOREVER)),
         )
-        return self._put(replace(link, addresses=tuple(sorted((*kept, new)))))
+        return self._put(replace(link, addresses=_listed(link.addresses, new)))
 
     def _route(self, verb: str, words: list[str]) -> None:
         told = _pairs([word for word in words[1:] if word != "inet6"])
@@ -167,6 +167,20 @@ class FakeWatchdog:
     def expire(self) -> None:
         if self._pending:
             self.undo("")
+
+
+def _listed(addresses: tuple[Address, ...], new: Address) -> tuple[Address, ...]:
+    """Addresses as the kernel lists them: IPv4 first, a second one of a network after all others, and of IPv6 the newest first."""
+    if any(address.key == new.key for address in addresses):
+        return tuple(new if address.key == new.key else address for address in addresses)
+    old, ipv6 = [address for address in addresses if not address.ipv6], [address for address in addresses if address.ipv6]
+    if new.ipv6:
+        return (*old, new, *ipv6)
+    firsts: dict[object, Address] = {}
+    for address in (*old, new):
+        firsts.setdefault(ip_interface(address.peer or address.cidr).network, address)
+    primary = list(firsts.values())
+    return (*primary, *(address for address in (*old, new) if address not in primary), *ipv6)
 
 
 def _pairs(words: list[str]) -> dict[str, str]:

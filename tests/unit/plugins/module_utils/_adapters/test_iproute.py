@@ -25,6 +25,7 @@ CARD = {
     "address": "02:00:00:00:00:01",
     "master": "br0",
     "addr_info": [
+        {"local": "10.0.0.20", "prefixlen": 24, "scope": "global", **FOREVER},
         {"local": "10.0.0.2", "prefixlen": 24, "broadcast": "10.0.0.255", "scope": "global", "label": "eth0", **FOREVER},
         {"local": "10.0.0.9", "address": "10.0.0.8", "prefixlen": 32, "scope": "global", "metric": 7, "noprefixroute": True, **FOREVER},
         {"local": "fd00::7", "prefixlen": 64, "scope": "global", "dynamic": True, "valid_life_time": 9, "preferred_life_time": 8},
@@ -34,7 +35,7 @@ CARD = {
 BRIDGE = {
     "ifname": "br0",
     "link_type": "ether",
-    "linkinfo": {"info_kind": "bridge", "info_data": {"stp_state": 1, "forward_delay": 1500}},
+    "linkinfo": {"info_kind": "bridge", "info_data": {"stp_state": 1, "forward_delay": 1500, "vlan_filtering": 1}},
 }
 KERNEL = {"dst": "10.0.0.0/24", "dev": "eth0", "protocol": "2", "scope": "253", "flags": []}
 LOCAL = {"type": "2", "dst": "10.0.0.2", "dev": "eth0", "table": "255", "protocol": "2", "scope": "254", "flags": []}
@@ -87,6 +88,7 @@ def test_a_card_with_its_addresses() -> None:
         master="br0",
         up=True,
         addresses=(
+            Address("10.0.0.20/24"),  # the kernel's order
             Address("10.0.0.2/24", broadcast="10.0.0.255"),
             Address("10.0.0.9/32", "10.0.0.8/32", metric=7, prefix_route=False),
             Address("fd00::7/64", valid=9, preferred=8),
@@ -97,7 +99,7 @@ def test_a_card_with_its_addresses() -> None:
 def test_a_bridge() -> None:
     link = IpRoute(Ip([BRIDGE, {}], [])).snapshot().find("br0")
     assert link
-    assert (link.kind, link.stp, link.forward_delay, link.addresses) == ("bridge", True, 1500, ())
+    assert (link.kind, link.stp, link.forward_delay, link.vlan_filtering, link.addresses) == ("bridge", True, 1500, True, ())
 
 
 @pytest.mark.parametrize(("row", "route"), ROUTES.values(), ids=ROUTES.keys())
