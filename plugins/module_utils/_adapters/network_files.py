@@ -50,9 +50,9 @@ class EtcNetwork:
             if path in found or text is None:
                 continue
             found[path] = text
-            for pattern in ifupdown.sources(text):
-                whole = pattern if pattern.startswith("/") else f"{os.path.dirname(path)}/{pattern}"
-                waiting += self._glob(whole)
+            for source in ifupdown.sources(text):
+                whole = source.pattern if source.pattern.startswith("/") else f"{os.path.dirname(path)}/{source.pattern}"
+                waiting += [part for part in self._glob(whole) if source.takes(part)]
         return {path: text for path, text in found.items() if text is not None}
 
     def write(self, changes: FileChanges) -> None:

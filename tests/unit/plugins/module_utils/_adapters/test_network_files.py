@@ -93,6 +93,15 @@ def test_files_are_found_through_what_includes_them(tmp_path: Path) -> None:
     ]
 
 
+def test_of_a_folder_only_the_names_count_that_ifupdown_reads(tmp_path: Path) -> None:
+    put(tmp_path, "/etc/network/interfaces", "source-directory interfaces.d\nsource more/*\n")
+    for name in ("eth0", "eth0.bak", "eth0~", "eth0_1-a", "eth0.dpkg-old"):
+        put(tmp_path, f"/etc/network/interfaces.d/{name}")
+    put(tmp_path, "/etc/network/more/eth1.cfg")
+    found = EtcNetwork(Programs({}), str(tmp_path)).read()
+    assert list(found)[1:] == ["/etc/network/interfaces.d/eth0", "/etc/network/interfaces.d/eth0_1-a", "/etc/network/more/eth1.cfg"]
+
+
 def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     target = put(tmp_path, "/etc/network/interfaces", "old\n")
     target.chmod(0o600)
