@@ -29,8 +29,8 @@ class Links(Protocol):
 class NetworkFiles(Protocol):
     """The files from which the host's network comes back after a boot."""
 
-    def managers(self, uplink: str) -> Managers:
-        """Return who manages the host's network and the uplink (which may be empty or unknown)."""
+    def managers(self, *, uplink: str, bridge: str) -> Managers:
+        """Return who manages the host's network, the uplink (which may be empty or unknown) and the bridge (which may not exist)."""
 
     def read(self) -> dict[str, str]:
         """Return path to text of all files that can hold a bridge; a missing file is not in it."""

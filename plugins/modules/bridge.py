@@ -22,8 +22,11 @@ description:
     by the confirmation. One during the confirmation brings back the former or the new one, never a half.
   - The role P(zonal.cloud.bridge_network#role) does both runs, with a new connection in between.
   - With systemd-networkd, three files of its own in C(/etc/systemd/network) win over the uplink's former file, which stays
-    untouched and holds again when the bridge is removed. DNS servers, VLANs and the like are taken over from it.
+    untouched and holds again when the bridge is removed. DNS servers, VLANs and the like are taken over from it, and from the
+    former file of a bridge that is there already.
   - With ifupdown, the uplink's stanzas become marked comments and one block is added. The package C(bridge-utils) is not needed.
+    DNS servers move to the bridge, and options of bonds, VLANs and the link itself stay with the uplink. Commands such as C(up),
+    the method C(dhcp), further ports and options that this module does not know are refused, with their file and line.
 options:
   name:
     description: Name of the bridge, 1 to 15 letters, digits, C(_), C(.) or C(-).
@@ -34,6 +37,7 @@ options:
       - V(present) makes the bridge as described.
       - V(absent) gives its addresses and routes back to the uplink and removes it; refused while other ports are attached.
         The uplink's former file holds again, so addresses that were not in it do not outlive the next start of its network.
+        When the uplink is gone, the bridge is removed with its addresses.
     type: str
     choices: [present, absent]
     default: present
@@ -41,6 +45,7 @@ options:
     description:
       - The Ethernet interface (network card, bond or VLAN) that becomes a port of the bridge.
       - Without it, the bridge is isolated from the outside.
+      - Another one can be named only when the former one is gone, as two of them make a loop; the bridge keeps its addresses then.
     type: str
   addresses:
     description:

@@ -29,15 +29,18 @@ class EtcNetwork:
         self._command = command
         self._root = root
 
-    def managers(self, uplink: str) -> Managers:
+    def managers(self, *, uplink: str, bridge: str) -> Managers:
         runs = self._networkd_runs()
-        file, text = self._uplink_file(uplink) if runs and uplink else ("", "")
+        file, text = self._network_file(uplink) if runs and uplink else ("", "")
+        bridge_file, bridge_text = self._network_file(bridge) if runs else ("", "")
         return Managers(
             network_manager=bool(uplink) and self._network_manager(uplink),
             networkd=runs,
             ifupdown=any(os.path.exists(self._root + path) for path in _IFUP),
             uplink_file=file,
             uplink_text=text,
+            bridge_file=bridge_file,
+            bridge_text=bridge_text,
         )
 
     def read(self) -> dict[str, str]:
@@ -80,9 +83,9 @@ class EtcNetwork:
             return False
         return True
 
-    def _uplink_file(self, uplink: str) -> tuple[str, str]:
+    def _network_file(self, link: str) -> tuple[str, str]:
         try:
-            status: dict[str, Any] = json.loads(self._command(["networkctl", "--json=short", "status", uplink]))
+            status: dict[str, Any] = json.loads(self._command(["networkctl", "--json=short", "status", link]))
         except (EngineError, ValueError):
             return "", ""  # the interface does not exist, or networkd has been stopped: it manages nothing then
         if status.get("AdministrativeState") == "unmanaged":

@@ -17,13 +17,16 @@ from .bridge import BridgeConfig, BridgeSpec, Snapshot
 @dataclass(frozen=True)
 class Managers:
     """Who configures the host's network. ``uplink_file`` is networkd's file of the uplink, and ``uplink_text`` its text
-    with all drop-ins; both are empty when networkd does not manage the uplink or the file is our own."""
+    with all drop-ins; both are empty when networkd does not manage the uplink or the file is our own. So are those of
+    the bridge."""
 
     network_manager: bool = False
     networkd: bool = False
     ifupdown: bool = False
     uplink_file: str = ""
     uplink_text: str = ""
+    bridge_file: str = ""
+    bridge_text: str = ""
 
 
 @dataclass(frozen=True)

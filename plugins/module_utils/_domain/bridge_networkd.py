@@ -10,9 +10,9 @@ touched: ours sorts before it, and without ours the former one holds again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from .bridge import FOREVER, MAIN_TABLE, Address, BridgeConfig, Route
+from .bridge import FOREVER, MAIN_TABLE, Address, BridgeConfig, Route, adding_order
 
 FOLDER = "/etc/systemd/network"
 PREFIX = "05-zonal-"
@@ -27,6 +27,11 @@ _STAYS = frozenset({"VLAN", "MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "VXLAN", "
 _REPLACED = frozenset({"Address", "Gateway", "DHCP", "Bridge", "Bond", "VRF", "BindCarrier", "ConfigureWithoutCarrier"})
 _REPLACED_SECTIONS = frozenset({"Match", "Address", "Route", "DHCPv4", "DHCPv6", "DHCP"})
 _BRIDGE_SECTIONS = frozenset({"RoutingPolicyRule", "Neighbor", "IPv6AcceptRA", "IPv6AddressLabel"})
+# What waits at boot for the network waits for the link that has the addresses; a port never becomes routable.
+_WAITING = frozenset({"RequiredForOnline", "RequiredFamilyForOnline"})
+_NO = frozenset({"no", "n", "false", "f", "off", "0"})
+# Of a bridge's own former file; the rest is kept.
+_REPLACED_ON_BRIDGE = frozenset({"Address", "Gateway", "DHCP"})
 _ROUTE_METRICS = {"mtu": "MTUBytes", "advmss": "TCPAdvertisedMaximumSegmentSize", "initcwnd": "InitialCongestionWindow"}
 
 
@@ -48,7 +53,7 @@ def render_leaving(config: BridgeConfig) -> str:
     networkd configures a port anew as soon as it leaves its bridge; by the files in /etc it would go back into it.
     """
     stays, sections = _parts(config.uplink_lines)
-    comes, more = _parts(config.bridge_lines)
+    comes, more = _bridge_parts(config)
     text = f"{_HEADER}[Match]\nName={config.uplink}\n\n[Network]\n{stays}{comes}"
     return text + _addresses(config) + sections + more
 
@@ -87,30 +92,89 @@ def config_line(config: BridgeConfig) -> str:
 
 def carry_over(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split the uplink's former file into the lines that go to the bridge and those that stay with the uplink."""
-    section, bridge, uplink = "", [("", "")], [("", "")]
+    sections = [entry for entry in _sections(text) if entry[0] not in _REPLACED_SECTIONS]
+    bridge = [(section, [line for line in lines if _goes(section, line)]) for section, lines in sections]
+    uplink = [(section, [line for line in lines if _stays(section, line)]) for section, lines in sections]
+    return _flat(bridge), _flat(uplink)
+
+
+def own_lines(text: str) -> tuple[str, ...]:
+    """The lines that a bridge keeps of its own former file."""
+    sections = [entry for entry in _sections(text) if entry[0] not in _REPLACED_SECTIONS]
+    return _flat(
+        (section, [line for line in lines if section != "Network" or _key(line) not in _REPLACED_ON_BRIDGE]) for section, lines in sections
+    )
+
+
+def joined(lines: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines with what only ``more`` has: settings of [Network], and whole sections."""
+    settings, *sections = _sections(network_text(lines))
+    extra, *others = _sections(network_text(more))
+    network = (settings[0], [*settings[1], *(line for line in extra[1] if line not in settings[1])])
+    return _flat([network, *sections, *(section for section in others if section not in sections)])
+
+
+def network_text(lines: tuple[str, ...]) -> str:
+    """Lines such as ``carry_over`` gives as the text of a file."""
+    return "\n".join(("[Network]", *lines))
+
+
+def _sections(text: str) -> list[tuple[str, list[str]]]:
+    """Names of sections with their settings; the same one may come several times and each is an object of its own."""
+    found: list[tuple[str, list[str]]] = []
     for raw in text.replace("\\\n", " ").splitlines():
         line = raw.strip()
-        if not line or line[0] in "#;":
-            continue
-        if line[0] == "[":
-            section = line.strip("[]")
-            # The same section may come several times and each is an object of its own, so its head is kept as it is.
-            target = bridge if section in _BRIDGE_SECTIONS else uplink
-            if section not in _REPLACED_SECTIONS and section != "Network":
-                target.append((section, line))
-            continue
-        key = line.split("=", 1)[0].strip()
-        if section in _REPLACED_SECTIONS or (section == "Network" and key in _REPLACED):
-            continue
-        to_bridge = key not in _STAYS if section == "Network" else section in _BRIDGE_SECTIONS
-        (bridge if to_bridge else uplink).append((section, line))
-    return tuple(line for _head, line in _network_first(bridge)), tuple(line for _head, line in _network_first(uplink))
+        if line.startswith("["):
+            found.append((line.strip("[]"), []))
+        elif line and line[0] not in "#;" and found:
+            found[-1][1].append(line)
+    return found
 
 
-def _network_first(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _key(line: str) -> str:
+    return line.split("=", 1)[0].strip()
+
+
+def _value(line: str) -> str:
+    return line.partition("=")[2].strip()
+
+
+def _goes(section: str, line: str) -> bool:
+    if section == "Network":
+        return _key(line) not in _STAYS | _REPLACED
+    return _key(line) in _WAITING if section == "Link" else section in _BRIDGE_SECTIONS
+
+
+def _stays(section: str, line: str) -> bool:
+    if section == "Network":
+        return _key(line) in _STAYS
+    # What is not waited for is waited for neither as a port nor as a bridge.
+    return section not in _BRIDGE_SECTIONS and (section != "Link" or _key(line) not in _WAITING or _value(line).lower() in _NO)
+
+
+def _flat(sections: Iterable[tuple[str, list[str]]]) -> tuple[str, ...]:
     """Lines of [Network] first and without a head: the renderer has a [Network] section that they go into."""
-    kept = [entry for entry in lines if entry[1]]
-    return [entry for entry in kept if entry[0] == "Network"] + [entry for entry in kept if entry[0] != "Network"]
+    kept = [(section, lines) for section, lines in sections if lines]
+    network = [line for section, lines in kept if section == "Network" for line in lines]
+    others = [line for section, lines in kept if section != "Network" for line in (f"[{section}]", *lines)]
+    return (*network, *others)
+
+
+def _with_link(lines: tuple[str, ...], key: str, value: object) -> tuple[str, ...]:
+    """The lines with another value for a setting of [Link] where it is there; an empty value takes it away."""
+    other = [f"{key}={value}"] if value else []
+    return _flat(
+        (section, [new for line in settings for new in (other if section == "Link" and _key(line) == key else [line])])
+        for section, settings in _sections(network_text(lines))
+    )
+
+
+def _bridge_parts(config: BridgeConfig) -> tuple[str, str]:
+    """Those of the bridge, without what its netdev says."""
+    lines = config.bridge_lines
+    for key, said in (("MTUBytes", config.mtu), ("MACAddress", config.mac)):
+        lines = _with_link(lines, key, "") if said else lines
+    return _parts(lines)
 
 
 def _parts(lines: tuple[str, ...]) -> tuple[str, str]:
@@ -131,7 +195,7 @@ def _netdev(config: BridgeConfig) -> str:
 
 
 def _bridge_network(config: BridgeConfig) -> str:
-    network, sections = _parts(config.bridge_lines)
+    network, sections = _bridge_parts(config)
     text = f"{_HEADER}{config_line(config)}[Match]\nName={config.name}\n\n"
     if not config.uplink:
         # Nothing to wait for at boot: such a bridge has a carrier only while a guest is plugged in.
@@ -141,13 +205,13 @@ def _bridge_network(config: BridgeConfig) -> str:
 
 
 def _addresses(config: BridgeConfig) -> str:
-    addresses = "".join(f"\n[Address]\n{_address(address)}" for address in config.addresses)
+    addresses = "".join(f"\n[Address]\n{_address(address)}" for address in adding_order(config.addresses))
     return addresses + "".join(f"\n[Route]\n{_route(route)}" for route in config.routes)
 
 
 def _uplink_network(config: BridgeConfig) -> str:
-    network, sections = _parts(config.uplink_lines)
-    if config.mtu and "MTUBytes=" not in sections:
+    network, sections = _parts(_with_link(config.uplink_lines, "MTUBytes", config.mtu) if config.mtu else config.uplink_lines)
+    if config.mtu and f"\nMTUBytes={config.mtu}\n" not in sections:
         sections += f"\n[Link]\nMTUBytes={config.mtu}\n"
     return f"{_HEADER}[Match]\nName={config.uplink}\n\n[Network]\nBridge={config.name}\n{network}{sections}"
 

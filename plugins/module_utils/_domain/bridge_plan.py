@@ -13,7 +13,7 @@ from . import bridge_networkd as networkd
 from .bridge import BACKENDS, BridgeConfig, BridgeSpec, Link, Snapshot
 from .bridge_commands import Line, absent_commands, present_commands
 from .bridge_found import Found, Pending, file_changes, home, interfaces, stored_config
-from .bridge_refusals import refuse
+from .bridge_refusals import refuse, refuse_losses
 from .errors import RefusedError, SpecError
 from .plan import Plan, Step
 
@@ -54,12 +54,11 @@ def goal_config(spec: BridgeSpec, found: Found) -> BridgeConfig | None:
     if uplink:
         addresses.update({address.key: address for address in uplink.addresses if address.static})
         routes.update({route.key: route for route in uplink.routes if route.static})
-    lines = networkd.carry_over(found.managers.uplink_text)
-    if former and former.uplink and not found.managers.uplink_text:
-        lines = former.bridge_lines, former.uplink_lines
+    backend = choose_backend(spec, found, former)
+    lines = _lines_of_networkd(found, former) if backend == "networkd" else _lines_of_ifupdown(spec, found, former)
     return BridgeConfig(
         name=spec.name,
-        backend=choose_backend(spec, found, former),
+        backend=backend,
         uplink=home(spec, found),
         mac=_mac(spec, base, bridge, uplink),
         mtu=spec.mtu or base.mtu or (uplink.mtu if uplink else 0),
@@ -73,14 +72,14 @@ def goal_config(spec: BridgeSpec, found: Found) -> BridgeConfig | None:
 
 
 def choose_backend(spec: BridgeSpec, found: Found, former: BridgeConfig | None = None) -> str:
-    """networkd or ifupdown: what was asked, else what holds the bridge, else what manages the uplink, else what runs."""
+    """networkd or ifupdown: what was asked, else what holds the bridge, else what manages the uplink or it, else what runs."""
     if spec.backend != "auto":
         return spec.backend
     if former:
         return former.backend
-    if found.managers.uplink_file:
+    if found.managers.uplink_file or found.managers.bridge_file:
         return "networkd"
-    if any(ifupdown.mentions(text, spec.uplink or spec.name) for text in interfaces(found.files).values()):
+    if any(ifupdown.mentions(text, name) for text in interfaces(found.files).values() for name in (spec.uplink, spec.name)):
         return "ifupdown"
     for backend in BACKENDS:
         if getattr(found.managers, backend):
@@ -95,6 +94,8 @@ def plan_bridge(spec: BridgeSpec, found: Found) -> Plan[Found]:
     refuse(spec, found)
     goal = goal_config(spec, found)
     runtime, files = runtime_changes(spec, goal, found), file_changes(spec.name, goal, found.files)
+    if goal:
+        refuse_losses(goal, found)
     if spec.confirm and runtime:
         raise RefusedError(_rolled_back(spec, found))
     after = predict(spec, goal, found)
@@ -154,6 +155,23 @@ def _written(files: Mapping[str, str], changes: Mapping[str, str | None]) -> dic
     return {path: text for path, text in {**files, **changes}.items() if text is not None}
 
 
+def _lines_of_networkd(found: Found, former: BridgeConfig | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What bridge and uplink keep of their former files, or of what is stored where our files have taken their place."""
+    stored = (former.bridge_lines, former.uplink_lines) if former and former.backend == "networkd" else ((), ())
+    comes, stays = networkd.carry_over(found.managers.uplink_text or networkd.network_text(stored[1]))
+    own = networkd.own_lines(found.managers.bridge_text) if found.managers.bridge_text else stored[0]
+    return networkd.joined(own, comes), stays
+
+
+def _lines_of_ifupdown(spec: BridgeSpec, found: Found, former: BridgeConfig | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """DNS servers from the stanza of an uplink that another one has replaced; all else is read from the stanzas themselves."""
+    if former is None or former.backend != "ifupdown":
+        return (), ()
+    if home(spec, found) == former.uplink:
+        return former.bridge_lines, ()
+    return ifupdown.name_servers(spec.name, interfaces(found.files)), ()
+
+
 def _mac(spec: BridgeSpec, base: BridgeConfig, bridge: Link | None, uplink: Link | None) -> str:
     if spec.mac or not uplink:
         return spec.mac or base.mac
@@ -162,7 +180,8 @@ def _mac(spec: BridgeSpec, base: BridgeConfig, bridge: Link | None, uplink: Link
 
 def _reason(spec: BridgeSpec, found: Found, goal: BridgeConfig | None) -> str:
     if goal is None:
-        return f"addresses and routes go back to {home(spec, found) or 'nobody'}, then the bridge is removed"
+        uplink = found.snapshot.find(home(spec, found))
+        return f"addresses and routes go back to {uplink.name if uplink else 'nobody'}, then the bridge is removed"
     if found.snapshot.find(spec.name):
         return "the running bridge is not as wanted"
     return f"addresses and routes of {goal.uplink} move to the new bridge" if goal.uplink else "the bridge does not exist"

@@ -53,7 +53,7 @@ class BridgeResource:
         uplink = self._spec.uplink or (former.uplink if former else "")
         return Found(
             snapshot=self._links.snapshot(),
-            managers=self._files.managers(uplink),
+            managers=self._files.managers(uplink=uplink, bridge=name),
             files=files,
             pending=self._watchdog.pending(name),
             rolled_back=self._watchdog.rolled_back(name),
@@ -83,7 +83,7 @@ class BridgeResource:
             self._watchdog.arm(spec.name, spec.wish(), goal, back, spec.confirm_timeout)
         try:
             if former and former.backend == "networkd" and former.uplink and goal is None:
-                self._tell_networkd(former, watched)
+                self._tell_networkd(replace(former, uplink=home(spec, found)), watched)
             self._links.change(runtime_changes(spec, goal, found))
         except ZonalError as error:
             if watched:

@@ -33,6 +33,11 @@ MANAGERS = {
         {STATUS: f'{{"AdministrativeState": "configured", "NetworkFile": "{FILE}", "NetworkFileDropins": ["{FILE}"]}}'},
         Managers(networkd=True, uplink_file=FILE, uplink_text="[Network]\n\n[Network]\n"),
     ),
+    "networkd manages the bridge": (
+        [RUNS],
+        {STATUS.replace("eth0", "br0"): f'{{"AdministrativeState": "configured", "NetworkFile": "{FILE}"}}'},
+        Managers(networkd=True, bridge_file=FILE, bridge_text="[Network]\n"),
+    ),
     "networkd leaves it alone": ([RUNS], {STATUS: '{"AdministrativeState": "unmanaged", "NetworkFile": null}'}, Managers(networkd=True)),
     "networkd does not know it": ([RUNS], {}, Managers(networkd=True)),
     "networkd speaks in riddles": ([RUNS], {STATUS: "?"}, Managers(networkd=True)),
@@ -73,7 +78,7 @@ def test_who_manages_the_network(tmp_path: Path, present: list[str], answers: di
         put(tmp_path, path)
     put(tmp_path, FILE, "[Network]\n")
     running = {} if managers == Managers() else dict([NETWORKD])
-    assert EtcNetwork(Programs({**running, **answers}), str(tmp_path)).managers("eth0") == managers
+    assert EtcNetwork(Programs({**running, **answers}), str(tmp_path)).managers(uplink="eth0", bridge="br0") == managers
 
 
 def test_files_are_found_through_what_includes_them(tmp_path: Path) -> None:

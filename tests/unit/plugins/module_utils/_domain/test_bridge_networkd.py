@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge import Address, BridgeConfig, Route
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge_networkd import (
     carry_over,
     config_line,
+    joined,
+    own_lines,
     render,
     render_leaving,
     stored_config,
@@ -102,6 +106,17 @@ FORMER = {
     "DNS goes to the bridge": ("[Network]\nDNS=10.0.0.3\nDNS=10.0.0.4\nAddress=10.0.0.2/24\n", ("DNS=10.0.0.3", "DNS=10.0.0.4"), ()),
     "VLAN stays": ("[Network]\nVLAN=eth0.7\nNTP=10.0.0.5\n", ("NTP=10.0.0.5",), ("VLAN=eth0.7",)),
     "link settings stay": ("[Link]\nMTUBytes=9000\n", (), ("[Link]", "MTUBytes=9000")),
+    "what waits at boot waits for the bridge": (
+        "[Link]\nRequiredForOnline=routable\nRequiredFamilyForOnline = ipv4\nARP=yes\n",
+        ("[Link]", "RequiredForOnline=routable", "RequiredFamilyForOnline = ipv4"),
+        ("[Link]", "ARP=yes"),
+    ),
+    "and for nothing when it does not": (
+        "[Link]\nRequiredForOnline = No\n",
+        ("[Link]", "RequiredForOnline = No"),
+        ("[Link]", "RequiredForOnline = No"),
+    ),
+    "lines before any section": ("DNS=10.0.0.3\n", (), ()),
     "rules go, each by itself": (
         "[RoutingPolicyRule]\nFrom=10.0.0.2\n[RoutingPolicyRule]\nFrom=10.0.0.3\n",
         ("[RoutingPolicyRule]", "From=10.0.0.2", "[RoutingPolicyRule]", "From=10.0.0.3"),
@@ -114,6 +129,37 @@ FORMER = {
     ),
     "comments are dropped": ("# one\n; two\n[Network]\n  # three\n  LLMNR = no\n", ("LLMNR = no",), ()),
     "a continued line": ("[Network]\nDNS=10.0.0.3 \\\n10.0.0.4\n", ("DNS=10.0.0.3  10.0.0.4",), ()),
+}
+OWN = {
+    "nothing": ("", ()),
+    "only what is replaced": ("[Match]\nName=br0\n[Network]\nAddress=10.0.0.2/24\nDHCP=no\n[Route]\nGateway=10.0.0.9\n", ()),
+    "DNS, VLANs and rules": (
+        "[Network]\nDNS=10.0.0.3\nVLAN=br0.7\n[RoutingPolicyRule]\nFrom=10.0.0.2\n[BridgeVLAN]\nVLAN=7\n[Link]\nRequiredForOnline=no\n",
+        ("DNS=10.0.0.3", "VLAN=br0.7", "[RoutingPolicyRule]", "From=10.0.0.2", "[BridgeVLAN]", "VLAN=7", "[Link]", "RequiredForOnline=no"),
+    ),
+}
+JOINED = {
+    "nothing": ((), (), ()),
+    "only one": (("DNS=10.0.0.3", "[Link]", "ARP=no"), (), ("DNS=10.0.0.3", "[Link]", "ARP=no")),
+    "only the other": ((), ("DNS=10.0.0.3", "[Link]", "ARP=no"), ("DNS=10.0.0.3", "[Link]", "ARP=no")),
+    "both the same": (("DNS=10.0.0.3", "[Link]", "ARP=no"), ("DNS=10.0.0.3", "[Link]", "ARP=no"), ("DNS=10.0.0.3", "[Link]", "ARP=no")),
+    "each something": (
+        ("DNS=10.0.0.3", "[RoutingPolicyRule]", "From=10.0.0.2"),
+        ("DNS=10.0.0.4", "DNS=10.0.0.3", "[RoutingPolicyRule]", "From=10.0.0.3"),
+        ("DNS=10.0.0.3", "DNS=10.0.0.4", "[RoutingPolicyRule]", "From=10.0.0.2", "[RoutingPolicyRule]", "From=10.0.0.3"),
+    ),
+}
+LINKS = {
+    "no setting": ((), 9000, "\n[Link]\nMTUBytes=9000\n"),
+    "another one": (("[Link]", "ARP=no"), 9000, "\n[Link]\nARP=no\n\n[Link]\nMTUBytes=9000\n"),
+    "another value": (("[Link]", "MTUBytes=1500", "ARP=no"), 9000, "\n[Link]\nMTUBytes=9000\nARP=no\n"),
+    "another spelling": (("[Link]", "MTUBytes = 9K"), 9000, "\n[Link]\nMTUBytes=9000\n"),
+    "of another section": (
+        ("[Link]", "ARP=no", "[CAN]", "MTUBytes=16"),
+        72,
+        "\n[Link]\nARP=no\n\n[CAN]\nMTUBytes=16\n\n[Link]\nMTUBytes=72\n",
+    ),
+    "the system's choice": (("[Link]", "MTUBytes=1500"), 0, "\n[Link]\nMTUBytes=1500\n"),
 }
 DAMAGED = {"no file": {}, "no line": {f"{FOLDER}/05-zonal-bridge-br0.network": "[Match]\n"}}
 DAMAGED["cut"] = {f"{FOLDER}/05-zonal-bridge-br0.network": config_line(CONFIG)[:80]}
@@ -149,3 +195,37 @@ def test_damaged_files_tell_nothing(files: dict[str, str]) -> None:
 @pytest.mark.parametrize(("text", "bridge", "uplink"), FORMER.values(), ids=FORMER.keys())
 def test_what_of_the_former_file_goes_where(text: str, bridge: tuple[str, ...], uplink: tuple[str, ...]) -> None:
     assert carry_over(text) == (bridge, uplink)
+
+
+@pytest.mark.parametrize(("text", "lines"), OWN.values(), ids=OWN.keys())
+def test_what_a_bridge_keeps_of_its_own_file(text: str, lines: tuple[str, ...]) -> None:
+    assert own_lines(text) == lines
+
+
+@pytest.mark.parametrize(("lines", "more", "both"), JOINED.values(), ids=JOINED.keys())
+def test_lines_of_two_files_are_joined(lines: tuple[str, ...], more: tuple[str, ...], both: tuple[str, ...]) -> None:
+    assert joined(lines, more) == both
+    assert joined(both, more) == both
+
+
+@pytest.mark.parametrize(("lines", "mtu", "text"), LINKS.values(), ids=LINKS.keys())
+def test_the_uplink_has_the_mtu_of_the_bridge(lines: tuple[str, ...], mtu: int, text: str) -> None:
+    uplink = render(replace(CONFIG, uplink_lines=lines, mtu=mtu))[f"{FOLDER}/05-zonal-uplink-br0.network"]
+    assert uplink == f"{HEAD}[Match]\nName=eth0\n\n[Network]\nBridge=br0\n{text}"
+
+
+def test_the_bridge_has_the_values_of_its_netdev() -> None:
+    lines = ("[Link]", "MTUBytes=1500", "MACAddress=02:00:00:00:00:09", "RequiredForOnline=routable")
+    bridge = render(replace(CONFIG, bridge_lines=lines))[f"{FOLDER}/05-zonal-bridge-br0.network"]
+    assert bridge.endswith("\n[Link]\nRequiredForOnline=routable\n")
+    assert (
+        "\nMTUBytes=1500\nMACAddress=02:00:00:00:00:09\n"
+        in render(replace(ISOLATED, bridge_lines=lines))[f"{FOLDER}/05-zonal-bridge-lab0.network"]
+    )
+
+
+def test_addresses_are_added_in_an_order_in_which_they_are_listed_as_before() -> None:
+    listed = tuple(Address(cidr) for cidr in ("10.0.0.9/24", "10.0.0.10/24", "fd00::9/64", "fd00::10/64"))
+    lines = render(replace(CONFIG, addresses=listed))[f"{FOLDER}/05-zonal-bridge-br0.network"].splitlines()
+    added = [line.split("=")[1] for line in lines if line.startswith("Address=")]
+    assert added == ["10.0.0.9/24", "10.0.0.10/24", "fd00::10/64", "fd00::9/64"]

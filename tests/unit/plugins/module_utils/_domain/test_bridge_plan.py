@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.zonal.cloud.plugins.module_utils._domain import bridge_ifupdown as ifupdown
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge import Address, BridgeConfig, BridgeSpec, Link, Route, Snapshot
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge_found import Found, Managers, Pending, describe
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge_ifupdown import MAIN_FILE
@@ -31,6 +32,12 @@ DONE = Found(Snapshot((BRIDGE, PORT, OTHER)), Managers(networkd=True), render(CO
 REBOOTED_OLD = replace(DONE, snapshot=FRESH.snapshot)
 SPEC = BridgeSpec("br0", uplink="eth0")
 GONE = replace(SPEC, present=False)
+UNPLUGGED = replace(DONE, snapshot=Snapshot((BRIDGE, OTHER)))
+DHCPV6 = Address("fd00::99/128", valid=3600)
+ADOPTED = replace(
+    NETWORKD, bridge_file="/etc/systemd/network/br0.network", bridge_text="[Network]\nDNS=10.0.0.9\n[RoutingPolicyRule]\nFrom=10.0.0.2\n"
+)
+IFUPDOWN = Managers(ifupdown=True)
 WAITING = replace(SWITCHED, pending=Pending("token", SPEC.wish(), CONFIG, 42))
 GUEST = Link("vnet0", 9, "02:00:00:00:00:09", master="br0")
 PLANS = {
@@ -57,6 +64,20 @@ PLANS = {
     "STP": (replace(SPEC, stp=True, forward_delay=15), DONE, ["switch"]),
     "a change that waits": (SPEC, WAITING, ["confirm"]),
     "a change that waits, confirmed by name": (replace(SPEC, confirm=True), WAITING, ["confirm"]),
+    "another uplink, the former one is gone": (replace(SPEC, uplink="eth1"), UNPLUGGED, ["switch"]),
+    "absent, the uplink is gone": (GONE, UNPLUGGED, ["switch"]),
+    "absent, the uplink is gone and not named": (replace(GONE, uplink=""), UNPLUGGED, ["switch"]),
+    "absent, the uplink is gone and another takes its place": (
+        replace(GONE, uplink="eth1"),
+        replace(DONE, snapshot=Snapshot((BRIDGE, replace(OTHER, master="br0")))),
+        ["switch"],
+    ),
+    "DHCPv6 of networkd": (SPEC, replace(FRESH, snapshot=Snapshot((replace(CARD, addresses=(ADDRESS, DHCPV6)),))), ["switch"]),
+    "router advertisements under ifupdown": (
+        SPEC,
+        Found(Snapshot((replace(CARD, addresses=(ADDRESS, ADVERTISED)),)), IFUPDOWN, {MAIN_FILE: "iface eth0 inet6 auto\n"}),
+        ["switch"],
+    ),
     "absent, nothing there": (GONE, FRESH, []),
     "absent": (GONE, DONE, ["switch"]),
     "absent, uplink from the files": (replace(GONE, uplink=""), DONE, ["switch"]),
@@ -77,6 +98,46 @@ REFUSED = {
         SPEC,
         replace(FRESH, snapshot=Snapshot((replace(CARD, addresses=(LEASED,)),))),
         "uplink: eth0 has 10.0.0.7/24 from DHCP; a host of a zone needs a static address",
+    ),
+    "DHCP on a bridge made by somebody else": (
+        SPEC,
+        replace(SWITCHED, snapshot=Snapshot((replace(BRIDGE, addresses=(LEASED,)), PORT))),
+        "name: br0 has 10.0.0.7/24 from DHCP; a host of a zone needs a static address",
+    ),
+    "DHCPv6 of ifupdown": (
+        SPEC,
+        Found(Snapshot((replace(CARD, addresses=(ADDRESS, DHCPV6)),)), IFUPDOWN),
+        "uplink: eth0 has fd00::99/128 from DHCP; a host of a zone needs a static address",
+    ),
+    "DHCPv6 in the files of ifupdown": (
+        SPEC,
+        Found(FRESH.snapshot, IFUPDOWN, {MAIN_FILE: "auto eth0\niface eth0 inet6 dhcp\n"}),
+        "uplink: /etc/network/interfaces:2: 'iface eth0 inet6 dhcp' would be lost, as br0 asks no DHCP server",
+    ),
+    "ports of a bridge of ifupdown": (
+        SPEC,
+        Found(SWITCHED.snapshot, IFUPDOWN, {MAIN_FILE: "iface br0 inet static\n    bridge_ports eth0 eth1\n"}),
+        "name: /etc/network/interfaces:2: 'bridge_ports eth0 eth1' has ports besides uplink that would be lost (eth1)",
+    ),
+    "a bridge that filters VLANs": (
+        SPEC,
+        replace(SWITCHED, snapshot=Snapshot((replace(BRIDGE, vlan_filtering=True), PORT))),
+        "name: br0 filters VLANs, which this module's files do not hold; switch that off first (ip link set dev br0 type bridge",
+    ),
+    "a block without end": (
+        GONE,
+        Found(FRESH.snapshot, IFUPDOWN, {MAIN_FILE: "# BEGIN zonal.cloud bridge br0\nauto eth7\n"}),
+        "name: /etc/network/interfaces:1: '# BEGIN zonal.cloud bridge br0' has no counterpart",
+    ),
+    "a bridge's file that sorts first": (
+        SPEC,
+        replace(SWITCHED, managers=replace(ADOPTED, bridge_file="/etc/systemd/network/00-br0.network")),
+        "name: /etc/systemd/network/00-br0.network would win over 05-zonal-bridge-br0.network",
+    ),
+    "the uplink from the files is gone": (
+        replace(SPEC, uplink=""),
+        UNPLUGGED,
+        "uplink: 'eth0' is not an interface of this host; it has: eth1",
     ),
     "a multipath route": (
         SPEC,
@@ -119,6 +180,16 @@ BACKENDS = {
     "what is asked": (replace(SPEC, backend="ifupdown"), FRESH, "ifupdown"),
     "networkd manages the uplink": (SPEC, replace(FRESH, files=STANZA), "networkd"),
     "ifupdown has a stanza": (SPEC, Found(FRESH.snapshot, Managers(networkd=True), STANZA), "ifupdown"),
+    "networkd manages the bridge": (
+        BridgeSpec("br0"),
+        Found(SWITCHED.snapshot, Managers(networkd=True, ifupdown=True, bridge_file="/etc/systemd/network/br0.network"), STANZA),
+        "networkd",
+    ),
+    "ifupdown has a stanza of the bridge": (
+        SPEC,
+        Found(SWITCHED.snapshot, Managers(networkd=True), {MAIN_FILE: "iface br0 inet static\n"}),
+        "ifupdown",
+    ),
     "only networkd runs": (SPEC, Found(FRESH.snapshot, Managers(networkd=True, ifupdown=True)), "networkd"),
     "only ifupdown is there": (SPEC, Found(FRESH.snapshot, Managers(ifupdown=True)), "ifupdown"),
 }
@@ -147,6 +218,44 @@ def test_the_goal_of_a_fresh_host_is_what_its_card_has() -> None:
     assert goal_config(SPEC, FRESH) == CONFIG
     assert goal_config(SPEC, SWITCHED) == CONFIG
     assert goal_config(SPEC, DONE) == CONFIG
+
+
+def test_a_bridge_made_by_somebody_else_keeps_what_its_file_says() -> None:
+    goal = goal_config(SPEC, replace(SWITCHED, managers=ADOPTED))
+    assert goal
+    assert goal.bridge_lines == ("DNS=10.0.0.9", "DNS=10.0.0.3", "[RoutingPolicyRule]", "From=10.0.0.2")
+    assert goal_config(SPEC, replace(DONE, files=render(goal))) == goal
+
+
+def test_the_primary_address_stays_the_first() -> None:
+    addresses = (Address("10.0.0.9/24"), Address("10.0.0.10/24"))
+    goal = goal_config(SPEC, replace(FRESH, snapshot=Snapshot((replace(CARD, addresses=addresses),))))
+    assert goal
+    assert goal.addresses == addresses
+    assert goal_config(SPEC, replace(DONE, files=render(goal))) == goal
+
+
+def test_another_uplink_takes_over_what_the_one_that_is_gone_left() -> None:
+    there = replace(SPEC, uplink="eth1")
+    goal = goal_config(there, UNPLUGGED)
+    assert goal == replace(CONFIG, uplink="eth1", mac=OTHER.mac)
+    block = ifupdown.render(replace(CONFIG, backend="ifupdown"), {MAIN_FILE: "iface eth0 inet static\n    dns-search example.org\n"})
+    found = Found(UNPLUGGED.snapshot, IFUPDOWN, block)
+    goal = goal_config(there, found)
+    assert goal
+    assert (goal.uplink, goal.addresses, goal.bridge_lines) == ("eth1", (ADDRESS,), ("dns-search example.org",))
+    after = {**block, **ifupdown.render(goal, block)}
+    assert goal_config(there, replace(found, files=after)) == goal
+    assert ifupdown.render(goal, after) == {}
+
+
+def test_what_a_port_waited_for_goes_to_the_bridge_later_too() -> None:
+    """Files of an earlier release left it at the uplink."""
+    stored = replace(CONFIG, uplink_lines=("VLAN=eth0.7", "[Link]", "RequiredForOnline=routable"))
+    goal = goal_config(SPEC, replace(DONE, files=render(stored)))
+    assert goal
+    assert (goal.bridge_lines, goal.uplink_lines) == (("DNS=10.0.0.3", "[Link]", "RequiredForOnline=routable"), ("VLAN=eth0.7",))
+    assert goal_config(SPEC, replace(DONE, files=render(goal))) == goal
 
 
 def test_advertised_addresses_and_routes_of_daemons_move_but_are_not_kept() -> None:

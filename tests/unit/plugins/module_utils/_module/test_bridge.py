@@ -19,6 +19,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.network import Fak
 
 MAC = "02:00:00:00:00:01"
 CARD = Link("eth0", 2, MAC, up=True, addresses=(Address("10.0.0.2/24"),), routes=(Route("0.0.0.0/0", "10.0.0.1"),))
+OTHER = Link("eth1", 3, "02:00:00:00:00:02", up=True)
 WISH: dict[str, Any] = {
     "name": "br0",
     "state": "present",
@@ -42,7 +43,7 @@ class Host:
     def __init__(self, root: Path, networkd: bool = True) -> None:
         self.root = root
         self.calls: list[str] = []
-        self.links = FakeLinks(CARD)
+        self.links = FakeLinks(CARD, OTHER)
         self.files = EtcNetwork(self.command, str(root))
         self.watchdog = FakeWatchdog(self.links, self.files)
         self.meddle: Callable[[], None] = lambda: None
@@ -58,6 +59,8 @@ class Host:
         self.calls.append(" ".join(argv))
         if argv[-1] in ("reload", "systemd-networkd") and argv[1] in ("reload", "restart"):
             self.meddle()
+        if argv[-1] == "br0":
+            return "{}"
         ours = self.root / "etc/systemd/network/05-zonal-uplink-br0.network"
         return STATUS.replace("50-lan", "05-zonal-uplink-br0") if ours.exists() else STATUS
 
@@ -122,6 +125,30 @@ def test_what_nobody_confirms_is_undone(host: Host, wish: dict[str, Any]) -> Non
     assert (host.all_files(), {link.name for link in host.links.snapshot().links}) == (files, {link.name for link in links.links})
     with pytest.raises(RefusedError, match=r"the host undid the change at 2030"):
         host.run(**wish, confirm=True)
+
+
+def test_a_bridge_whose_card_is_gone_goes_to_another_and_can_be_taken_away(host: Host) -> None:
+    files = host.all_files()
+    host.run(confirm_timeout=0)
+    host.links.change([("link", "del", "dev", "eth0")])
+    assert host.run(uplink="eth1")[0] == ["switch"]
+    assert host.run(uplink="eth1")[0] == ["confirm"]
+    done, told = host.run(uplink="eth1")
+    assert (done, told["ports"], told["addresses"], told["persistent"]) == ([], ["eth1"], ["10.0.0.2/24"], True)
+    host.links.change([("link", "del", "dev", "eth1")])
+    assert host.run(uplink=None, state="absent")[0] == ["switch"]
+    assert host.run(uplink=None, state="absent")[0] == ["confirm"]
+    assert (host.all_files(), host.links.snapshot().links) == (files, ())
+
+
+def test_what_the_files_would_lose_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    host = Host(tmp_path, networkd=False)
+    host.put("/etc/network/interfaces.d/eth0", "iface eth0 inet static\n    pre-up true\n")
+    host.put("/etc/network/interfaces", "source-directory interfaces.d\n")
+    files, links = host.all_files(), host.links.snapshot()
+    with pytest.raises(RefusedError, match=r"^uplink: /etc/network/interfaces.d/eth0:2: 'pre-up true' is a command of eth0"):
+        host.run()
+    assert (host.all_files(), host.links.snapshot()) == (files, links)
 
 
 def test_a_line_that_fails_puts_everything_back(host: Host) -> None:
