@@ -5,23 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .addresses import check_host_address
 from .claims import KINDS
 from .errors import MissingError, SpecError, ZonalError
-from .fields import Spec, parse_list, parse_spec
+from .fields import Spec, parse_spec
 from .names import parse_label
 from .placement_types import App, Rule
-from .zone_spec import Zone, check_keys, parse_count, parse_devices
+from .zone_spec import Zone, check_keys, check_mapping, parse_count, parse_devices
 
 STATES = ("running", "stopped", "absent")
 _NO_TENANT = "none"
 # So many addresses does a /16 have; a slip of the keyboard shall not take hours.
 _MOST = 2**16
 _OPTIONS = ("image", "vcpus", "memory", "disk", "hostname", "ssh_keys", "autostart")
+_NEEDED = ("image", "vcpus", "memory")
 _KEYS = frozenset(
     {
         "zone",
@@ -45,13 +46,16 @@ _RULE_KEYS = ("tenant", "app", "required")
 
 @dataclass(frozen=True)
 class Declared:
-    """One entry of ``zonal_instances``; ``options`` are those of the modules vm and container as they were written."""
+    """One entry of ``zonal_instances``; ``options`` are those of the modules vm and container as they were written.
+
+    ``count`` is None for all that there are, which only those can mean that are to be absent.
+    """
 
     where: str
     tenant: str
     app: str
     kind: str
-    count: int
+    count: int | None
     state: str
     host: str | None
     address: str | None
@@ -82,7 +86,7 @@ class Declarations:
 
 
 def parse_instances(zone: Zone, declared: object, images: Collection[str] | None = None) -> Declarations:
-    """Return the entries of this zone; every mistake is a line, and no mistake hides another entry's.
+    """Return the entries of this zone; every mistake is a line, and no mistake hides another.
 
     ``images`` are the names of those that there are; None when that is not known.
     """
@@ -93,63 +97,126 @@ def parse_instances(zone: Zone, declared: object, images: Collection[str] | None
     for number, item in enumerate(declared):
         if isinstance(item, Mapping) and item.get("zone", zone.name) != zone.name:
             continue
-        where = f"instances[{number}]"
-        try:
-            entries.append(_parse_entry(zone, where, item, images))
-        except ZonalError as error:
-            problems.setdefault(_batch_of(item), []).append(f"{where}.{error}")
+        reader = _Reader(f"instances[{number}]")
+        entry = _read_entry(zone, reader, item, images)
+        if entry is None:
+            problems.setdefault(_batch_of(item), []).extend(reader.lines)
+        else:
+            entries.append(entry)
     for batch, line in _twice(entries):
         problems.setdefault(batch, []).append(line)
     return Declarations(tuple(entries), {batch: tuple(lines) for batch, lines in problems.items()})
 
 
-def _parse_entry(zone: Zone, where: str, item: object, images: Collection[str] | None) -> Declared:
-    entry = check_keys("keys", item, _KEYS)
-    for key in ("app", "kind"):
-        if entry.get(key) is None:
-            raise MissingError(key, "every instance needs it")
-    state = _choice("state", entry.get("state", "running"), STATES)
-    if state != "absent":
-        for key in ("image", "vcpus", "memory"):
-            if entry.get(key) is None:
-                raise MissingError(key, "it is needed to create an instance")
-        if images is not None and entry["image"] not in images:
-            raise SpecError("image", entry["image"], "is not among the declared images (zonal_images)")
-    count = _parse_count(entry.get("count", 1))
-    for key in ("name", "address", "hostname"):
-        if entry.get(key) is not None and count != 1:
-            raise SpecError("count", count, f"does not go with {key}, which only one instance can have")
-    options = {key: entry[key] for key in _OPTIONS if entry.get(key) is not None}
-    keys = parse_spec({"ssh_keys": parse_list("ssh_keys", entry.get("ssh_keys") or [])})
-    options["ssh_keys"] = sorted({*zone.ssh_keys, *keys["ssh_keys"]})
-    tenant = parse_label("tenant", entry.get("tenant") or _NO_TENANT)
-    app = parse_label("app", entry["app"])
+class _Reader:
+    """Reads the parts of one entry: a mistake is noted, and the next part is read."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.lines: list[str] = []
+
+    def read(self, parse: Callable[..., Any], *words: Any) -> Any:
+        """Return what ``parse`` makes of the words, None when they are a mistake."""
+        try:
+            return parse(*words)
+        except ZonalError as error:
+            self.lines.append(f"{self.where}.{error}")
+            return None
+
+
+def _read_entry(zone: Zone, reader: _Reader, item: object, images: Collection[str] | None) -> Declared | None:
+    """Return the entry, None when there are mistakes in it."""
+    read = reader.read
+    entry = read(check_mapping, "keys", item)
+    if entry is None:
+        return None
+    for key in entry:
+        read(check_keys, "keys", {key: None}, _KEYS)
+    state = read(_choice, "state", entry.get("state", "running"), STATES)
+    tenant, app = read(_parse_tenant, "tenant", entry.get("tenant"), _NO_TENANT), read(_parse_app, entry)
+    kind, count = read(_parse_kind, entry), read(_parse_count, entry)
+    name = read(parse_label, "name", entry["name"]) if entry.get("name") is not None else None
+    protected = read(_flag, "protected", entry.get("protected", False))
+    rules = [read(_parse_rules, key, entry, tenant or _NO_TENANT) for key in ("affinity", "anti_affinity")]
+    devices = read(parse_devices, "devices", entry.get("devices") or {})
+    options = _read_options(zone, reader, entry, images)
     words = {"zone": zone.name, "tenant": tenant, "app": app}
-    spec = parse_spec({**options, **words, **zone.network, "address": entry.get("address")})
-    if entry.get("address") is not None:
-        check_host_address("address", spec["address"], zone.network["cidr"])
+    # What cannot be read of these has been told above.
+    spec = None if reader.lines else read(_parse_whole, {**options, **words, **zone.network, "address": entry.get("address")})
+    if spec is None:
+        return None
     return Declared(
-        where=where,
+        where=reader.where,
         tenant=tenant,
         app=app,
-        kind=_choice("kind", entry["kind"], KINDS),
+        kind=kind,
         count=count,
         state=state,
         host=None if entry.get("host") is None else str(entry["host"]),
         address=spec.get("address"),
-        name=None if entry.get("name") is None else parse_label("name", entry["name"]),
-        protected=_flag("protected", entry.get("protected", False)),
-        rules=(*_parse_rules("affinity", entry, tenant), *_parse_rules("anti_affinity", entry, tenant)),
-        devices=tuple(sorted(parse_devices("devices", entry.get("devices") or {}).items())),
+        name=name,
+        protected=protected,
+        rules=(*rules[0], *rules[1]),
+        devices=tuple(sorted(devices.items())),
         spec=spec,
         options={**options, **words},
     )
 
 
-def _parse_count(value: object) -> int:
-    count = parse_count("count", value)
+def _read_options(zone: Zone, reader: _Reader, entry: Mapping[str, Any], images: Collection[str] | None) -> dict[str, Any]:
+    """Return the options as they are written, with the zone's keys beside the entry's own."""
+    parts = {key: reader.read(_parse_option, key, entry, images) for key in (*_OPTIONS, "address")}
+    keys = (parts["ssh_keys"] or {}).get("ssh_keys", [])
+    options = {key: entry[key] for key in _OPTIONS if entry.get(key) is not None}
+    return {**options, "ssh_keys": sorted({*zone.ssh_keys, *keys})}
+
+
+def _parse_option(key: str, entry: Mapping[str, Any], images: Collection[str] | None) -> Spec:
+    """Return one field, or none when it is not given; what is to be absent needs none."""
+    created = entry.get("state") != "absent"
+    value = entry.get(key)
+    if created and value is None and key in _NEEDED:
+        raise MissingError(key, "it is needed to create an instance")
+    spec = parse_spec({key: value})
+    if created and key == "image" and images is not None and value not in images:
+        raise SpecError(key, value, "is not among the declared images (zonal_images)")
+    return spec
+
+
+def _parse_whole(words: dict[str, Any]) -> Spec:
+    """Return the fields in their normal form; SpecError when they do not go together."""
+    spec = parse_spec(words)
+    if "address" in spec:
+        check_host_address("address", spec["address"], spec["cidr"])
+    return spec
+
+
+def _parse_tenant(field: str, value: object, other: str) -> str:
+    return other if value is None else parse_label(field, value)
+
+
+def _parse_app(entry: Mapping[str, Any]) -> str:
+    if entry.get("app") is None:
+        raise MissingError("app", "every instance needs it")
+    return parse_label("app", entry["app"])
+
+
+def _parse_kind(entry: Mapping[str, Any]) -> str:
+    if entry.get("kind") is None:
+        raise MissingError("kind", "every instance needs it")
+    return _choice("kind", entry["kind"], KINDS)
+
+
+def _parse_count(entry: Mapping[str, Any]) -> int | None:
+    """Return how many instances an entry means; None for all that there are."""
+    single = [key for key in ("name", "address", "hostname") if entry.get(key) is not None]
+    if entry.get("count") is None and entry.get("state") == "absent" and not single:
+        return None
+    count = parse_count("count", 1 if entry.get("count") is None else entry["count"])
     if count > _MOST:
         raise SpecError("count", count, f"is more than the {_MOST} that one entry can have")
+    if single and count != 1:
+        raise SpecError("count", count, f"does not go with {single[0]}, which only one instance can have")
     return count
 
 
@@ -163,7 +230,7 @@ def _parse_rules(key: str, entry: Mapping[str, Any], tenant: str) -> list[Rule]:
         rule = check_keys(field, item, _RULE_KEYS)
         if rule.get("app") is None:
             raise MissingError(f"{field}.app", "it says what to be with or apart from")
-        app = (parse_label(f"{field}.tenant", rule.get("tenant") or tenant), parse_label(f"{field}.app", rule["app"]))
+        app = (_parse_tenant(f"{field}.tenant", rule.get("tenant"), tenant), parse_label(f"{field}.app", rule["app"]))
         rules.append(Rule(app, together=key == "affinity", required=_flag(f"{field}.required", rule.get("required", True))))
     return rules
 
@@ -187,7 +254,8 @@ def _twice(entries: Sequence[Declared]) -> list[tuple[App, str]]:
 def _batch_of(item: object) -> App:
     if not isinstance(item, Mapping) or not isinstance(item.get("app"), str):
         return ("", "")
-    return (str(item.get("tenant") or _NO_TENANT), item["app"])
+    tenant = item.get("tenant")
+    return (_NO_TENANT if tenant is None else str(tenant), item["app"])
 
 
 def _choice(field: str, value: Any, choices: Collection[str]) -> str:

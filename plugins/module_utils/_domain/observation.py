@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network
 from typing import Any, cast
 
+from .addresses import parse_ipv4
 from .claims import KINDS, Claim, KnownHost, digest
 from .errors import SpecError, ZonalError
 from .fields import Spec, parse_list, parse_spec
@@ -46,7 +48,8 @@ class Observation:
     """All hosts of the zone with what is known of them, the names of those that answered, and the instances seen.
 
     ``unread`` tells which hosts sent what cannot be used; they count as ones that do not answer. ``blind`` are the hosts and kinds
-    whose engine is installed and does not run: what there is of that kind is not seen.
+    whose engine is installed and does not run: what there is of that kind is not seen. ``taken`` are the addresses that the hosts
+    themselves have in the zone's network, each with the words for whose it is.
     """
 
     hosts: tuple[KnownHost, ...]
@@ -54,6 +57,7 @@ class Observation:
     seen: Mapping[str, tuple[Seen, ...]]
     unread: tuple[str, ...] = ()
     blind: frozenset[tuple[str, str]] = frozenset()
+    taken: Mapping[str, str] = field(default_factory=dict)
 
     def sees(self, host: str, kind: str) -> bool:
         """Tell whether all instances of the kind on the host are seen, so that one that is not seen is not there."""
@@ -104,6 +108,7 @@ def read_observation(zone: Zone, reports: object, known: Mapping[str, KnownHost]
         raise SpecError("hosts", reports, "is not a mapping of hosts to their results of host_info (or to null when they do not answer)")
     hosts, answered, unread, blind = [], set(), [], set()
     seen: dict[str, list[Seen]] = {}
+    taken: dict[str, str] = {}
     for name in sorted(reports):
         report = reports[name]
         host = known.get(name) or KnownHost(name, 0, 0, 0, kinds=())
@@ -115,13 +120,14 @@ def read_observation(zone: Zone, reports: object, known: Mapping[str, KnownHost]
             else:
                 answered.add(name)
                 blind |= {(name, kind) for engine, kind in _ENGINES.items() if _is_down(_at(report, "engines", engine))}
+                taken.update(_read_addresses(zone, name, _at(report, "network", "bridges")))
                 host = told if not assume_ready else replace(told, kinds=tuple(sorted(_ENGINES.values())), disk=told.disk or _PLENTY)
                 for item in found:
                     seen.setdefault(item.name, []).append(item)
         state = zone.state_of(name)
         hosts.append(replace(host, state=state, why="" if state == ACTIVE else "declared", devices=dict(zone.devices.get(name, {}))))
     found_by_name = {name: tuple(items) for name, items in seen.items()}
-    return Observation(tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind))
+    return Observation(tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind), taken)
 
 
 def _read_host(host: KnownHost, report: Mapping[str, Any]) -> KnownHost:
@@ -154,6 +160,19 @@ def _number(field: str, value: object, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise SpecError(field, value, f"is not a whole number from 0 to {most}")
     return value
+
+
+def _read_addresses(zone: Zone, host: str, bridges: object) -> Iterator[tuple[str, str]]:
+    """Yield the addresses of a host's bridges that are in the zone's network, with the words for whose they are."""
+    network = IPv4Network(zone.network["cidr"])
+    for bridge in bridges if isinstance(bridges, (list, tuple)) else ():
+        addresses = _at(bridge, "addresses")
+        for item in addresses if isinstance(addresses, (list, tuple)) else ():
+            # Addresses of the other family are no concern of a zone.
+            with suppress(ZonalError):
+                address = parse_ipv4("address", str(item).partition("/")[0])
+                if address in network:
+                    yield str(address), f"bridge {_at(bridge, 'name')} of host {host}"
 
 
 def _read_instances(host: str, items: object) -> list[Seen]:

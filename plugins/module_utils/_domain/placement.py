@@ -10,13 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from .errors import ZonalError
-from .placement_types import REASONS, App, Demand, Host, Placed, Placements, Policy, Refused
+from .placement_order import Circle, in_order
+from .placement_types import REASONS, Demand, Host, Placed, Placements, Policy, Refused
 from .quantity import format_size
 from .room import Room
 
 _MIB = 1024**2
 Answer = TypeVar("Answer", Placed, Refused)
+# The hosts by reason, and the same as one line.
+_Explained = tuple[dict[str, tuple[str, ...]], str]
 
 
 def place(hosts: Iterable[Host], running: Iterable[Demand], wanted: Iterable[Demand], policy: Policy | None = None) -> Placements:
@@ -26,10 +28,12 @@ def place(hosts: Iterable[Host], running: Iterable[Demand], wanted: Iterable[Dem
     what it grows by. Hosts and instances must have names of their own.
     """
     policy = policy or Policy()
+    wishes = list(wanted)
     residents = {demand.name: demand for demand in running}
-    placing = _Placing(Room(hosts, residents.values(), policy), residents, policy)
-    for batch in _in_order(wanted, placing.room):
-        placing.place(batch)
+    placing = _Placing(Room(hosts, _ruled(residents, wishes), policy), residents, policy)
+    order = in_order(wishes, placing.room)
+    for batch in order.batches:
+        placing.place(batch, order.circles.get(batch[0].app, ()))
     return Placements(_by_name(placing.placed), _by_name(placing.refused))
 
 
@@ -42,8 +46,9 @@ class _Placing:
         self.refused: list[Refused] = []
         self._residents = residents
         self._policy = policy
+        self._explained: tuple[object, _Explained] = (None, ({}, ""))
 
-    def place(self, batch: Sequence[Demand]) -> None:
+    def place(self, batch: Sequence[Demand], circle: Circle) -> None:
         """Place all instances of an app, or none."""
         taken: list[tuple[int, Demand]] = []
         placed: list[Placed] = []
@@ -63,37 +68,55 @@ class _Placing:
             return
         for number, demand in taken:
             self.room.take(number, demand, -1)
+        self._restore_rules(batch)
         failed = ", ".join(sorted(item.name for item in refused)[:3])
-        self.refused += refused
+        self.refused += [_in_circle(item, circle) for item in refused] if self._is_stuck(circle) else refused
         self.refused += [Refused(item.name, {}, f"its app is refused as a whole because of {failed}") for item in placed]
+
+    def _is_stuck(self, circle: Circle) -> bool:
+        """Tell whether each app of a circle must be with one of which there is no instance yet."""
+        return bool(circle) and not any(self.room.holds(app) for app in circle)
+
+    def _restore_rules(self, batch: Sequence[Demand]) -> None:
+        """Let what runs of a refused app have the rules that it had."""
+        for demand in batch:
+            before = self._residents.get(demand.name)
+            number = self.room.numbers.get(before.host or "") if before else None
+            if before is not None and number is not None and before.rules != demand.rules:
+                self.room.take(number, replace(before, rules=demand.rules), -1)
+                self.room.take(number, before)
 
     def _keep(self, demand: Demand, taken: list[tuple[int, Demand]]) -> Placed | Refused:
         """Keep an instance where it runs. What it shrinks by is not given away before it has shrunk."""
         before = self._residents[demand.name]
-        number = self.room.numbers.get(before.host or "")
-        why = "it stays where it is"
-        if number is None:
-            return Placed(demand.name, before.host or "", why, kept=True)
-        growth = {part: max(0, getattr(demand, part) - getattr(before, part)) for part in ("vcpus", "memory", "disk")}
-        free = self.room.free(number)
-        short = [part for part, size in growth.items() if size and size > free[part]]
+        host = before.host or ""
+        fault = self._pin_fault(demand.host) if demand.host not in (None, host) else None
+        if fault is not None:
+            return Refused(demand.name, {}, f"{fault}, and it runs on {host}")
+        number = self.room.numbers.get(host)
+        kept = Placed(demand.name, host, "it stays where it is", kept=True)
+        more = _growth(before, demand)
+        if number is None or more is None:
+            return kept
+        short = self.room.shortages(number, more)
         if short:
-            lines = [_too_large(part, growth[part], free[part]) for part in short]
-            return Refused(demand.name, dict.fromkeys(short, (before.host or "",)), f"cannot grow on {before.host}: {'; '.join(lines)}")
-        if any(growth.values()):
-            # The app is already counted there once; its own instance must not be counted twice.
-            more = replace(demand, app=("", demand.name), rules=(), devices=(), **growth)
-            self.room.take(number, more)
-            taken.append((number, more))
-        return Placed(demand.name, before.host or "", why, kept=True)
+            lines = [_told(reason, more, self.room, [number]) for reason in short]
+            return Refused(demand.name, dict.fromkeys(short, (host,)), f"cannot grow on {host}: {'; '.join(lines)}")
+        self._take(number, more, taken)
+        return kept
+
+    def _pin_fault(self, host: str | None) -> str | None:
+        """Return what is wrong with a pin, whatever room its host has."""
+        if not self._policy.admin:
+            return f"host: {host!r} is asked for, which only an administrator may (zonal_admin: true)"
+        return None if host in self.room.numbers else f"host: {host!r} is asked for, which is not a host of the zone"
 
     def _pin(self, demand: Demand, taken: list[tuple[int, Demand]]) -> Placed | Refused:
         host = demand.host or ""
-        number = self.room.numbers.get(host)
-        if not self._policy.admin:
-            return Refused(demand.name, {}, f"host: {host!r} is asked for, which only an administrator may (zonal_admin: true)")
-        if number is None:
-            return Refused(demand.name, {}, f"host: {host!r} is asked for, which is not a host of the zone")
+        fault = self._pin_fault(host)
+        if fault is not None:
+            return Refused(demand.name, {}, fault)
+        number = self.room.numbers[host]
         reason = self.room.obstacle(number, demand, pinned=True)
         if reason:
             return Refused(demand.name, {reason: (host,)}, f"host: {host} is asked for but {_told(reason, demand, self.room, [number])}")
@@ -130,16 +153,51 @@ class _Placing:
         others = f"{neighbours} of its app there" if neighbours else "none of its app there"
         return f"best of {fitting} hosts that fit: {others}, then vCPUs {vcpus:.0%} and memory {memory:.0%} promised"
 
-    def _explain(self, shape: Demand) -> tuple[dict[str, tuple[str, ...]], str]:
-        found: dict[str, list[int]] = defaultdict(list)
-        for number in range(len(self.room.hosts)):
-            found[self.room.obstacle(number, shape) or "reserve"].append(number)
+    def _explain(self, shape: Demand) -> _Explained:
+        """Return why no host takes a demand: the last answer again when nothing has changed since, for many may ask alike."""
+        only, banned = self.room.required(shape)
+        key = (self.room.changes, shape.shape, None if only is None else frozenset(only), frozenset(banned))
+        if self._explained[0] != key:
+            self._explained = (key, self._ask_every_host(shape))
+        return self._explained[1]
+
+    def _ask_every_host(self, shape: Demand) -> _Explained:
+        found = self.room.obstacles(shape)
         if not found:
             return {}, "the zone has no host"
         told = [f"{len(found[reason])} x {_told(reason, shape, self.room, found[reason])}" for reason in REASONS if reason in found]
         return {reason: tuple(self.room.hosts[n].name for n in found[reason]) for reason in REASONS if reason in found}, (
             f"no host fits: {'; '.join(told)}"
         )
+
+
+def _ruled(residents: Mapping[str, Demand], wishes: Iterable[Demand]) -> list[Demand]:
+    """Return what runs, with the rules that it is to have from now on."""
+    ruled = dict(residents)
+    for wish in wishes:
+        before = residents.get(wish.name)
+        if before is not None and before.rules != wish.rules:
+            ruled[wish.name] = replace(before, rules=wish.rules)
+    return list(ruled.values())
+
+
+def _growth(before: Demand, demand: Demand) -> Demand | None:
+    """Return by how much more a demand is than before, None when by nothing."""
+    sizes = {part: max(0, getattr(demand, part) - getattr(before, part)) for part in ("vcpus", "memory", "disk")}
+    had = dict(before.devices)
+    devices = tuple((name, count - had.get(name, 0)) for name, count in demand.devices if count > had.get(name, 0))
+    if not any(sizes.values()) and not devices:
+        return None
+    # The app is already counted there once; its own instance must not be counted twice.
+    return replace(demand, app=("", demand.name), rules=(), devices=devices, **sizes)
+
+
+def _in_circle(refused: Refused, circle: Circle) -> Refused:
+    """Return a refusal that tells of the circle, when it is for the lack of one to be with."""
+    if "affinity" not in refused.hosts:
+        return refused
+    names = " with ".join("/".join(app) for app in (*circle, circle[0]))
+    return replace(refused, why=f"{refused.why}; affinity goes in a circle ({names}), so none can be first: make one required: false")
 
 
 def _told(reason: str, demand: Demand, room: Room, numbers: Sequence[int]) -> str:
@@ -158,50 +216,6 @@ def _sort_out(answer: Placed | Refused, placed: list[Placed], refused: list[Refu
         refused.append(answer)
     else:
         placed.append(answer)
-
-
-def _in_order(wanted: Iterable[Demand], room: Room) -> list[list[Demand]]:
-    """Return the batches, one for each app: what others must be with first, then pinned ones, then large before small."""
-    batches: dict[App, list[Demand]] = defaultdict(list)
-    names = set()
-    for demand in wanted:
-        if demand.name in names:
-            raise ZonalError(f"instances: {demand.name!r} is wanted twice; names must be unique")
-        names.add(demand.name)
-        batches[demand.app].append(demand)
-    shares = {}
-    for app, batch in batches.items():
-        batch.sort(key=lambda demand: (-room.share(demand), demand.shape, demand.name))
-        shares[app] = room.share(batch[0])
-    depths = _depths(batches)
-    pinned = {app: any(demand.host for demand in batch) for app, batch in batches.items()}
-    return [batches[app] for app in sorted(batches, key=lambda app: (depths[app], not pinned[app], -shares[app], app))]
-
-
-def _depths(batches: Mapping[App, Sequence[Demand]]) -> dict[App, int]:
-    """Return how long the chain of required affinity below each app is; a circle is cut open at one of its apps."""
-    needs = {
-        app: ({rule.app for demand in batch for rule in demand.rules if rule.together and rule.required} & batches.keys()) - {app}
-        for app, batch in batches.items()
-    }
-    depths: dict[App, int] = {}
-    depth = 0
-    while needs:
-        ready = [app for app, needed in needs.items() if not needed & needs.keys()] or [_in_circle(needs)]
-        for app in ready:
-            depths[app] = depth
-            del needs[app]
-        depth += 1
-    return depths
-
-
-def _in_circle(needs: Mapping[App, set[App]]) -> App:
-    """Return one app of a circle, always the same; every app needs another."""
-    app, seen = min(needs), set()
-    while app not in seen:
-        seen.add(app)
-        app = min(needs[app] & needs.keys())
-    return app
 
 
 def _by_name(items: Iterable[Answer]) -> tuple[Answer, ...]:

@@ -9,15 +9,16 @@ The sums are whole numbers, so that the order in which instances are counted can
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
-from .placement_types import ACTIVE, App, Demand, Host, Policy
+from .placement_types import ACTIVE, FAILED, App, Demand, Host, Policy
 
 # Free vCPUs, memory and disk; the score's factors of a demand's vCPUs and memory, and of their squares; the host's number.
 _Row = tuple[int, int, int, float, float, float, float, int]
 _Counts = dict[App, dict[int, int]]
+_Devices = tuple[tuple[str, int], ...]
 # The score of load stays below 8, so an instance of the same app outweighs any load, and a broken preference any number of those.
 _NEIGHBOUR = 8.0
 _BROKEN = _NEIGHBOUR * 2**16
@@ -69,9 +70,12 @@ class Room:
         self._caps = [(int(h.vcpus * policy.vcpus), int(h.memory * policy.memory), int(h.disk * policy.disk)) for h in self.hosts]
         self._totals = [sum(caps) for caps in zip(*self._caps)]
         self._used = [_Used() for _host in self.hosts]
+        self._free = [list(caps) for caps in self._caps]
         self._apps: _Counts = defaultdict(dict)
         self._shunned: _Counts = defaultdict(dict)
-        self._views: dict[tuple[str, tuple[tuple[str, int], ...]], _View] = {}
+        self._views: dict[tuple[str, _Devices], _View] = {}
+        # How often anything was put or taken off: what was true of the hosts is true until this grows.
+        self.changes = 0
         for demand in running:
             number = self.numbers.get(demand.host or "")
             if number is not None:
@@ -80,12 +84,13 @@ class Room:
 
     def take(self, number: int, demand: Demand, sign: int = 1) -> None:
         """Put an instance onto a host, or with ``sign`` -1 take it off again."""
+        self.changes += 1
         self._count(number, demand, sign)
         if self.hosts[number].state == ACTIVE:
             self._slack = [left - sign * part for left, part in zip(self._slack, (demand.vcpus, demand.memory, demand.disk))]
-        for view in self._views.values():
+        for (_kind, devices), view in self._views.items():
             if number in view.place:
-                view.rows[view.place[number]] = self._row(number)
+                view.rows[view.place[number]] = self._row(number, devices)
 
     def same_app(self, number: int, app: App) -> int:
         """Return how many instances of the app are on the host."""
@@ -96,10 +101,13 @@ class Room:
         used, (vcpus, memory, _disk) = self._used[number], self._caps[number]
         return used.vcpus / vcpus if vcpus else 1.0, used.memory / memory if memory else 1.0
 
+    def holds(self, app: App) -> bool:
+        """Tell whether any host has an instance of the app."""
+        return bool(self._apps.get(app))
+
     def free(self, number: int) -> dict[str, int]:
         """Return what may still be promised."""
-        used, (vcpus, memory, disk) = self._used[number], self._caps[number]
-        return {"vcpus": vcpus - used.vcpus, "memory": memory - used.memory, "disk": disk - used.disk}
+        return dict(zip(("vcpus", "memory", "disk"), self._free[number]))
 
     def share(self, demand: Demand) -> float:
         """Return how large a demand is: its largest part of what all hosts have together."""
@@ -108,29 +116,33 @@ class Room:
 
     def obstacle(self, number: int, demand: Demand, *, pinned: bool = False) -> str | None:
         """Return the first reason against the host, None when it fits; a pin overrules all but what the host cannot do."""
-        host, used, free = self.hosts[number], self._used[number], self.free(number)
-        lacking = any(host.devices.get(name, 0) - used.devices[name] < count for name, count in demand.devices)
-        checks = [
-            ("failed", host.state == "failed"),
-            ("cordoned", host.state != ACTIVE and not pinned),
-            ("kind", demand.kind not in host.kinds),
-            ("devices", lacking),
-            ("vcpus", free["vcpus"] < demand.vcpus),
-            ("memory", free["memory"] < demand.memory),
-            ("disk", free["disk"] < demand.disk),
+        reason = self._lack(number, demand, pinned=pinned)
+        if reason or pinned:
+            return reason
+        return _ruled_out(number, *self.required(demand)) or (None if self.keeps_reserve(demand) else "reserve")
+
+    def obstacles(self, demand: Demand) -> dict[str, list[int]]:
+        """Return the hosts by the first reason against each, for a demand that none of them can take."""
+        only, banned = self.required(demand)
+        found: dict[str, list[int]] = defaultdict(list)
+        for number in range(len(self.hosts)):
+            found[self._lack(number, demand) or _ruled_out(number, only, banned) or "reserve"].append(number)
+        return found
+
+    def shortages(self, number: int, more: Demand) -> list[str]:
+        """Return all reasons against growing by ``more`` on a host; what does not grow needs no room."""
+        parts = zip(("vcpus", "memory", "disk"), self._free[number], (more.vcpus, more.memory, more.disk))
+        reserved = self.hosts[number].state == ACTIVE and not self.keeps_reserve(more)
+        return [
+            *(["devices"] if self._lacks_device(number, more.devices) else []),
+            *(part for part, free, size in parts if size and size > free),
+            *(["reserve"] if reserved else []),
         ]
-        if not pinned:
-            only, banned = self._required(demand)
-            checks += [
-                ("affinity", only is not None and number not in only),
-                ("anti_affinity", number in banned),
-                ("reserve", not self.keeps_reserve(demand)),
-            ]
-        return next((reason for reason, holds in checks if holds), None)
 
     def keeps_reserve(self, demand: Demand) -> bool:
         """Tell whether the demand leaves enough room to lose the largest host; always when no reserve is asked for."""
-        return not self._policy.reserve or all(left >= part for left, part in zip(self._slack, (demand.vcpus, demand.memory, demand.disk)))
+        parts = (demand.vcpus, demand.memory, demand.disk)
+        return not self._policy.reserve or all(not part or left >= part for left, part in zip(self._slack, parts))
 
     def candidates(self, demand: Demand) -> Candidates:
         """Return the hosts with their scores for the demand."""
@@ -146,7 +158,7 @@ class Room:
             for free_vcpus, free_memory, free_disk, a, b, c, d, _number in view.rows
         ]
         numbers = [row[-1] for row in view.rows]
-        only, banned = self._required(demand)
+        only, banned = self.required(demand)
         if not self.keeps_reserve(demand):
             only = set()
         if only is not None:
@@ -172,6 +184,7 @@ class Room:
         used.vcpus += sign * demand.vcpus
         used.memory += sign * demand.memory
         used.disk += sign * demand.disk
+        self._free[number] = [cap - part for cap, part in zip(self._caps[number], (used.vcpus, used.memory, used.disk))]
         _add(self._apps[demand.app], number, sign)
         for rule in demand.rules:
             if rule.required and not rule.together:
@@ -185,33 +198,57 @@ class Room:
         When host h is lost, the others must take its instances: sum(free) - free(h) >= used(h), that is sum(free) >= cap(h).
         """
         active = [number for number, host in enumerate(self.hosts) if host.state == ACTIVE]
-        frees = [list(self.free(number).values()) for number in active]
+        frees = [self._free[number] for number in active]
         largest = [max(caps, default=0) for caps in zip(*(self._caps[number] for number in active))] or [0, 0, 0]
         sums = [sum(column) for column in zip(*frees)] or [0, 0, 0]
         return [have - keep for have, keep in zip(sums, largest)]
 
-    def _row(self, number: int) -> _Row:
+    def _lack(self, number: int, demand: Demand, *, pinned: bool = False) -> str | None:
+        """Return the first reason for which the host by itself cannot take a demand. Many hosts are asked, so it is plain."""
+        host = self.hosts[number]
+        vcpus, memory, disk = self._free[number]
+        if host.state == FAILED:
+            return "failed"
+        if host.state != ACTIVE and not pinned:
+            return "cordoned"
+        if demand.kind not in host.kinds:
+            return "kind"
+        if demand.devices and self._lacks_device(number, demand.devices):
+            return "devices"
+        if vcpus < demand.vcpus:
+            return "vcpus"
+        if memory < demand.memory:
+            return "memory"
+        return "disk" if disk < demand.disk else None
+
+    def _lacks_device(self, number: int, devices: _Devices) -> bool:
+        has, used = self.hosts[number].devices, self._used[number].devices
+        return any(has.get(name, 0) - used[name] < count for name, count in devices)
+
+    def _row(self, number: int, devices: _Devices = ()) -> _Row:
         """Return a host's row. The score is the growth of the sum of squares of the loads: least for what evens them out."""
-        used, free, (vcpus, memory, _disk) = self._used[number], self.free(number), self._caps[number]
+        used, (vcpus, memory, _disk) = self._used[number], self._caps[number]
         a, c = (2 * used.vcpus / vcpus**2, 1 / vcpus**2) if vcpus else (0.0, 0.0)
         b, d = (2 * used.memory / memory**2, 1 / memory**2) if memory else (0.0, 0.0)
-        return (free["vcpus"], free["memory"], free["disk"], a, b, c, d, number)
+        free_vcpus, free_memory, free_disk = self._free[number]
+        # A host whose devices are used up has room for none that needs them.
+        return (-1 if self._lacks_device(number, devices) else free_vcpus, free_memory, free_disk, a, b, c, d, number)
 
     def _view(self, demand: Demand) -> _View:
         key = (demand.kind, demand.devices)
-        # Devices are used up, so such views are not kept.
-        if key not in self._views or demand.devices:
+        if key not in self._views:
             numbers = [
                 number
                 for number, host in enumerate(self.hosts)
                 if host.state == ACTIVE
                 and demand.kind in host.kinds
-                and all(host.devices.get(name, 0) - self._used[number].devices[name] >= count for name, count in demand.devices)
+                and all(host.devices.get(name, 0) >= count for name, count in demand.devices)
             ]
-            self._views[key] = _View([self._row(number) for number in numbers], {n: place for place, n in enumerate(numbers)})
+            rows = [self._row(number, demand.devices) for number in numbers]
+            self._views[key] = _View(rows, {number: place for place, number in enumerate(numbers)})
         return self._views[key]
 
-    def _required(self, demand: Demand) -> tuple[set[int] | None, set[int]]:
+    def required(self, demand: Demand) -> tuple[set[int] | None, set[int]]:
         """Return the only hosts that required affinity leaves (None: all), and those that anti-affinity of either side bans."""
         only: set[int] | None = None
         banned = set(self._shunned.get(demand.app, ()))
@@ -243,6 +280,12 @@ class Room:
             for number, count in self._apps.get(demand.app, {}).items():
                 extra[number] = extra.get(number, 0.0) + count * _NEIGHBOUR
         return base, extra
+
+
+def _ruled_out(number: int, only: Collection[int] | None, banned: Collection[int]) -> str | None:
+    if only is not None and number not in only:
+        return "affinity"
+    return "anti_affinity" if number in banned else None
 
 
 def _add(counts: dict[int, int], number: int, sign: int) -> None:

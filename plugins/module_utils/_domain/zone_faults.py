@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 from .claims import REMOVING, Claim, Snapshot
 from .declared import Declared
-from .errors import SpecError
 from .observation import Observation, Seen
 from .pools import number_of
 from .zone_slots import Slot
 from .zone_spec import Zone
+from .zone_steps import forced_fields
+
+_UNPROTECT = "declare it with protected: false first"
 
 
 class Faults:
@@ -21,25 +23,11 @@ class Faults:
 
     def __init__(self, zone: Zone, snapshot: Snapshot, observation: Observation) -> None:
         self._zone = zone
+        self._observation = observation
         self._users = {item.spec["address"]: item for item in observation.instances() if "address" in item.spec}
         self._held = {item.address: item for item in snapshot.held}
         self._owners = {claim.address: claim for claim in snapshot.claims}
-        self._there = {item.name: item for item in observation.instances()}
-        self._elsewhere = {claim.name: claim for claim in snapshot.elsewhere}
         self._names = {claim.name: claim for claim in snapshot.claims}
-
-    def check_name(self, claim: Claim) -> None:
-        """SpecError when the name of a new claim is taken. A host has every name once, whatever zone it is of."""
-        other = self._names.setdefault(claim.name, claim)
-        if other is not claim:
-            owner = f"{show_owner(other)} with {other.address}"
-        elif claim.name in self._elsewhere:
-            owner = f"{show_owner(self._elsewhere[claim.name])} in another zone"
-        elif claim.name in self._there:
-            owner = show_unclaimed(self._there[claim.name])
-        else:
-            return
-        raise SpecError("name", claim.name, f"for {show_owner(claim)} with {claim.address} is already that of {owner}")
 
     def of(self, slot: Slot) -> Iterator[str]:
         """Yield a line for each reason."""
@@ -53,19 +41,31 @@ class Faults:
             yield f"{entry.where}.address: {claim.name} has {claim.address}; an address is not changed, retire it first"
         if entry.state == "absent":
             if claim is not None and (entry.protected or claim.protected):
-                yield f"{entry.where}.state: {claim.name} is protected; declare it with protected: false first"
+                yield f"{entry.where}.state: {claim.name} is protected; {_UNPROTECT}"
             return
-        if claim is not None and claim.state == REMOVING:
-            yield f"{entry.where}: {claim.name} is being removed; its host has not confirmed yet that it is gone"
+        if claim is None and (leaving := self._leaving(entry)):
+            yield f"{entry.where}: {leaving.name} is being removed; its host has not confirmed yet that it is gone"
+            return
+        if claim is not None and (entry.protected or claim.protected) and (forced := forced_fields(slot)):
+            yield f"{entry.where}: {claim.name} is protected, but {forced} can only be changed by making it anew; {_UNPROTECT}"
         if claim is not None and slot.seen is not None and slot.seen.host != claim.host:
             yield f"{claim.name} runs on {slot.seen.host} but the ledger has it on {claim.host}; remove one or rebuild the ledger"
         if entry.address and claim is None:
             yield from self._address_faults(entry, entry.address)
 
+    def _leaving(self, entry: Declared) -> Claim | None:
+        """Return what is being removed and has the name or the address that an entry asks for."""
+        found = (self._names.get(entry.name or ""), self._owners.get(entry.address or ""))
+        return next((claim for claim in found if claim is not None and claim.state == REMOVING), None)
+
     def _address_faults(self, entry: Declared, address: str) -> Iterator[str]:
         held, owner = self._held.get(address), self._owners.get(address)
         if number_of(address) in self._zone.reserved:
             yield f"{entry.where}.address: {address} is reserved in zone {self._zone.name}"
+        if address in self._zone.network["dns"]:
+            yield f"{entry.where}.address: {address} is a name server of zone {self._zone.name}"
+        if address in self._observation.taken:
+            yield f"{entry.where}.address: {address} is that of {self._observation.taken[address]}"
         if held is not None and held.state != "released":
             yield f"{entry.where}.address: {address} is quarantined since {held.since}: {held.why}"
         if owner is not None:

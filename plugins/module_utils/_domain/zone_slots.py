@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import TypeVar
 
-from .claims import Claim
+from .claims import REMOVING, Claim
 from .declared import Declared
 from .observation import Observation, Seen
 from .placement_types import App
@@ -49,32 +49,39 @@ class Matching:
 
 
 def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim], observation: Observation) -> Matching:
-    """Match by name or address where one is declared, otherwise count the app's instances from the lowest index."""
+    """Match by name or address where one is declared, otherwise count the app's instances from the lowest index.
+
+    What is being removed is no declared instance's any more: it is left over until its host confirms that it is gone.
+    """
     by_name = {claim.name: claim for claim in claims}
     by_address = {claim.address: claim for claim in claims}
     strangers = _strangers(zone, by_name, by_address, observation)
     seen_by = {key: item for item in strangers for key in (item.name, item.spec["address"])}
-    claims_of, strangers_of = _by_app(sorted(claims, key=lambda claim: claim.index)), _by_app(strangers)
+    lasting = sorted((claim for claim in claims if claim.state != REMOVING), key=lambda claim: claim.index)
+    claim_by = {key: claim for claim in lasting for key in (claim.name, claim.address)}
+    claims_of, strangers_of = _by_app(lasting), _by_app(strangers)
+    leaving = Counter((claim.tenant, claim.app, claim.kind) for claim in claims if claim.state == REMOVING)
     slots: dict[App, list[Slot]] = defaultdict(list)
     used = _Indices(claims)
-    surplus: dict[str, str] = {}
+    surplus: dict[str, Declared] = {}
     # Names of what an entry has: of two entries that mean the same one, the second finds it taken.
     taken: set[str] = set()
     for entry in sorted(entries, key=lambda entry: (not entry.explicit, entry.where)):
         key = (*entry.batch, entry.kind)
         if entry.explicit:
-            found = by_name.get(entry.name or "") or by_address.get(entry.address or "")
+            found = claim_by.get(entry.name or "") or claim_by.get(entry.address or "")
             stranger = seen_by.get(entry.name or "") or seen_by.get(entry.address or "")
             new = [_explicit(entry, _free(found, taken), None if found else _free(stranger, taken), observation, used)]
         else:
-            claimed = [claim for claim in claims_of[key] if claim.name not in taken]
-            new, extra = _counted(entry, claimed, [item for item in strangers_of[key] if item.name not in taken], observation, used)
-            wanted = f"{entry.count} of {entry.app} ({entry.kind}) are declared"
-            surplus.update({claim.name: f"{wanted}, this is number {claim.index}" for claim in extra})
+            known: list[Claim | Seen] = [*claims_of[key], *strangers_of[key]]
+            there = [item for item in known if item.name not in taken]
+            meant = _meant(entry, there, leaving[key])
+            new = _counted(entry, meant, observation, used)
+            surplus.update({item.name: entry for item in there[len(meant) :] if entry.state != "absent"})
         slots[entry.batch] += new
         taken |= {slot.claim.name for slot in new if slot.claim}
     left = sorted((claim for claim in claims if claim.name not in taken), key=_last_first)
-    spare = [(claim, surplus.get(claim.name, "nothing declares it")) for claim in left]
+    spare = [_spare(claim, surplus.get(claim.name)) for claim in left]
     adopted = {slot.claim.name for items in slots.values() for slot in items if slot.claim and slot.adopted}
     # No other has the name of one that is adopted.
     strays = _strays(zone, by_name, by_address, [item for item in observation.instances() if item.name not in adopted])
@@ -122,20 +129,31 @@ def _explicit(entry: Declared, claim: Claim | None, stranger: Seen | None, obser
     return Slot(entry, used.take((*entry.batch, entry.kind))) if stranger is None else _adopt(entry, used, stranger)
 
 
-def _counted(
-    entry: Declared,
-    claims: Sequence[Claim],
-    strangers: Sequence[Seen],
-    observation: Observation,
-    used: _Indices,
-) -> tuple[list[Slot], list[Claim]]:
-    """Return the slots of a counted entry, and the claims beyond its count: those with the highest indices."""
-    kept = [Slot(entry, claim.index, claim, _seen(claim, observation)) for claim in claims[: entry.count]]
-    for stranger in strangers[: entry.count - len(kept)]:
-        kept.append(_adopt(entry, used, stranger))
-    while len(kept) < entry.count:
-        kept.append(Slot(entry, used.take((*entry.batch, entry.kind))))
-    return kept, list(claims[entry.count :])
+def _meant(entry: Declared, there: Sequence[Claim | Seen], leaving: int) -> Sequence[Claim | Seen]:
+    """Return which of an app's instances a counted entry means: the first ones, or the last ones when they are to be absent.
+
+    Those that are leaving already count as absent, so that a second run removes no more than the first.
+    """
+    if entry.count is None:
+        return there
+    return there[max(0, len(there) - max(0, entry.count - leaving)) :] if entry.state == "absent" else there[: entry.count]
+
+
+def _counted(entry: Declared, meant: Sequence[Claim | Seen], observation: Observation, used: _Indices) -> list[Slot]:
+    """Return the slots of a counted entry: those that are there, and new ones for those that are lacking."""
+    kept = [
+        Slot(entry, item.index, item, _seen(item, observation)) if isinstance(item, Claim) else _adopt(entry, used, item) for item in meant
+    ]
+    lacking = 0 if entry.state == "absent" else (entry.count or 0) - len(kept)
+    return kept + [Slot(entry, used.take((*entry.batch, entry.kind))) for _lacking in range(lacking)]
+
+
+def _spare(claim: Claim, entry: Declared | None) -> tuple[Claim, str]:
+    """Return a claim that is left over and why; what its entry protects is protected, whatever a rebuilt ledger knows."""
+    if entry is None:
+        return claim, "nothing declares it"
+    why = f"{entry.count} of {entry.app} ({entry.kind}) are declared, this is number {claim.index}"
+    return replace(claim, protected=claim.protected or entry.protected), why
 
 
 def _adopt(entry: Declared, used: _Indices, seen: Seen) -> Slot:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,14 @@ def parse_zone(name: object, declared: object, *, admin: bool = False) -> Zone:
     )
 
 
+def check_hosts(zone: Zone, known: Collection[str]) -> None:
+    """SpecError when the zone says something of a host that nobody knows."""
+    told = [({CORDONED: "cordoned", FAILED: "failed"}[state], host) for host, state in zone.states.items()]
+    for key, host in (*told, *(("devices", host) for host in zone.devices)):
+        if host not in known:
+            raise SpecError(key, host, f"is not a host of zone {zone.name}; its hosts are {', '.join(sorted(known))}")
+
+
 def check_keys(field: str, declared: object, known: Collection[str]) -> Mapping[str, Any]:
     """Return the mapping when it has known keys only."""
     mapping = check_mapping(field, declared)
@@ -93,7 +102,8 @@ def check_mapping(field: str, value: object) -> Mapping[str, Any]:
 def parse_count(field: str, value: object, least: int = 0) -> int:
     """Return a whole number; SpecError for anything else or for less than ``least``."""
     text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not least <= int(text) < 2**31:
+    # Python refuses to read a number of very many digits.
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) < 2**31:
         raise SpecError(field, value, f"is not a whole number of at least {least}")
     return int(text)
 

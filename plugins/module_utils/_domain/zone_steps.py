@@ -59,15 +59,22 @@ def kept_step(zone: Zone, slot: Slot, claim: Claim, why: str, observation: Obser
     return _step(action, claim, reason, order)
 
 
+def forced_fields(slot: Slot) -> str:
+    """Return the fields in which an instance differs that only making it anew can change; empty when there are none."""
+    if slot.claim is None or slot.seen is None:
+        return ""
+    differing = _differing(slot.entry.spec, slot.seen.spec, slot.claim.address)
+    return ", ".join(field.option for field in differing if getattr(field, slot.claim.kind) == RECREATE)
+
+
 def removal_step(zone: Zone, claim: Claim, why: str) -> PlanStep:
     """Return the step of an instance that is to go."""
     return _step(REMOVE, claim, why, {"state": "absent", "ssh_keys": [], **_words(zone, claim), **_identity(zone, claim)})
 
 
-def orphan_step(zone: Zone, claim: Claim, why: str) -> PlanStep:
-    """Return the step of a claim that nothing declares: it is only told."""
-    how = "it is protected" if claim.protected else "it is removed with state: absent or zonal_prune: true"
-    return _step(ORPHAN, claim, f"{why}; {how}", None)
+def orphan_step(claim: Claim, why: str, kept: str) -> PlanStep:
+    """Return the step of a claim that nothing declares: it is only told, and why it is kept."""
+    return _step(ORPHAN, claim, f"{why}; {kept}", None)
 
 
 def stray_step(zone: Zone, seen: Seen, why: str) -> PlanStep:
@@ -96,8 +103,7 @@ def _judge(slot: Slot, claim: Claim, why: str, observation: Observation) -> tupl
     if slot.adopted:
         return ADOPT, "it runs as declared, but the ledger did not know it" + (f"; {fields} differ" if fields else "")
     if RECREATE in mends:
-        forced = ", ".join(field.option for field in differing if getattr(field, claim.kind) == RECREATE)
-        return RECREATED, f"{forced} can only be changed by making it anew, which must be allowed"
+        return RECREATED, f"{forced_fields(slot)} can only be changed by making it anew, which must be allowed"
     if slot.entry.state == _STOPPED and running:
         return STOP, "it is declared stopped"
     if RESTART in mends and running:

@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""What placement must know of a zone: what its declared instances need, and what all that is there takes of the hosts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .claims import Claim, Snapshot
+from .observation import Observation
+from .placement_types import Demand
+from .zone_slots import Slot
+
+
+def demand_of(slot: Slot) -> Demand:
+    """Return what a slot needs; what is not declared of one that exists stays as it is promised."""
+    entry, claim, spec = slot.entry, slot.claim, slot.entry.spec
+    vcpus = spec.get("vcpus", claim.vcpus if claim else 0)
+    memory = spec.get("memory", claim.memory if claim else 0)
+    disk = spec.get("disk", claim.disk if claim else 0)
+    name = _key_of(claim.host, claim.name) if claim and slot.adopted else claim.name if claim else slot.key
+    return Demand(name, entry.batch, entry.kind, vcpus, memory, disk, host=entry.host, rules=entry.rules, devices=entry.devices)
+
+
+def residents(snapshot: Snapshot, observation: Observation) -> list[Demand]:
+    """Return all that takes room on the hosts: claims of this zone and of others, and what runs without one."""
+    running = [_occupied(claim, observation) for claim in snapshot.claims]
+    others = snapshot.elsewhere
+    # Names are unique in a zone only.
+    running += [replace(_occupied(claim, observation), name=_key_of(claim.host, claim.name)) for claim in others]
+    known = {(claim.name, claim.kind, claim.host) for claim in (*snapshot.claims, *others)}
+    strange = (item for item in observation.instances() if (item.name, item.kind, item.host) not in known)
+    return running + [replace(item.demand(), name=_key_of(item.host, item.name)) for item in strange]
+
+
+def _occupied(claim: Claim, observation: Observation) -> Demand:
+    """Return what a claimed instance takes of its host: what it is promised or what it still has, if that is more."""
+    demand = claim.demand()
+    for seen in observation.of(claim):
+        if seen.host == claim.host:
+            has = seen.demand()
+            vcpus, memory, disk = max(demand.vcpus, has.vcpus), max(demand.memory, has.memory), max(demand.disk, has.disk)
+            demand = replace(demand, vcpus=vcpus, memory=memory, disk=disk)
+    return demand
+
+
+def _key_of(host: str, name: str) -> str:
+    return f"{host}/{name}"
