@@ -45,16 +45,17 @@ class ActionModule(LedgerAction):
 
 def _outcome(ledger: Ledger, params: dict[str, Any], *, check_mode: bool) -> zone_planner.Outcome:
     zone = parse_zone(params["zone"], params["definition"], admin=params["admin"])
+    declarations = parse_instances(zone, params["instances"], params["images"])
     if params["state"] == "settled":
         return zone_planner.settled(ledger, zone, params["hosts"], check_mode=check_mode)
     if params["state"] == "released":
-        return zone_planner.released(ledger, zone, params["hosts"], params["names"], check_mode=check_mode)
+        return zone_planner.released(ledger, zone, params["hosts"], params["names"], declarations, check_mode=check_mode)
     if params["state"] == "rebuilt":
         return zone_planner.rebuilt(ledger, zone, params["hosts"], check_mode=check_mode)
     return zone_planner.planned(
         ledger,
         zone,
-        parse_instances(zone, params["instances"], params["images"]),
+        declarations,
         params["hosts"],
         prune=params["prune"],
         expected=params["expected"],

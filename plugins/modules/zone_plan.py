@@ -16,7 +16,8 @@ description:
   - Compares what is declared with what the ledger has promised and what the hosts report, gives every new instance a host, an
     address, a MAC and a name, and returns the steps that lead from one to the other. Hosts are not touched.
   - What runs never moves. An app is planned as a whole. When one of its instances is refused or wrong, nothing of that app is
-    changed, all that is wrong is returned in RV(plan.refusals) and warned about, and other apps go on.
+    changed, all that is wrong is returned in RV(plan.refusals) and warned about, and other apps go on; they may have the quota,
+    the room and the addresses that it was to have.
   - In check mode the same plan is returned and nothing is written, not even an empty ledger.
 options:
   zone:
@@ -30,8 +31,11 @@ options:
       - C(overcommit) with the ratios C(vcpus) (default 4.0), C(memory) (0.95) and C(disk) (1.0) of what may be promised to what
         a host has.
       - C(quotas) by tenant, each with any of C(instances), C(vcpus), C(memory), C(disk).
-      - C(n_plus_one=true) keeps as much room free as the largest host has.
+      - C(n_plus_one=true) keeps as much room free as the largest host has, also when instances grow.
       - C(cordoned) and C(failed) list hosts that take nothing new. C(devices) gives what hosts have, such as C({kvm01{:} {gpu{:} 2}}).
+        A host that the zone does not have is an error.
+      - C(cidr) is an address and a plain prefix length, such as C(10.20.0.0/16), of a network for hosts; C(pools) and C(reserved)
+        lie in it.
       - C(hold) is how many seconds an address rests after its release (default 86400).
     type: dict
     required: true
@@ -41,6 +45,15 @@ options:
       - Beside the options of M(zonal.cloud.vm) and M(zonal.cloud.container) an entry can have C(count), C(protected), C(devices),
         and C(affinity) and C(anti_affinity) (lists of C(app), C(tenant), C(required)). C(name) and C(address) mean one certain
         instance, C(host) pins it. Without C(disk) an instance counts as none in placement and quotas.
+      - C(host) says where a new instance goes. One that runs elsewhere stays there, and RV(plan.notes) tells; moving it is another
+        operation. Without O(admin) such an entry is refused.
+      - C(state=absent) removes all instances of the app and kind. With C(count) it removes so many, the last ones, and as many
+        again once these are gone; with C(name) or C(address) that one.
+      - C(protected=true) refuses everything that would lose an instance, that is its removal, its release, and any change for which
+        it would have to be made anew. It stands in the ledger and in the declaration, not on the host. After a rebuild of the
+        ledger it is back there with the next plan of the declaration, as are C(devices), C(affinity) and C(anti_affinity).
+      - A name that a host of the zone has is refused, and so are C(all), C(localhost) and C(ungrouped). An address is refused that
+        is reserved, a gateway's, a name server's, or that of a host's own bridge (when O(hosts) tell their C(network)).
     type: list
     elements: dict
     default: []
@@ -60,7 +73,7 @@ options:
       - V(settled) writes down what O(hosts) confirm. Planned instances that are there are settled, and of removed ones that are
         gone the claims end and the addresses rest.
       - V(released) ends the claims of O(names) that are gone from their hosts. The others are to be removed from now on, and their
-        claims end when O(state=settled) finds them gone. Protected ones are refused.
+        claims end when O(state=settled) finds them gone. Protected ones are refused, also those that only O(instances) protect.
       - V(rebuilt) claims all that runs in the zone and that the ledger lacks, as after the loss of its file, and moves the claims of
         what runs on another host than the ledger has it, as after a host was renamed. Hosts in RV(silent) did not answer; run it
         again when they do, before anything new is planned.
@@ -76,6 +89,7 @@ options:
     description:
       - Whether to remove instances that nothing declares any more. Without it they are only told as C(orphan).
       - It is refused when no instance of the zone is declared at all, as when a file of variables was not loaded.
+      - Nothing is removed as long as any entry of the zone has a mistake, for it may mean what seems to be declared by none.
     type: bool
     default: false
   admin:
@@ -102,7 +116,7 @@ seealso:
 EXAMPLES = r"""
 - name: Read the hosts
   zonal.cloud.host_info:
-    gather: [hardware, storage, engines, instances]
+    gather: [hardware, storage, network, engines, instances]
   register: observed
   ignore_unreachable: true
 
@@ -166,7 +180,8 @@ plan:
     notes:
       description:
         - What else is not as it should be, a line for each. A host whose report cannot be read, and one with claims that left the zone
-          or where the engine of its instances does not run.
+          or where the engine of its instances does not run. An entry whose instances run on another host than it asks for. That
+          O(prune) removes nothing because entries have mistakes.
       type: list
       elements: str
     quota:

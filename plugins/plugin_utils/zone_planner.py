@@ -17,10 +17,12 @@ from ..module_utils._domain.errors import RefusedError
 from ..module_utils._domain.observation import Observation, read_observation
 from ..module_utils._domain.zone_page import show_plan
 from ..module_utils._domain.zone_plan import ZonePlan, plan_zone
-from ..module_utils._domain.zone_slots import left_out, moved_claims, rebuild_claims
+from ..module_utils._domain.zone_slots import left_out, match_slots, moved_claims, rebuild_claims
 from ..module_utils._domain.zone_spec import Zone
 from .ledger.book import MOMENT, Book, ZonePages
 from .ledger.store import Ledger, now
+
+_NOTHING = Declarations((), {})
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,23 @@ def settled(ledger: Ledger, zone: Zone, reports: object, *, check_mode: bool = F
         return _settle(book.snapshot(), zone, reports, book)
 
 
-def released(ledger: Ledger, zone: Zone, reports: object, names: Sequence[str], *, check_mode: bool = False) -> Outcome:
-    """End the claims of the instances that are named: at once where their hosts confirm that they are gone, else when they do."""
+def released(
+    ledger: Ledger,
+    zone: Zone,
+    reports: object,
+    names: Sequence[str],
+    declarations: Declarations = _NOTHING,
+    *,
+    check_mode: bool = False,
+) -> Outcome:
+    """End the claims of the instances that are named: at once where their hosts confirm that they are gone, else when they do.
+
+    RefusedError for those that the ledger or a declaration protects.
+    """
     if check_mode:
-        return _release(ledger.read(zone.name), zone, reports, names, None)
+        return _release(ledger.read(zone.name), zone, reports, names, declarations, None)
     with ledger.write(zone.name) as book:
-        return _release(book.snapshot(), zone, reports, names, book)
+        return _release(book.snapshot(), zone, reports, names, declarations, book)
 
 
 def rebuilt(ledger: Ledger, zone: Zone, reports: object, *, check_mode: bool = False) -> Outcome:
@@ -188,12 +201,14 @@ def _settle(snapshot: Snapshot, zone: Zone, reports: object, book: Book | None) 
     return Outcome(bool(there or gone), result, _lines(snapshot.claims), _lines(left.values()))
 
 
-def _release(snapshot: Snapshot, zone: Zone, reports: object, names: Sequence[str], book: Book | None) -> Outcome:
+def _release(
+    snapshot: Snapshot, zone: Zone, reports: object, names: Sequence[str], declarations: Declarations, book: Book | None
+) -> Outcome:
     observation = _observe(zone, snapshot, reports)
     named = [claim for claim in snapshot.claims if claim.name in set(names)]
-    protected = [claim for claim in named if claim.protected]
+    protected = {*names} & _protected(snapshot, zone, observation, declarations)
     if protected:
-        raise RefusedError(f"names: {', '.join(_names(protected))} protected; declare protected: false and provision first")
+        raise RefusedError(f"names: {', '.join(sorted(protected))} protected; declare protected: false and provision first")
     gone = [claim for claim in named if _is_gone(claim, observation)]
     waiting = [claim for claim in named if claim not in gone]
     marked = [replace(claim, state=REMOVING) for claim in waiting if claim.state != REMOVING]
@@ -205,6 +220,13 @@ def _release(snapshot: Snapshot, zone: Zone, reports: object, names: Sequence[st
     result = {"settled": [], "released": _names(gone), "waiting": _names(waiting), "unknown": unknown}
     left = {claim.name: claim for claim in (*snapshot.claims, *marked) if claim not in gone}
     return Outcome(bool(gone or marked), result, _lines(snapshot.claims), _lines(left.values()))
+
+
+def _protected(snapshot: Snapshot, zone: Zone, observation: Observation, declarations: Declarations) -> set[str]:
+    """Return the names of what is protected; a ledger that was rebuilt knows it only after the next plan."""
+    slots = match_slots(zone, declarations.entries, snapshot.claims, observation).slots.values()
+    declared = {slot.claim.name for items in slots for slot in items if slot.claim is not None and slot.entry.protected}
+    return declared | {claim.name for claim in snapshot.claims if claim.protected}
 
 
 def _is_on(claim: Claim, observation: Observation) -> bool:

@@ -37,14 +37,17 @@ def in_order(wanted: Iterable[Demand], room: Room) -> Order:
     for app, batch in batches.items():
         batch.sort(key=lambda demand: (-room.share(demand), demand.shape, demand.name))
         shares[app] = room.share(batch[0])
-    depths, circles = _depths(batches)
+    depths, circles = _depths(batches, room)
     pinned = {app: any(demand.host for demand in batch) for app, batch in batches.items()}
     in_turn = sorted(batches, key=lambda app: (depths[app], not pinned[app], -shares[app], app))
     return Order([batches[app] for app in in_turn], circles)
 
 
-def _depths(batches: Mapping[App, Sequence[Demand]]) -> tuple[dict[App, int], dict[App, Circle]]:
-    """Return how long the chain of required affinity below each app is, and the circles, each cut open at one of its apps."""
+def _depths(batches: Mapping[App, Sequence[Demand]], room: Room) -> tuple[dict[App, int], dict[App, Circle]]:
+    """Return how long the chain of required affinity below each app is, and the circles, each cut open at one of its apps.
+
+    It is no circle when what one of its apps needs runs already.
+    """
     needs = {
         app: ({rule.app for demand in batch for rule in demand.rules if rule.together and rule.required} & batches.keys()) - {app}
         for app, batch in batches.items()
@@ -53,9 +56,11 @@ def _depths(batches: Mapping[App, Sequence[Demand]]) -> tuple[dict[App, int], di
     circles: dict[App, Circle] = {}
     depth = 0
     while needs:
-        ready = [app for app, needed in needs.items() if not needed & needs.keys()]
+        waits = {app: needed & needs.keys() for app, needed in needs.items()}
+        ready = [app for app, needed in waits.items() if not needed]
+        ready = ready or [app for app, needed in waits.items() if all(map(room.holds, needed))]
         if not ready:
-            circle = _circle(needs)
+            circle = _circle(waits)
             circles.update({app: circle for app in circle if app not in circles})
             ready = [circle[0]]
         for app in ready:
@@ -65,11 +70,13 @@ def _depths(batches: Mapping[App, Sequence[Demand]]) -> tuple[dict[App, int], di
     return depths, circles
 
 
-def _circle(needs: Mapping[App, set[App]]) -> Circle:
+def _circle(waits: Mapping[App, set[App]]) -> Circle:
     """Return the apps of a circle, always the same, each before one that it needs; every app needs another."""
-    path = [min(needs)]
+    path = [min(waits)]
     while True:
-        app = min(needs[path[-1]] & needs.keys())
+        app = min(waits[path[-1]])
         if app in path:
-            return tuple(path[path.index(app) :])
+            circle = path[path.index(app) :]
+            first = circle.index(min(circle))
+            return (*circle[first:], *circle[:first])
         path.append(app)

@@ -14,6 +14,8 @@ from .addresses import parse_cidr, parse_ipv4
 from .errors import SpecError
 
 _Span = tuple[int, int]
+# Networks of which no interface may carry an address (RFC 1122, RFC 5771).
+_NOT_FOR_HOSTS = {"0.0.0.0/8": "this network", "127.0.0.0/8": "the loopback of every host", "224.0.0.0/4": "multicast"}
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,22 @@ def usable(cidr: str, pools: Ranges, reserved: Ranges, routers: Sequence[str]) -
     Without pools it is the whole network.
     """
     network = parse_cidr("network.cidr", cidr)
+    for other, what in _NOT_FOR_HOSTS.items():
+        if network.overlaps(ipaddress.IPv4Network(other)):
+            raise SpecError("network.cidr", cidr, f"is not for hosts; {other} is {what}")
     hosts = Ranges(((int(network.network_address) + 1, int(network.broadcast_address) - 1),))
     outside = pools.minus(hosts)
     if outside.spans:
         raise SpecError("pools", outside.show()[0], f"is outside the addresses that {cidr} has for hosts")
     return (pools if pools.spans else hosts).minus(reserved).minus(ranges_of(map(number_of, routers)))
+
+
+def check_within(field: str, ranges: Ranges, cidr: str) -> None:
+    """SpecError when some of the addresses are not in the network."""
+    network = parse_cidr("network.cidr", cidr)
+    outside = ranges.minus(Ranges(((int(network.network_address), int(network.broadcast_address)),)))
+    if outside.spans:
+        raise SpecError(field, outside.show()[0], f"is outside the network {cidr}")
 
 
 def ranges_of(addresses: Iterable[int]) -> Ranges:

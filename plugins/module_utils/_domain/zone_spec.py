@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any
 
 from .claims import SIZES
@@ -16,7 +17,7 @@ from .fields import parse_spec
 from .names import parse_interface, parse_label
 from .naming import DEFAULT_TEMPLATE, parse_template
 from .placement_types import ACTIVE, CORDONED, FAILED, Policy
-from .pools import Ranges, parse_ranges, usable
+from .pools import Ranges, check_within, parse_ranges, usable
 from .quantity import parse_size
 
 ZONE_KEYS = frozenset(
@@ -27,6 +28,8 @@ QUOTA_KEYS = ("instances", *SIZES)
 # An address rests for a day: caches of names and of MAC addresses outside the zone are then gone.
 DEFAULT_HOLD = 86400
 _MOST_OVERCOMMIT = 64
+# Masks, and worse the inverted ones, can be read as another network than was meant.
+_PREFIX = re.compile(r"[^/]+/(?:0|[1-9]\d?)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def parse_zone(name: object, declared: object, *, admin: bool = False) -> Zone:
     network = _parse_network(zone.get("network"))
     pools, reserved = parse_ranges("pools", zone.get("pools") or []), parse_ranges("reserved", zone.get("reserved") or [])
     routers = [*([network["gateway"]] if network["gateway"] else []), *network["dns"]]
+    check_within("reserved", reserved, network["cidr"])
     keys = parse_spec({"ssh_keys": zone.get("ssh_keys") or []})
     return Zone(
         name=label,
@@ -123,6 +127,11 @@ def _parse_network(value: object) -> dict[str, Any]:
         if not network.get(key):
             raise MissingError(f"network.{key}", "a zone needs it")
     spec = parse_spec(dict(network))
+    if not _PREFIX.fullmatch(str(network["cidr"])):
+        raise SpecError("network.cidr", network["cidr"], f"has no plain prefix length; write {spec['cidr']}, if that is meant")
+    for number, address in enumerate(map(IPv4Address, spec.get("dns", []))):
+        if address.is_unspecified or address.is_multicast or address.is_reserved:
+            raise SpecError(f"network.dns[{number}]", str(address), "is not the address of a name server")
     bridge = parse_interface("network.bridge", network["bridge"])
     return {"cidr": spec["cidr"], "bridge": bridge, "gateway": spec.get("gateway"), "dns": spec.get("dns", [])}
 

@@ -125,6 +125,32 @@ def test_a_protected_instance_is_not_released(ledger: Ledger) -> None:
     assert list(states(ledger)) == [WEB_1]
 
 
+@pytest.mark.parametrize("claimed", [True, False], ids=["claimed", "only on its host"])
+def test_what_only_its_declaration_protects_is_not_released(claimed: bool, ledger: Ledger) -> None:
+    zone = parse_zone(NAME, ZONE)
+    there = {**HOSTS, "kvm01": report({**ON_KVM01["kvm01"]["instances"][0], "tenant": "payments", "app": "web"})}
+    if claimed:
+        rebuilt(ledger, zone, there)
+    before = states(ledger)
+    protects = parse_instances(zone, [{**WEB, "protected": True}])
+    with pytest.raises(ZonalError, match=f"names: {WEB_1} protected"):
+        released(ledger, zone, there, [WEB_1], protects)
+    assert states(ledger) == before
+    assert released(ledger, zone, there, [WEB_1], parse_instances(zone, [WEB])).result["waiting"] == ([WEB_1] if claimed else [])
+
+
+def test_what_was_retired_while_its_host_was_down_holds_up_nothing(ledger: Ledger) -> None:
+    zone = parse_zone(NAME, ZONE)
+    plan(ledger, WEB)
+    down = {**ON_KVM01, "kvm01": None}
+    released(ledger, zone, down, [WEB_1])
+    made = plan(ledger, WEB, hosts=down).result["plan"]
+    assert (made["summary"], made["refusals"]) == ({"create": 1, "remove": 1}, [])
+    back = plan(ledger, WEB, hosts=ON_KVM01).result["plan"]
+    assert [order["state"] for order in back["per_host"]["kvm01"]] == ["absent"]
+    assert settled(ledger, zone, HOSTS).result["released"] == [WEB_1]
+
+
 def test_hosts_that_are_still_to_be_made_are_planned_for_in_check_mode_only(ledger: Ledger) -> None:
     bare = {"kvm01": {"hardware": HOSTS["kvm01"]["hardware"], "storage": {"pools": []}, "engines": {}, "instances": []}}
     assert "no host fits" in str(plan(ledger, DB, hosts=bare, check_mode=True).result["plan"]["refusals"])

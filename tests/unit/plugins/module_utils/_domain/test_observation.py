@@ -88,3 +88,28 @@ def test_a_broken_field_hides_neither_the_instance_nor_its_address(case: str) ->
 @pytest.mark.parametrize("engines", [["docker"], {"docker": "yes"}, {"docker": {"running": "no"}}])
 def test_an_engine_runs_only_when_its_host_says_so(engines: Any) -> None:
     assert read({**report(), "engines": engines}).placeable()[0].kinds == frozenset()
+
+
+BRIDGES: dict[str, tuple[Any, list[str]]] = {
+    "none": ([], []),
+    "two": ([{"name": "br0", "addresses": ["10.20.0.2/16", "10.20.0.3/32"]}, {"name": "br1", "addresses": ["10.20.9.9"]}], ["2", "3", "9"]),
+    "another network": ([{"name": "br0", "addresses": ["10.21.0.2/16"]}], []),
+    "another family": ([{"name": "br0", "addresses": ["fd00::2/64", "10.20.0.4/16"]}], ["4"]),
+    "no list": ("br0", []),
+    "no mappings": (["br0", None, 7], []),
+    "addresses of no shape": ([{"name": "br0", "addresses": "10.20.0.2/16"}, {"addresses": [None, {}, 5, "x" * 999]}], []),
+}
+
+
+@pytest.mark.parametrize("case", BRIDGES)
+def test_addresses_of_the_hosts_themselves_are_taken(case: str) -> None:
+    bridges, ends = BRIDGES[case]
+    observation = read({**report(), "network": {"bridges": bridges}})
+    assert [address.rpartition(".")[2] for address in observation.taken] == ends
+    assert all(words.startswith("bridge br") and words.endswith("of host kvm01") for words in observation.taken.values())
+    assert observation.answered == {"kvm01", "kvm02"}
+
+
+@pytest.mark.parametrize("network", ["x", 5, [], {"bridges": None}, None], ids=str)
+def test_a_network_of_no_shape_takes_nothing(network: Any) -> None:
+    assert read({**report(), "network": network}).taken == {}

@@ -182,7 +182,7 @@ WRONG: dict[str, tuple[list[Any], dict[str, Any], dict[str, list[str]]]] = {
             "web": [
                 "instances[0].vcpus: 0 is not a number of virtual CPUs from 1 to 255",
                 "instances[1].kind: 'pod' is none of container, vm",
-                "instances[2].image: is missing; it is needed to create an instance",
+                *(f"instances[2].{key}: is missing; it is needed to create an instance" for key in ("image", "vcpus", "memory")),
             ]
         },
     ),
@@ -209,7 +209,7 @@ WRONG: dict[str, tuple[list[Any], dict[str, Any], dict[str, list[str]]]] = {
     "no address": (
         [{**WEB, "count": 3}],
         {"pools": ["10.20.101.1-10.20.101.2"]},
-        {"web": ["pools: no address is left of 2 in 10.20.101.1-10.20.101.2: 0 are claimed, 0 rest after a release, 0 are quarantined"]},
+        {"web": ["pools: no address is left of 2 in 10.20.101.1-10.20.101.2: 1 are claimed, 0 rest after a release, 0 are quarantined"]},
     ),
     "one name for two": (
         [WEB, {**WEB, "app": "api", "name": "idc01-dev-web-101003"}],
