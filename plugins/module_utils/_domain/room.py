@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 
 from .placement_types import ACTIVE, FAILED, App, Demand, Host, Policy
@@ -50,16 +50,6 @@ class Candidates:
         return None if least == inf else self.numbers[self.scores.index(least)]
 
 
-@dataclass
-class _Used:
-    """What is used of one host."""
-
-    vcpus: int = 0
-    memory: int = 0
-    disk: int = 0
-    devices: Counter[str] = field(default_factory=Counter)
-
-
 class Room:
     """The hosts in the order of their names, each with what its instances leave."""
 
@@ -69,8 +59,8 @@ class Room:
         self._policy = policy
         self._caps = [(int(h.vcpus * policy.vcpus), int(h.memory * policy.memory), int(h.disk * policy.disk)) for h in self.hosts]
         self._totals = [sum(caps) for caps in zip(*self._caps)]
-        self._used = [_Used() for _host in self.hosts]
         self._free = [list(caps) for caps in self._caps]
+        self._devices: list[Counter[str]] = [Counter() for _host in self.hosts]
         self._apps: _Counts = defaultdict(dict)
         self._shunned: _Counts = defaultdict(dict)
         self._views: dict[tuple[str, _Devices], _View] = {}
@@ -98,8 +88,8 @@ class Room:
 
     def load(self, number: int) -> tuple[float, float]:
         """Return the share of vCPUs and memory that is promised."""
-        used, (vcpus, memory, _disk) = self._used[number], self._caps[number]
-        return used.vcpus / vcpus if vcpus else 1.0, used.memory / memory if memory else 1.0
+        (vcpus, memory, _disk), (free_vcpus, free_memory, _free) = self._caps[number], self._free[number]
+        return 1 - free_vcpus / vcpus if vcpus else 1.0, 1 - free_memory / memory if memory else 1.0
 
     def holds(self, app: App) -> bool:
         """Tell whether any host has an instance of the app."""
@@ -180,17 +170,16 @@ class Room:
         found.scores[found.place[number]] = score
 
     def _count(self, number: int, demand: Demand, sign: int) -> None:
-        used = self._used[number]
-        used.vcpus += sign * demand.vcpus
-        used.memory += sign * demand.memory
-        used.disk += sign * demand.disk
-        self._free[number] = [cap - part for cap, part in zip(self._caps[number], (used.vcpus, used.memory, used.disk))]
+        free = self._free[number]
+        free[0] -= sign * demand.vcpus
+        free[1] -= sign * demand.memory
+        free[2] -= sign * demand.disk
         _add(self._apps[demand.app], number, sign)
         for rule in demand.rules:
             if rule.required and not rule.together:
                 _add(self._shunned[rule.app], number, sign)
         for name, count in demand.devices:
-            used.devices[name] += sign * count
+            self._devices[number][name] += sign * count
 
     def _reserve(self) -> list[int]:
         """Return the room beyond what the largest host has.
@@ -222,15 +211,14 @@ class Room:
         return "disk" if disk < demand.disk else None
 
     def _lacks_device(self, number: int, devices: _Devices) -> bool:
-        has, used = self.hosts[number].devices, self._used[number].devices
+        has, used = self.hosts[number].devices, self._devices[number]
         return any(has.get(name, 0) - used[name] < count for name, count in devices)
 
     def _row(self, number: int, devices: _Devices = ()) -> _Row:
         """Return a host's row. The score is the growth of the sum of squares of the loads: least for what evens them out."""
-        used, (vcpus, memory, _disk) = self._used[number], self._caps[number]
-        a, c = (2 * used.vcpus / vcpus**2, 1 / vcpus**2) if vcpus else (0.0, 0.0)
-        b, d = (2 * used.memory / memory**2, 1 / memory**2) if memory else (0.0, 0.0)
-        free_vcpus, free_memory, free_disk = self._free[number]
+        (vcpus, memory, _disk), (free_vcpus, free_memory, free_disk) = self._caps[number], self._free[number]
+        a, c = (2 * (vcpus - free_vcpus) / vcpus**2, 1 / vcpus**2) if vcpus else (0.0, 0.0)
+        b, d = (2 * (memory - free_memory) / memory**2, 1 / memory**2) if memory else (0.0, 0.0)
         # A host whose devices are used up has room for none that needs them.
         return (-1 if self._lacks_device(number, devices) else free_vcpus, free_memory, free_disk, a, b, c, d, number)
 

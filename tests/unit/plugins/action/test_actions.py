@@ -31,9 +31,10 @@ def act(plugin: Any, args: dict[str, Any], folder: Path | None, *, check_mode: b
 
 
 def test_a_plan_beside_the_inventory(tmp_path: Path) -> None:
-    checked = act(zone_plan, {**PLAN, "instances": [WEB, {"app": "db", "kind": "vm", "vcpus": 1, "memory": "1G"}]}, tmp_path, check_mode=True)
+    instances = [WEB, {"app": "db", "kind": "vm", "vcpus": 1, "memory": "1G"}]
+    checked = act(zone_plan, {**PLAN, "instances": instances}, tmp_path, check_mode=True)
     assert list(tmp_path.iterdir()) == []
-    done = act(zone_plan, {**PLAN, "instances": [WEB, {"app": "db", "kind": "vm", "vcpus": 1, "memory": "1G"}]}, tmp_path)
+    done = act(zone_plan, {**PLAN, "instances": instances}, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".zonal-ledger.db"]
     assert checked == done
     assert done["changed"]
