@@ -136,6 +136,6 @@ def test_a_pin_that_is_not_kept_is_told() -> None:
 
 
 def test_a_name_server_is_no_instance() -> None:
-    zone = {"network": {"cidr": "10.20.0.0/16", "bridge": "br0", "dns": ["10.20.101.5"]}}
+    zone: dict[str, Any] = {"network": {"cidr": "10.20.0.0/16", "bridge": "br0", "dns": ["10.20.101.5"]}}
     refused = refusals(plan([{**WEB, "address": "10.20.101.5"}], **zone))
     assert refused == {"web": ["instances[0].address: 10.20.101.5 is a name server of zone idc01-dev"]}
