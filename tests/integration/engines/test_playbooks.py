@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.claims import REMOVING, Claim
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.pools import Ranges
+from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import G, report
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,15 +129,62 @@ SILENT = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_ar
 
 
 def test_hosts_that_are_all_silent_are_told(inventory: Path) -> None:
-    hosts = {"zonal_hosts": {"children": {"idc01_dev": {"hosts": {f"kvm0{number}.example": SILENT for number in (1, 2)}}}}}
+    hosts = {"idc01_dev": {"hosts": {f"kvm0{number}.example": SILENT for number in (1, 2)}}}
     (inventory / "inventory" / "hosts.yml").write_text(json.dumps(hosts))
     told = play(inventory, "provision", "--check", status=2, zonal_observations=None)
     assert "2 x has failed or does not answer" in told
     assert "kvm02.example does not answer; its instances keep their addresses" in told
-    assert "kvm02.example was not asked" in play(inventory, "drift", "--limit", "kvm01.example", status=2, zonal_observations=None)
     told = play(inventory, "retire", status=2, zonal_observations=None, zonal_retire=["idc01-dev-web-101001"])
-    assert "idc01-dev-web-101001 may still be on a host that does not answer (kvm01.example, kvm02.example)" in told
-    assert "zonal_zones: declare the zones" in play(inventory, "retire", status=2, zonal_retire=["x"], zonal_zones={})
+    assert "idc01-dev-web-101001 may still be on a host that does not answer or was not asked (kvm01.example, kvm02.example)" in told
+    assert "zonal_zones: declare the zones" in play(
+        inventory, "retire", status=2, zonal_retire=["x"], zonal_zones={}, zonal_hosts="idc01_dev"
+    )
     assert "kvm01.example did not answer, so what runs there is not in the ledger" in play(
         inventory, "ledger_rebuild", status=2, zonal_observations=None
     )
+
+
+def write_hosts(folder: Path, **groups: dict[str, Any]) -> None:
+    """Replace the hosts of the inventory by groups of hosts with their variables."""
+    (folder / "inventory" / "hosts.yml").write_text(json.dumps({name: {"hosts": hosts} for name, hosts in groups.items()}))
+
+
+NOBODY: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "an empty group": ({"idc01_dev": {}}, {}, "zonal_zones.idc01-dev.hosts: 'idc01_dev' is not a group of the inventory that has hosts"),
+    "no zones": ({"other": {"a": {}}}, {"zonal_zones": {}}, "or of the group zonal_hosts, and there are neither; nothing was changed"),
+    "no inventory": ({}, {"zonal_zones": {}}, "or of the group zonal_hosts, and there are neither; nothing was changed"),
+    "another choice": ({"idc01_dev": {"a": {}}}, {"zonal_hosts": "b"}, "'b' matches no host of the inventory; nothing was changed"),
+}
+
+
+@pytest.mark.parametrize("case", NOBODY)
+def test_a_playbook_for_nobody_says_so(case: str, inventory: Path) -> None:
+    groups, variables, message = NOBODY[case]
+    write_hosts(inventory, **groups)
+    assert message in play(inventory, "site", status=2, zonal_observations=None, **variables)
+
+
+def test_one_host_alone_is_no_agreement(inventory: Path) -> None:
+    """The group zonal_hosts adds a host, and the zones are declared where the first host of the inventory does not see them."""
+    here = {"ansible_connection": "local"}
+    write_hosts(inventory, a_first={"other": {}}, idc01_dev={"kvm01": here, "kvm02": SILENT}, zonal_hosts={"kvm03": here})
+    (inventory / "inventory" / "group_vars" / "all" / "zones.yml").rename(inventory / "inventory" / "group_vars" / "idc01_dev.yml")
+    told = play(inventory, "drift", "--limit", "kvm01", status=2, zonal_observations=None, zonal_instances=[])
+    assert "kvm02 was not asked, so whether it agrees is not known" in told
+    assert "PLAY [Report]" in play(inventory, "report", "--limit", "kvm03", zonal_observations=None)
+
+
+def test_a_name_of_two_zones_is_not_retired_by_its_name(inventory: Path) -> None:
+    ledger = Ledger(str(inventory / "inventory" / ".zonal-ledger.db"))
+    for zone in ("z1", "z2"):
+        with ledger.write(zone) as book:
+            book.declare(ZONE["network"], 60, Ranges(), Ranges())
+            book.claim([Claim("web-1", "10.20.101.1", "kvm01", "none", "web", "vm", 1, 1, G, G)], "test")
+    write_hosts(inventory, idc01_dev={"kvm01": SILENT})
+    named = {"zonal_observations": None, "zonal_retire": ["web-1"], "zonal_zones": {"z1": ZONE, "z2": ZONE}}
+    told = play(inventory, "retire", status=2, **named)
+    assert "names: web-1 is an instance of each of the zones z1, z2; say with -e zonal_retire_zone=ZONE which one" in told
+    assert "zonal_retire_zone: 'z3' is not declared" in play(inventory, "retire", status=2, **named, zonal_retire_zone="z3")
+    assert REMOVING not in {claim.state for zone in ("z1", "z2") for claim in ledger.read(zone).claims}
+    assert "web-1 may still be on a host" in play(inventory, "retire", status=2, **named, zonal_retire_zone="z2")
+    assert [claim.state == REMOVING for zone in ("z1", "z2") for claim in ledger.read(zone).claims] == [False, True]
