@@ -20,12 +20,17 @@ from ...module_utils._domain.errors import SpecError
 
 # Hosts' tests import every file without it; the actions say so when it is missing (schema.MISSING).
 with suppress(ImportError):
-    from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+    from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
     from sqlalchemy.pool import NullPool
 
 _BEGIN = "zonal_begin"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+# What a URL's query may tell everybody; libpq also takes passwords there.
+_OPEN_KEYS = frozenset({"host", "port", "dbname", "sslmode", "service", "connect_timeout"})
+_ESCAPE = "in names and passwords, @ is written as %40, : as %3A, / as %2F and ? as %3F"
+# lock_timeout is a whole number of milliseconds of 31 bits; 0 would mean to wait for ever.
+_SHORTEST, _LONGEST = 1, 2**31 - 1
 
 
 class Database(Protocol):
@@ -54,20 +59,42 @@ class Database(Protocol):
 
 
 def open_database(where: str, timeout: float) -> Database:
-    """Return the database at a path (SQLite) or URL; SpecError for one that cannot be used."""
+    """Return the database at a path (SQLite) or URL; SpecError for one that cannot be used, without what may be a password."""
     if "://" not in where:
-        return SqliteFile(Path(where), timeout)
+        return SqliteFile(_path_of(where), timeout)
+    # Of what cannot be read nobody knows which part is the password.
+    scheme = f"{where.partition('://')[0]}://..."
     try:
         url = make_url(where)
-        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
-        shown = url.render_as_string(hide_password=True)
-        if url.get_backend_name() == "sqlite":
-            return SqliteFile(Path(url.database or ""), timeout)
-        if url.get_backend_name() != "postgresql":
-            raise SpecError("ledger", shown, "is neither SQLite nor PostgreSQL")
+    except (ArgumentError, ValueError):
+        raise SpecError("ledger", scheme, f"is not a usable database URL; {_ESCAPE}") from None
+    if "@" in (url.host or ""):
+        raise SpecError("ledger", scheme, f"is not a usable database URL: there is more than one @; {_ESCAPE}")
+    shown = _shown(url)
+    if url.get_backend_name() == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise SpecError("ledger", shown, "names no file; write sqlite:///relative/path, sqlite:////absolute/path or only the path")
+        return SqliteFile(_path_of(str(url.database)), timeout)
+    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() != "postgresql":
+        raise SpecError("ledger", shown, "is neither SQLite nor PostgreSQL")
+    try:
         return Postgres(create_engine(url, poolclass=NullPool), shown)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
-        raise SpecError("ledger", where.partition("@")[2] or where, f"is not a usable database URL ({error})") from error
+        raise SpecError("ledger", shown, f"is not a usable database URL ({error})") from error
+
+
+def _shown(url: URL) -> str:
+    """Return a URL for messages: without its password, and of its query only what is known to be none."""
+    open_keys = {key: value if key in _OPEN_KEYS else "hidden" for key, value in url.query.items()}
+    return url.set(query=open_keys).render_as_string(hide_password=True)
+
+
+def _path_of(where: str) -> Path:
+    try:
+        return Path(where).expanduser()
+    except RuntimeError as error:
+        raise SpecError("ledger", where, f"is not a path that can be used ({error})") from error
 
 
 class SqliteFile:
@@ -77,7 +104,8 @@ class SqliteFile:
         self._path = path
         self._holder = path.with_name(f"{path.name}.holder")
         self.where = str(path)
-        self.engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": timeout})
+        # Not by URL: a path may have every character, and an absolute one is never the name of a database in memory.
+        self.engine = create_engine("sqlite://", poolclass=NullPool, creator=lambda: sqlite3.connect(path.absolute(), timeout=timeout))
         event.listen(self.engine, "connect", _connected)
         event.listen(self.engine, "begin", _begun)
 
@@ -87,9 +115,9 @@ class SqliteFile:
     def prepare(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # It names tenants and what they have: not for everybody, and for the group only if the umask says so.
+            # It names tenants and what they have: for nobody else, until its owner says so.
             with suppress(FileExistsError):
-                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o660))
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except OSError as error:
             raise SpecError("ledger", self.where, f"cannot be made ({error})") from error
 
@@ -132,7 +160,8 @@ class Postgres:
     def lock(self, connection: Connection, zone: str, timeout: float, who: str) -> bool:
         # 63 bytes are what PostgreSQL keeps of such a name.
         connection.execute(text("SELECT set_config('application_name', :who, true)"), {"who": who[:63]})
-        connection.execute(text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": f"{int(timeout * 1000)}ms"})
+        longest = min(max(int(timeout * 1000), _SHORTEST), _LONGEST)
+        connection.execute(text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": f"{longest}ms"})
         try:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key(zone)})
         except OperationalError as error:

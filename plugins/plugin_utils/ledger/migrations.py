@@ -30,21 +30,27 @@ def _first_tables(connection: Connection) -> None:
 STEPS: Sequence[Step] = (_first_tables,)
 
 
-def version_of(connection: Connection) -> int:
-    """Return the version of a ledger's tables; 0 when there are none."""
+def version_of(connection: Connection, where: str, steps: Sequence[Step] = STEPS) -> int | None:
+    """Return the version of a ledger's tables, None when there are none; RefusedError for one that is not known."""
     if not inspect(connection).has_table(VERSION.name):
-        return 0
-    return int(connection.execute(select(VERSION.c.version)).scalar_one())
+        return None
+    versions = connection.scalars(select(VERSION.c.version)).all()
+    if len(versions) != 1:
+        raise RefusedError(f"ledger: {where} does not say which version it has, so it is damaged; restore a copy, or move it away and rebuild it")
+    if versions[0] > len(steps):
+        raise RefusedError(
+            f"ledger: {where} has version {versions[0]}, made by a newer zonal.cloud; this one knows {len(steps)}: update it"
+        )
+    return int(versions[0])
 
 
 def migrate(connection: Connection, where: str, steps: Sequence[Step] = STEPS) -> int:
     """Bring the tables to the newest version within the caller's transaction; return the version they had."""
-    version = version_of(connection)
-    if version > len(steps):
-        raise RefusedError(f"ledger: {where} has version {version}, made by a newer zonal.cloud; this one knows {len(steps)}: update it")
+    found = version_of(connection, where, steps)
+    version = found or 0
     for step in steps[version:]:
         step(connection)
-    if version == 0:
+    if found is None:
         connection.execute(insert(VERSION).values(version=len(steps)))
     elif version < len(steps):
         connection.execute(update(VERSION).values(version=len(steps)))

@@ -101,8 +101,8 @@ class Ledger:
         if not self._database.exists():
             return nothing
         with self._told("read"), self._database.engine.connect() as connection, connection.begin():
-            version = version_of(connection)
-            if version == 0:
+            version = version_of(connection, self.where)
+            if version is None:
                 return nothing
             if version != len(STEPS):
                 raise RefusedError(
@@ -125,7 +125,7 @@ class Ledger:
         self._database.prepare()
         with self._told("open"):
             with self._database.engine.connect() as connection, connection.begin():
-                version = version_of(connection)
+                version = version_of(connection, self.where)
             if version != len(STEPS):
                 with self._locked(_ALL_ZONES) as book:
                     migrate(book.connection, self.where)

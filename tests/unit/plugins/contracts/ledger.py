@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -185,6 +186,15 @@ def one_writer_at_a_time_and_the_other_is_told_who(make: Make) -> None:
         assert book.snapshot().claims == (WEB, SECOND)
 
 
+def without_patience_nobody_waits(make: Make) -> None:
+    first, second = opened(make, who="alice@ctl1 (process 7)"), make(timeout=0)
+    second.read(ZONE)
+    begin = time.monotonic()
+    with first.write(ZONE), pytest.raises(LedgerBusy, match=r"for more than 0 s by alice@ctl1"), second.write(ZONE):
+        pass
+    assert time.monotonic() - begin < 5
+
+
 def an_export_is_imported_again(make: Make) -> None:
     ledger = opened(make)
     with ledger.write(ZONE) as book:
@@ -226,6 +236,7 @@ CONTRACT = (
     a_resting_address_can_be_claimed_by_name_of_address,
     a_quarantined_address_cannot_be_claimed,
     one_writer_at_a_time_and_the_other_is_told_who,
+    without_patience_nobody_waits,
     an_export_is_imported_again,
     a_thousand_claims_are_one_transaction,
 )

@@ -18,12 +18,25 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.migrations import STEPS, migrate
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.schema import METADATA
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger, who_am_i
-from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.ledger import CONTRACT, ZONE, Make, opened
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.ledger import CONTRACT, OTHER_ZONE, ZONE, Make, opened
 
 BAD_PLACES = {
     "mysql://user:secret@db/zonal": "is not a usable database URL|is neither SQLite nor PostgreSQL",
     "ledger://x": "is not a usable database URL|is neither SQLite nor PostgreSQL",
     "postgresql://db:port/zonal": "is not a usable database URL",
+    "postgresql://user:se@cret@db/zonal": "is not a usable database URL: there is more than one @",
+    "postgresql://user:se@cret@db:port/zonal": "is not a usable database URL; in names and passwords, @ is written as %40",
+    "postgresql://user:1@secret:x@db/zonal": "is not a usable database URL",
+    "postgresql+none://user:secret@db/zonal": "is not a usable database URL",
+    "sqlite://": "names no file; write sqlite:///relative/path",
+    "sqlite:///:memory:": "names no file",
+}
+SHOWN = {
+    "postgresql://user:secret@db/zonal": "postgresql://user:***@db/zonal",
+    "postgresql://db/zonal?user=user&password=secret": "postgresql://db/zonal?password=hidden&user=hidden",
+    "postgres://user:se%40cret@/zonal?host=/run&passfile=secret&sslpassword=secret": (
+        "postgres://user:***@/zonal?host=%2Frun&passfile=hidden&sslpassword=hidden"
+    ),
 }
 
 
@@ -54,7 +67,28 @@ def test_nothing_but_the_file_stays(make: Make, tmp_path: Path) -> None:
 def test_bad_place(where: str) -> None:
     with pytest.raises(ZonalError, match=BAD_PLACES[where]) as error:
         Ledger(where)
-    assert "secret" not in str(error.value)
+    assert "cret" not in str(error.value) + str(error.value.details)
+
+
+@pytest.mark.parametrize("where", SHOWN)
+def test_a_password_is_not_shown(where: str) -> None:
+    assert Ledger(where).where == SHOWN[where]
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "a%20b#c.db", ":memory:", "file:x.db?mode=memory", "ä b.db"])
+def test_a_path_is_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    opened(lambda **options: Ledger(name, **options))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert Ledger(str(tmp_path / name)).zones() == Ledger(name).zones() == (ZONE, OTHER_ZONE)
+
+
+def test_a_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    opened(lambda **options: Ledger("~/zone/ledger.db", **options))
+    assert (tmp_path / "zone" / "ledger.db").exists()
+    with pytest.raises(ZonalError, match="ledger: '~no-such-user/x.db' is not a path that can be used"):
+        Ledger("~no-such-user/x.db")
 
 
 def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
@@ -63,8 +97,8 @@ def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
         Ledger(str(tmp_path / "ledger.db")).read(ZONE)
 
 
-@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o640), (0o002, 0o660), (0o077, 0o600), (0, 0o660)])
-def test_a_new_ledger_is_not_for_everybody(umask: int, mode: int, make: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o600), (0, 0o600)])
+def test_a_new_ledger_is_for_its_owner(umask: int, mode: int, make: Make, tmp_path: Path) -> None:
     before = os.umask(umask)
     try:
         opened(make)
@@ -113,3 +147,22 @@ def test_an_old_ledger_is_brought_up_to_date_once(memory: Connection) -> None:
     assert migrate(memory, "memory", newer) == len(newer)
     with pytest.raises(ZonalError, match=f"has version {len(newer)}, made by a newer"):
         migrate(memory, "memory")
+
+
+VERSIONS = {
+    "UPDATE ledger_version SET version = 9": "has version 9, made by a newer zonal.cloud; this one knows 1: update it",
+    "UPDATE ledger_version SET version = 0": "has version 0, needed is 1; a run without check mode updates it",
+    "DELETE FROM ledger_version": "does not say which version it has, so it is damaged; restore a copy, or move it away and rebuild it",
+    "INSERT INTO ledger_version VALUES (1)": "does not say which version it has",
+}
+
+
+@pytest.mark.parametrize("change", VERSIONS)
+def test_a_strange_version_is_told(change: str, make: Make, tmp_path: Path) -> None:
+    opened(make)
+    engine = create_engine(f"sqlite:///{tmp_path}/zone/ledger.db")
+    with engine.begin() as connection:
+        connection.execute(text(change))
+    engine.dispose()
+    with pytest.raises(ZonalError, match=VERSIONS[change]):
+        make().read(ZONE)
