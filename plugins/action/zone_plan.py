@@ -12,6 +12,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_spec impo
 from ansible_collections.zonal.cloud.plugins.plugin_utils import zone_planner
 from ansible_collections.zonal.cloud.plugins.plugin_utils.controller_action import LedgerAction
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
+from ansible_collections.zonal.cloud.plugins.plugin_utils.zone_pools import left_to_ledger
 
 
 class ActionModule(LedgerAction):
@@ -46,12 +47,13 @@ class ActionModule(LedgerAction):
 def _outcome(ledger: Ledger, params: dict[str, Any], *, check_mode: bool) -> zone_planner.Outcome:
     zone = parse_zone(params["zone"], params["definition"], admin=params["admin"])
     declarations = parse_instances(zone, params["instances"], params["images"])
+    left = left_to_ledger(params["definition"])
     if params["state"] == "settled":
         return zone_planner.settled(ledger, zone, params["hosts"], check_mode=check_mode)
     if params["state"] == "released":
         return zone_planner.released(ledger, zone, params["hosts"], params["names"], declarations, check_mode=check_mode)
     if params["state"] == "rebuilt":
-        return zone_planner.rebuilt(ledger, zone, params["hosts"], check_mode=check_mode)
+        return zone_planner.rebuilt(ledger, zone, params["hosts"], check_mode=check_mode, left=left)
     return zone_planner.planned(
         ledger,
         zone,
@@ -61,4 +63,5 @@ def _outcome(ledger: Ledger, params: dict[str, Any], *, check_mode: bool) -> zon
         expected=params["expected"],
         check_mode=check_mode,
         assume_ready=params["assume_ready"],
+        left=left,
     )

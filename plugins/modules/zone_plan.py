@@ -37,6 +37,8 @@ options:
       - C(cidr) is an address and a plain prefix length, such as C(10.20.0.0/16), of a network for hosts; C(pools) and C(reserved)
         lie in it.
       - C(hold) is how many seconds an address rests after its release (default 86400).
+      - Of C(pools), C(reserved) and C(hold), what it does not have is as the ledger has it, where M(zonal.cloud.ip_pool) writes it too.
+        What it has is written into the ledger by O(state=planned) and O(state=rebuilt).
     type: dict
     required: true
   instances:

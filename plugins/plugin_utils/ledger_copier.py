@@ -15,7 +15,7 @@ from ..module_utils._domain.errors import SpecError, ZonalError
 from ..module_utils._domain.zone_spec import Zone
 from .ledger.store import Ledger
 from .ledger.transfer import export_zone, import_zone, read_export
-from .zone_planner import declare
+from .zone_pools import declare
 
 
 def export(ledger: Ledger, zone: str, path: str, *, check_mode: bool) -> dict[str, Any]:

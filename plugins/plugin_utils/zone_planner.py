@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,8 +19,9 @@ from ..module_utils._domain.zone_page import show_plan
 from ..module_utils._domain.zone_plan import ZonePlan, plan_zone
 from ..module_utils._domain.zone_slots import left_out, match_slots, moved_claims, rebuild_claims
 from ..module_utils._domain.zone_spec import Zone
-from .ledger.book import MOMENT, Book, ZonePages
+from .ledger.book import MOMENT, Book
 from .ledger.store import Ledger, now
+from .zone_pools import declare, with_ledger
 
 _NOTHING = Declarations((), {})
 
@@ -45,16 +46,22 @@ def planned(
     expected: Mapping[str, Any] | None = None,
     check_mode: bool = False,
     assume_ready: bool = False,
+    left: Collection[str] = (),
 ) -> Outcome:
-    """Plan the zone and claim what the plan needs; RefusedError when it is not the plan that is expected."""
+    """Plan the zone and claim what the plan needs; RefusedError when it is not the plan that is expected.
+
+    ``left`` are the keys of the zone's pools that are as the ledger has them.
+    """
     hosts = [str(host) for host in reports] if isinstance(reports, Mapping) else []
     if check_mode:
+        zone = with_ledger(zone, ledger.read_zone(zone.name), left)
         snapshot = _rested(ledger.read(zone.name, hosts), zone.hold, now())
         observation = _observe(zone, snapshot, reports, assume_ready=assume_ready)
         return _outcome(_plan(zone, declarations, snapshot, observation, prune=prune, expected=expected), snapshot)
     if assume_ready:
         raise RefusedError("assume_ready: hosts are taken for ready in check mode only; bootstrap them first")
     with ledger.write(zone.name) as book:
+        zone = with_ledger(zone, book.zone(), left)
         declare(book, zone)
         book.rest(zone.hold)
         snapshot = book.snapshot(hosts)
@@ -95,11 +102,12 @@ def released(
         return _release(book.snapshot(), zone, reports, names, declarations, book)
 
 
-def rebuilt(ledger: Ledger, zone: Zone, reports: object, *, check_mode: bool = False) -> Outcome:
+def rebuilt(ledger: Ledger, zone: Zone, reports: object, *, check_mode: bool = False, left: Collection[str] = ()) -> Outcome:
     """Claim what runs in the zone and the ledger lacks, as after the loss of its file; what it has is left alone."""
     if check_mode:
         return _rebuild(ledger.read(zone.name), zone, reports, None)
     with ledger.write(zone.name) as book:
+        zone = with_ledger(zone, book.zone(), left)
         declare(book, zone)
         return _rebuild(book.snapshot(), zone, reports, book)
 
@@ -150,13 +158,6 @@ def _moved(expected: Mapping[str, Any], plan: ZonePlan) -> str:
     moved = [word for key, word in (("ledger", "the ledger"), ("declared", "what is declared")) if before.get(key) != plan.basis[key]]
     moved += [f"host {name}" for name in hosts]
     return f"since the plan {expected.get('hash')} was made, {', '.join(moved) or 'its result'} has moved"
-
-
-def declare(book: Book, zone: Zone) -> None:
-    """Write the zone's network, pools and hold time unless they are written so already."""
-    wanted = ZonePages(dict(zone.network), zone.hold, zone.pools, zone.reserved)
-    if book.zone() != wanted:
-        book.declare(zone.network, zone.hold, zone.pools, zone.reserved)
 
 
 def _rested(snapshot: Snapshot, hold: int, moment: datetime) -> Snapshot:

@@ -18,6 +18,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_spec impo
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
 from ansible_collections.zonal.cloud.plugins.plugin_utils.pool_keeper import keep_pool, parse_wish
 from ansible_collections.zonal.cloud.plugins.plugin_utils.zone_planner import Outcome, planned, rebuilt, released, settled
+from ansible_collections.zonal.cloud.plugins.plugin_utils.zone_pools import left_to_ledger
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import DB, HOSTS, WEB, ZONE, report, run
 
 NAME = "idc01-dev"
@@ -201,6 +202,30 @@ def test_a_pool_is_declared_once(ledger: Ledger) -> None:
     before, after = pool(ledger, **NEW)
     assert before == after
     assert pool(ledger, hold=60)[1] == {**after, "hold": 60}
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_a_definition_does_not_say_of_pools_is_as_the_ledger_has_it(check_mode: bool, ledger: Ledger) -> None:
+    _before, after = pool(ledger, cidr="10.20.0.0/16", pools=["10.20.50.5-10.20.50.9"], reserved=["10.20.50.5"], hold=5)
+    bare = {key: value for key, value in ZONE.items() if key not in ("pools", "reserved")}
+    zone = parse_zone(NAME, bare)
+    made = planned(ledger, zone, parse_instances(zone, [WEB]), HOSTS, left=left_to_ledger(bare), check_mode=check_mode)
+    assert [step["address"] for step in made.result["plan"]["steps"]] == ["10.20.50.6"]
+    told = ("pools", "reserved", "hold")
+    assert {key: pool(ledger)[1][key] for key in told} == {key: after[key] for key in told}
+    moved = {**bare, "network": {"cidr": "10.9.0.0/16", "bridge": "br0"}}
+    with pytest.raises(ZonalError, match=r"pools: '10\.20\.50\.5-10\.20\.50\.9' is outside the addresses that 10\.9\.0\.0/16 has"):
+        planned(ledger, parse_zone(NAME, moved), parse_instances(zone, []), HOSTS, left=left_to_ledger(moved), check_mode=check_mode)
+
+
+def test_what_a_definition_says_of_pools_is_written(ledger: Ledger) -> None:
+    pool(ledger, cidr="10.20.0.0/16", pools=["10.20.50.5-10.20.50.9"], hold=5)
+    rebuilt(ledger, parse_zone(NAME, ZONE), HOSTS, left=left_to_ledger(ZONE))
+    assert {key: pool(ledger)[1][key] for key in ("pools", "reserved", "hold")} == {
+        "pools": ZONE["pools"],
+        "reserved": ZONE["reserved"],
+        "hold": 5,
+    }
 
 
 def test_an_address_is_withdrawn_and_put_back(ledger: Ledger) -> None:

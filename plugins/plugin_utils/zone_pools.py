@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""What a zone's definition says of its pools and what it leaves to the ledger, where ``ip_pool`` has written it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..module_utils._domain.pools import usable
+from ..module_utils._domain.zone_spec import Zone
+from .ledger.book import Book, ZonePages
+
+KEYS = ("pools", "reserved", "hold")
+
+
+def left_to_ledger(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of pools that a definition does not have."""
+    return tuple(key for key in KEYS if definition.get(key) is None)
+
+
+def with_ledger(zone: Zone, pages: ZonePages | None, left: Collection[str]) -> Zone:
+    """Return the zone with what the ledger has of the keys that are left to it; SpecError when it does not go with the network."""
+    if pages is None or not left:
+        return zone
+    kept = replace(zone, **{key: getattr(pages, key) for key in left})
+    gateway = kept.network["gateway"]
+    routers = [*([gateway] if gateway else []), *kept.network["dns"]]
+    return replace(kept, usable=usable(kept.network["cidr"], kept.pools, kept.reserved, routers))
+
+
+def declare(book: Book, zone: Zone) -> None:
+    """Write the zone's network, pools and hold time unless they are written so already."""
+    wanted = ZonePages(dict(zone.network), zone.hold, zone.pools, zone.reserved)
+    if book.zone() != wanted:
+        book.declare(zone.network, zone.hold, zone.pools, zone.reserved)
