@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import parse_label
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_spec import parse_zone
 from ansible_collections.zonal.cloud.plugins.plugin_utils.controller_action import LedgerAction
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger_copier import export, restore
@@ -28,4 +27,4 @@ class ActionModule(LedgerAction):
         """Copy in the direction that is asked for."""
         if params["state"] == "exported":
             return export(ledger, parse_label("zone", params["zone"]), params["path"], check_mode=check_mode)
-        return restore(ledger, parse_zone(params["zone"], params["definition"]), params["path"], check_mode=check_mode)
+        return restore(ledger, params["zone"], params["definition"], params["path"], check_mode=check_mode)

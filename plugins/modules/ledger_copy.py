@@ -28,13 +28,16 @@ options:
   state:
     description:
       - V(exported) writes the file.
-      - V(imported) writes the file's content into the ledger. A zone that has other claims is refused. Addresses that were resting
-        begin their rest anew.
+      - V(imported) writes the file's content into the ledger as it was, so that an export of it is the same file again. A zone that has
+        other claims, or other addresses that rest or are quarantined, is refused. So is a file with anything in it that an export
+        cannot have, with all that is wrong in one message.
     type: str
     choices: [exported, imported]
     default: exported
   definition:
-    description: The zone as declared, that is its entry of C(zonal_zones). Needed for O(state=imported).
+    description:
+      - The zone as declared, that is its entry of C(zonal_zones). Needed for O(state=imported).
+      - Of C(pools), C(reserved) and C(hold), what it does not have is as the file has it.
     type: dict
 extends_documentation_fragment:
   - zonal.cloud.attributes

@@ -45,7 +45,7 @@ class Book:
 
     def __init__(self, connection: Connection, zone: str, moment: datetime, who: str) -> None:
         self.connection = connection
-        self._zone = zone
+        self.zone_name = self._zone = zone
         self._now = moment
         self._who = who
 
@@ -108,6 +108,13 @@ class Book:
             self.connection.execute(insert(CLAIMS), [self._held_row(address, state, why) for address in addresses])
         if state != RELEASED:
             self.record(state, addresses, why)
+
+    def keep(self, held: Collection[Held], why: str) -> None:
+        """Write addresses that rest or are quarantined as they were written elsewhere, with their own reasons and moments."""
+        if held:
+            rows = [{**self._held_row(item.address, item.state, item.why), "since": item.since} for item in held]
+            self.connection.execute(insert(CLAIMS), rows)
+        self.record("hold", [f"{item.address} {item.state}" for item in held], why)
 
     def restore(self, addresses: Collection[str], why: str) -> None:
         """Put addresses that rest or are quarantined back into use."""
@@ -180,11 +187,12 @@ class Book:
 
 def read_snapshot(connection: Connection, zone: str, shared: Collection[str] = ()) -> Snapshot:
     """Return a zone's pages, with the claims of other zones on the hosts that are ``shared`` with them."""
-    rows = connection.execute(select(CLAIMS).where(CLAIMS.c.zone == zone).order_by(CLAIMS.c.name, CLAIMS.c.address)).all()
-    hosts = connection.execute(select(HOSTS).where(HOSTS.c.zone == zone).order_by(HOSTS.c.name))
+    # Sorted here: databases have orders of their own for names.
+    rows = connection.execute(select(CLAIMS).where(CLAIMS.c.zone == zone)).all()
+    hosts = sorted(connection.execute(select(HOSTS).where(HOSTS.c.zone == zone)), key=lambda row: str(row.name))
     held = [Held(show_address(row.address), row.state, row.why, row.since) for row in rows if row.name is None]
     return Snapshot(
-        claims=tuple(_claim(row) for row in rows if row.name is not None),
+        claims=tuple(sorted((_claim(row) for row in rows if row.name is not None), key=lambda claim: claim.name)),
         held=tuple(sorted(held, key=lambda item: number_of(item.address))),
         hosts=tuple(
             KnownHost(row.name, row.vcpus, row.memory, row.disk, row.state, row.why, tuple(row.kinds), row.devices) for row in hosts

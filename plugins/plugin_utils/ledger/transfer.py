@@ -9,47 +9,47 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ...module_utils._domain.claims import QUARANTINED, RELEASED, Held, KnownHost, Snapshot, load_claim
+from ...module_utils._domain.claims import Snapshot
+from ...module_utils._domain.copied import read_pages
 from ...module_utils._domain.errors import RefusedError, SpecError
-from .book import Book
+from .book import Book, ZonePages
 
 FORMAT = "zonal.cloud ledger 1"
 
 
-def export_zone(zone: str, snapshot: Snapshot) -> dict[str, Any]:
+def export_zone(zone: str, pages: ZonePages, snapshot: Snapshot) -> dict[str, Any]:
     """Return a zone as JSON can carry it."""
     return {
         "format": FORMAT,
         "zone": zone,
+        "pools": {"pools": pages.pools.show(), "reserved": pages.reserved.show(), "hold": pages.hold},
         "hosts": [{**asdict(host), "kinds": list(host.kinds)} for host in snapshot.hosts],
         "claims": [claim.as_dict() for claim in snapshot.claims],
         "held": [asdict(item) for item in snapshot.held],
     }
 
 
-def import_zone(book: Book, value: Mapping[str, Any]) -> None:
-    """Write what ``export_zone`` returned into a zone that is declared and has no claims yet."""
-    pages, known = read_export(value), book.snapshot()
-    if known.claims or known.held:
-        raise RefusedError(f"ledger: zone {value['zone']} already has {len(known.claims)} claims; an import does not mix with them")
+def import_zone(book: Book, pages: Snapshot) -> None:
+    """Write what ``read_export`` returned into a zone that is declared and has no claims yet."""
+    check_empty(book.zone_name, book.snapshot())
     why = "imported"
     book.claim(pages.claims, why)
-    # An address that was resting when it was exported begins its rest again: when it began there may be long ago or not.
-    for state in (RELEASED, QUARANTINED):
-        book.hold([item.address for item in pages.held if item.state == state], state, why)
+    book.keep(pages.held, why)
     book.know(pages.hosts, ())
 
 
-def read_export(value: object) -> Snapshot:
-    """Return the pages that ``export_zone`` wrote; SpecError when it is something else, for a file may hold anything."""
+def check_empty(zone: str, known: Snapshot) -> None:
+    """Raise RefusedError when a zone has claims or addresses that are not given out."""
+    if known.claims or known.held:
+        raise RefusedError(
+            f"zone: {zone} has {len(known.claims)} claims and {len(known.held)} resting or quarantined addresses in the ledger already,"
+            " and not those of the file; an import does not mix with them"
+        )
+
+
+def read_export(value: object, cidr: str) -> Snapshot:
+    """Return the pages that ``export_zone`` wrote; ZonalError with all that is wrong, for a file may hold anything."""
     told = value.get("format") if isinstance(value, Mapping) else value
     if not isinstance(value, Mapping) or told != FORMAT:
         raise SpecError("path", told, f"is not the format of an export, which is {FORMAT!r}")
-    try:
-        return Snapshot(
-            claims=tuple(load_claim(item) for item in value["claims"]),
-            held=tuple(Held(**item) for item in value["held"]),
-            hosts=tuple(KnownHost(**{**item, "kinds": tuple(item["kinds"])}) for item in value["hosts"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SpecError("path", value.get("zone"), f"is the zone of an export that was changed or cut off ({error})") from error
+    return read_pages(value, cidr)

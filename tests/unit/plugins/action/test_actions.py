@@ -110,8 +110,9 @@ BROKEN = {
     "no JSON": ("{", "path: cannot read "),
     "a list": ("[1]", "path: [1] is not the format of an export"),
     "another file": ('{"a": 1}', "path: None is not the format of an export"),
-    "cut": ('{"format": "zonal.cloud ledger 1", "zone": "idc01-dev"}', "was changed or cut off ('claims')"),
-    "changed": ('{"format": "zonal.cloud ledger 1", "claims": [{"x": 1}], "held": [], "hosts": []}', "was changed or cut off"),
+    "cut": ('{"format": "zonal.cloud ledger 1", "zone": "idc01-dev"}', "was changed or cut off: claims: None is not a list; held: "),
+    "changed": ('{"format": "zonal.cloud ledger 1", "claims": [{"x": 1}], "held": [], "hosts": []}', "claims[0].x: is not a known field"),
+    "strange pools": ('{"format": "zonal.cloud ledger 1", "pools": {"x": 1}}', "path: pools: 'x' is not a known key"),
     "of another zone": ('{"format": "zonal.cloud ledger 1", "zone": "z", "claims": [], "held": [], "hosts": []}', "which is 'z'"),
 }
 
@@ -138,4 +139,22 @@ def test_a_copy_does_not_mix_with_other_claims(tmp_path: Path) -> None:
     act(ledger_copy, {"zone": "idc01-dev", "path": str(tmp_path / "zone.json")}, tmp_path)
     act(zone_plan, {**PLAN, "instances": [{**WEB, "count": 2}]}, tmp_path)
     done = act(ledger_copy, {"zone": "idc01-dev", "path": str(tmp_path / "zone.json"), "state": "imported", "definition": ZONE}, tmp_path)
-    assert done["msg"] == "zone: idc01-dev has 2 other claims in the ledger already; an import does not mix with them"
+    assert "zone: idc01-dev has 2 claims and 0 resting or quarantined addresses in the ledger already" in done["msg"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_addresses_that_are_out_of_use_are_copied_as_they_are(check_mode: bool, tmp_path: Path) -> None:
+    pool = {"zone": "idc01-dev", "cidr": "10.20.0.0/16", "pools": ["10.20.7.0/24"], "hold": 7}
+    act(ip_pool, {**pool, "state": "withdrawn", "addresses": ["10.20.7.3"], "reason": "a printer answers"}, tmp_path)
+    files = [tmp_path / name for name in ("first.json", "second.json")]
+    act(ledger_copy, {"zone": "idc01-dev", "path": str(files[0])}, tmp_path)
+    bare = {key: value for key, value in ZONE.items() if key not in ("pools", "reserved")}
+    other = {"zone": "idc01-dev", "ledger": str(tmp_path / "other.db")}
+    back = {**other, "path": str(files[0]), "state": "imported", "definition": bare}
+    assert act(ledger_copy, back, None, check_mode=check_mode)["diff"] == {"before": [], "after": ["10.20.7.3 quarantined"]}
+    assert act(ledger_copy, back, None)["changed"] == check_mode
+    assert not act(ledger_copy, back, None, check_mode=check_mode)["changed"]
+    act(ledger_copy, {**other, "path": str(files[1])}, None)
+    assert files[0].read_text() == files[1].read_text()
+    act(ip_pool, {**other, "state": "withdrawn", "addresses": ["10.20.7.4"]}, None)
+    assert "has 0 claims and 2 resting" in act(ledger_copy, back, None, check_mode=check_mode)["msg"]

@@ -1,0 +1,187 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""A zone's pages of the ledger as they stand in a file: anybody may have written it, so every field is checked."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from .addresses import check_host_address, parse_ipv4
+from .claims import KINDS, PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Held, KnownHost, Snapshot, load_claim
+from .errors import SpecError, ZonalError
+from .names import mac_of, parse_label
+from .placement_types import HOST_STATES
+from .pools import number_of
+from .zone_spec import check_mapping, parse_devices
+
+Check = Callable[[str, Any], Any]
+_LONGEST_NAME = 253
+_MOST_OF_32, _MOST_OF_64 = 2**31 - 1, 2**63 - 1
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_UNFIT = re.compile("[\0\ud800-\udfff]")
+# More than so many mistakes nobody reads.
+_SHOWN = 20
+
+
+def read_pages(value: Mapping[str, Any], cidr: str) -> Snapshot:
+    """Return the pages; ZonalError with all that is wrong with them. ``cidr`` is the network of the zone that they are for."""
+    problems: list[str] = []
+
+    def items(key: str, checks: Mapping[str, Check]) -> list[dict[str, Any]]:
+        found = value.get(key)
+        if not isinstance(found, list):
+            problems.append(f"{key}: {found!r:.80} is not a list")
+            return []
+        return [item for number, told in enumerate(found) if (item := _read(f"{key}[{number}]", told, checks, problems)) is not None]
+
+    claims = items("claims", {**_CLAIM, "address": lambda field, address: _in_network(field, address, cidr)})
+    held, hosts = items("held", _HELD), items("hosts", _HOST)
+    problems += [
+        *_macs(claims),
+        *_twice("name", [item["name"] for item in claims]),
+        *_twice("address", [item["address"] for item in (*claims, *held)]),
+        *_twice("app", [" ".join(str(item[key]) for key in ("tenant", "app", "kind", "index")) for item in claims]),
+        *_twice("host", [item["name"] for item in hosts]),
+    ]
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise ZonalError(f"path: this export was changed or cut off: {'; '.join(problems[:_SHOWN])}{more}; nothing was imported")
+    return Snapshot(
+        claims=tuple(sorted(map(load_claim, claims), key=lambda claim: claim.name)),
+        held=tuple(sorted((Held(**item) for item in held), key=lambda item: number_of(item.address))),
+        hosts=tuple(sorted((KnownHost(**{**item, "kinds": tuple(item["kinds"])}) for item in hosts), key=lambda host: host.name)),
+    )
+
+
+def _read(where: str, told: object, checks: Mapping[str, Check], problems: list[str]) -> dict[str, Any] | None:
+    """Return the fields when all are as they must be, and None with lines in ``problems`` otherwise."""
+    before = len(problems)
+    try:
+        item = check_mapping(where, told)
+    except ZonalError as error:
+        problems.append(str(error))
+        return None
+    problems += [f"{where}.{key}: is not a known field" for key in item if key not in checks]
+    read = {}
+    for key, check in checks.items():
+        try:
+            if key not in item:
+                raise ZonalError(f"{where}.{key}: is missing")
+            read[key] = check(f"{where}.{key}", item[key])
+        except ZonalError as error:
+            problems.append(str(error))
+    return read if len(problems) == before else None
+
+
+def _macs(claims: Collection[Mapping[str, Any]]) -> list[str]:
+    wrong = [item for item in claims if item["mac"] != mac_of(item["address"])]
+    return [f"mac: {item['mac']!r} of {item['name']} does not belong to its address {item['address']}" for item in wrong]
+
+
+def _twice(field: str, values: Collection[str]) -> list[str]:
+    return [f"{field}: {value!r} is there {count} times" for value, count in sorted(Counter(values).items()) if count > 1]
+
+
+def _in_network(field: str, value: object, cidr: str) -> str:
+    address = str(parse_ipv4(field, value))
+    check_host_address(field, address, cidr)
+    return address
+
+
+def _address(field: str, value: object) -> str:
+    return str(parse_ipv4(field, value))
+
+
+def _number(least: int, most: int) -> Check:
+    def check(field: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise SpecError(field, value, f"is not a whole number from {least} to {most}")
+        return value
+
+    return check
+
+
+def _one_of(*choices: str) -> Check:
+    def check(field: str, value: object) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise SpecError(field, value, f"is none of {', '.join(choices)}")
+        return value
+
+    return check
+
+
+def _list_of(check: Check) -> Check:
+    def check_all(field: str, value: object) -> list[Any]:
+        if not isinstance(value, list):
+            raise SpecError(field, value, "is not a list")
+        return [check(f"{field}[{number}]", item) for number, item in enumerate(value)]
+
+    return check_all
+
+
+def _flag(field: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SpecError(field, value, "is neither true nor false")
+    return value
+
+
+def _text(field: str, value: object) -> str:
+    # What no database takes.
+    if not isinstance(value, str) or _UNFIT.search(value):
+        raise SpecError(field, value, "is not a text")
+    return value
+
+
+def _host_name(field: str, value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_NAME or not value.isprintable():
+        raise SpecError(field, value, f"is not the name of a host, a text of 1 to {_LONGEST_NAME} characters")
+    return value
+
+
+def _moment(field: str, value: object) -> str:
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise SpecError(field, value, "is not a moment such as 2026-11-22T20:30:00Z")
+    return value
+
+
+def _rule(field: str, value: object) -> dict[str, Any]:
+    problems: list[str] = []
+    rule = _read(field, value, {"tenant": parse_label, "app": parse_label, "together": _flag, "required": _flag}, problems)
+    if rule is None:
+        raise ZonalError("; ".join(problems))
+    return rule
+
+
+_size = _number(0, _MOST_OF_64)
+_CLAIM: Mapping[str, Check] = {
+    "name": parse_label,
+    "address": _address,
+    "mac": _text,
+    "host": _host_name,
+    "tenant": parse_label,
+    "app": parse_label,
+    "kind": _one_of(*KINDS),
+    "index": _number(1, _MOST_OF_32),
+    "vcpus": _number(0, _MOST_OF_32),
+    "memory": _size,
+    "disk": _size,
+    "state": _one_of(PLANNED, SETTLED, REMOVING),
+    "protected": _flag,
+    "rules": _list_of(_rule),
+    "devices": parse_devices,
+}
+_HELD: Mapping[str, Check] = {"address": _address, "state": _one_of(RELEASED, QUARANTINED), "why": _text, "since": _moment}
+_HOST: Mapping[str, Check] = {
+    "name": _host_name,
+    "vcpus": _number(0, _MOST_OF_32),
+    "memory": _size,
+    "disk": _size,
+    "state": _one_of(*HOST_STATES),
+    "why": _text,
+    "kinds": _list_of(_one_of(*KINDS)),
+    "devices": parse_devices,
+}
