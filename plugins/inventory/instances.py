@@ -67,9 +67,8 @@ notes:
     C(zonal_state), C(zonal_vcpus), C(zonal_memory) and C(zonal_disk) (both in bytes). What a report does not tell is not defined.
   - Values are never templates, whatever stands in them.
   - Two instances of one name in two zones are warned about; the one of the zone that sorts later is named C(ZONE.NAME).
-  - An instance that has the name of a host beneath instances, or of a host or group that the inventory already has, is refused, and
-    nothing of the file is added. So list the file after those of the hosts, and give variables of single instances in
-    C(host_vars/).
+  - An instance that has the name of a host beneath instances, or of a host or group that the inventory already has (such as C(all)),
+    is left out with a warning. So list the file after those of the hosts, and give variables of single instances in C(host_vars/).
 seealso:
   - module: zonal.cloud.zone_plan
   - module: zonal.cloud.host_info
@@ -144,7 +143,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return bool(super().verify_file(path)) and path.endswith(("zonal.yml", "zonal.yaml"))
 
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
-        """Add the instances that the file asks for; none at all when their source or one of their names cannot be used."""
+        """Add the instances that the file asks for; none at all when their source cannot be used."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         zones, states = plain(self.get_option("zones")), plain(self.get_option("states"))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..module_utils._domain.errors import MissingError, RefusedError, SpecError, ZonalError
+from ..module_utils._domain.errors import MissingError, SpecError, ZonalError
 from ..module_utils._domain.fields import parse_spec
 from ..module_utils._domain.instance import PAUSED, RUNNING, STOPPED
 from ..module_utils._domain.names import mac_of, parse_label
@@ -96,7 +96,7 @@ def _one_of(field: str, value: object, known: tuple[str, ...]) -> object:
 
 
 def name_hosts(instances: Collection[Facts], zones: Mapping[str, str], taken: Mapping[str, str]) -> tuple[dict[str, Facts], list[str]]:
-    """Return instances by their names in the inventory, and warnings; RefusedError for a name that is taken.
+    """Return instances by their names in the inventory, and warnings of those that are left out or named otherwise.
 
     ``zones`` are the zones of the instances that the inventory already has, ``taken`` tells what else has which name.
     """
@@ -112,8 +112,10 @@ def name_hosts(instances: Collection[Facts], zones: Mapping[str, str], taken: Ma
             warnings.append(f"{item['name']} is an instance of zone {owner} and one of zone {zone}; the latter is named {name} here")
         if name in taken:
             # Its variables would become those of the other: connections to that one would go to the instance.
-            raise RefusedError(f"instance {name} of zone {zone} on {item['host']} has the name of {taken[name]}; rename one of them")
-        if name in hosts:
+            warnings.append(
+                f"instance {name} of zone {zone} on {item['host']} is left out: it has the name of {taken[name]}; rename one of them"
+            )
+        elif name in hosts:
             warnings.append(f"{item['name']} of zone {zone} is on {hosts[name]['host']} and on {item['host']}; the latter is left out")
         else:
             hosts[name] = item

@@ -36,7 +36,9 @@ def version_of(connection: Connection, where: str, steps: Sequence[Step] = STEPS
         return None
     versions = connection.scalars(select(VERSION.c.version)).all()
     if len(versions) != 1:
-        raise RefusedError(f"ledger: {where} does not say which version it has, so it is damaged; restore a copy, or move it away and rebuild it")
+        raise RefusedError(
+            f"ledger: {where} does not say which version it has, so it is damaged; restore a copy, or move it away and rebuild it"
+        )
     if versions[0] > len(steps):
         raise RefusedError(
             f"ledger: {where} has version {versions[0]}, made by a newer zonal.cloud; this one knows {len(steps)}: update it"

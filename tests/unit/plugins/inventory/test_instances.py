@@ -186,26 +186,34 @@ def test_no_value_is_ever_a_template(cache: bool, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_is_said_in_one_line_and_adds_nothing(zone: Path) -> None:
-    write_ledger(zone / "kvm.db", {"idc01": [replace(WEB, name="kvm01", host="kvm01")]})
-    (zone / "static.ini").write_text("web-1\n[db-1]\nother\n", encoding="utf-8")
     (zone / "broken.json").write_text("{", encoding="utf-8")
     sources = {
         "ledger: there is none at": write_source(zone, "a", ledger="missing.db"),
         "is neither SQLite nor PostgreSQL": write_source(zone, "b", ledger="mssql://db/x"),
         "broken.json cannot be read (Expecting": write_source(zone, "c", report="broken.json"),
         "zones: 'idc09' is not in the ledger": write_source(zone, "d", zones=["idc09"]),
-        "instance kvm01 of zone idc01 on kvm01 has the name of a host that runs instances; rename one of them": write_source(
-            zone, "e", ledger="kvm.db"
-        ),
-        "instance web-1 of zone idc02 on kvm02.example has the name of a host of the inventory": write_source(zone, "f", zones=["idc02"]),
-        "instance db-1 of zone idc01-dev on kvm01.example has the name of a group of the inventory": write_source(zone, "g"),
         "Invalid value": write_source(zone, "h", states=["runing"]),
     }
-    found, warnings = listed(zone, "static.ini", *sources.values())
+    found, warnings = listed(zone, *sources.values())
     assert [said for said in sources if said not in warnings] == []
     assert warnings.count("[WARNING]: Failed to parse inventory with 'auto' plugin") == len(sources)
     assert "Traceback" not in warnings
-    assert {*hosts(found), *found["ungrouped"]["hosts"], *found["db-1"]["hosts"]} == {"web-1", "other"}
+    assert hosts(found) == set()
+
+
+def test_an_instance_of_a_name_that_is_taken_is_left_out_and_the_others_are_there(zone: Path) -> None:
+    named = [replace(WEB, name=name, address=f"10.20.9.{index}", index=index) for index, name in enumerate(("all", "kvm01.example"), 5)]
+    write_ledger(zone / "names.db", {"idc01": [WEB, *named]})
+    (zone / "static.ini").write_text("web-1\n[db-1]\nother\n", encoding="utf-8")
+    found, warnings = listed(zone, "static.ini", write_source(zone, "a"), write_source(zone, "b", ledger="names.db"))
+    assert [line.removeprefix("[WARNING]: instance ") for line in warnings.splitlines() if "left out" in line] == [
+        "db-1 of zone idc01-dev on kvm01.example is left out: it has the name of a group of the inventory; rename one of them",
+        "web-1 of zone idc01-dev on kvm01.example is left out: it has the name of a host of the inventory; rename one of them",
+        "all of zone idc01 on kvm01.example is left out: it has the name of a group of the inventory; rename one of them",
+        "kvm01.example of zone idc01 on kvm01.example is left out: it has the name of a host that runs instances; rename one of them",
+        "web-1 of zone idc01 on kvm01.example is left out: it has the name of a host of the inventory; rename one of them",
+    ]
+    assert hosts(found) | {*found["ungrouped"]["hosts"]} == {"web-1", "idc02.web-1"}
 
 
 def test_two_files_may_tell_of_the_same_instance(zone: Path) -> None:

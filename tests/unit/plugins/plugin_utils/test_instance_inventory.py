@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError
 from ansible_collections.zonal.cloud.plugins.plugin_utils.instance_inventory import Source, name_hosts, read_report, variables_of
 
 G = 1024**3
@@ -87,10 +87,12 @@ def test_one_name_twice_in_a_zone() -> None:
     assert warnings == ["a of zone z1 is on kvm01 and on kvm02; the latter is left out"]
 
 
-@pytest.mark.parametrize("taken", ["a", "z2.a"])
-def test_a_name_that_is_taken(taken: str) -> None:
-    with pytest.raises(RefusedError, match=rf"^instance {taken} of zone z. on kvm01 has the name of a group; rename"):
-        name_hosts([facts("a", "z1"), facts("a", "z2")], {}, {taken: "a group"})
+@pytest.mark.parametrize(("taken", "left"), [("a", ["z2.a", "b"]), ("z2.a", ["a", "b"])])
+def test_a_name_that_is_taken_is_left_out(taken: str, left: list[str]) -> None:
+    hosts, warnings = name_hosts([facts("a", "z1"), facts("a", "z2"), facts("b", "z3")], {}, {taken: "a group"})
+    assert list(hosts) == left
+    zone = "z2" if taken == "z2.a" else "z1"
+    assert f"instance {taken} of zone {zone} on kvm01 is left out: it has the name of a group; rename one of them" in warnings
 
 
 def test_variables() -> None:
