@@ -50,7 +50,7 @@ def parse_wish(params: Mapping[str, Any]) -> PoolWish:
         reserved=None if reserved is None else parse_ranges("reserved", reserved),
         hold=None if params["hold"] is None else parse_count("hold", params["hold"]),
         state=params["state"],
-        addresses=tuple(str(parse_ipv4(f"addresses[{index}]", address)) for index, address in enumerate(params["addresses"])),
+        addresses=tuple(dict.fromkeys(str(parse_ipv4(f"addresses[{index}]", item)) for index, item in enumerate(params["addresses"]))),
         reason=params["reason"],
     )
 
@@ -77,7 +77,7 @@ def _keep(found: ZonePages | None, snapshot: Snapshot, wish: PoolWish, book: Boo
     restored = [address for address in wish.addresses if wish.state == AVAILABLE and address in held]
     if book is not None:
         if wanted != found:
-            book.declare(wanted.network, wanted.hold, wanted.pools, wanted.reserved)
+            book.declare(wanted.network, wanted.hold, wanted.pools, wanted.reserved, wish.reason)
         book.hold(withdrawn, QUARANTINED, wish.reason)
         book.restore(restored, wish.reason)
     states = {address: item.state for address, item in held.items() if address not in restored}

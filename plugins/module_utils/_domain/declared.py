@@ -95,7 +95,7 @@ def parse_instances(zone: Zone, declared: object, images: Collection[str] | None
     problems: dict[App, list[str]] = {}
     entries = []
     for number, item in enumerate(declared):
-        if isinstance(item, Mapping) and item.get("zone", zone.name) != zone.name:
+        if isinstance(item, Mapping) and item.get("zone") not in (None, zone.name):
             continue
         reader = _Reader(f"instances[{number}]")
         entry = _read_entry(zone, reader, item, images)

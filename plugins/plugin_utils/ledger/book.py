@@ -57,8 +57,9 @@ class Book:
         """Return the zone's network, pools, reserved ranges and hold time; None when it was never declared."""
         return read_zone(self.connection, self._zone)
 
-    def declare(self, network: Mapping[str, Any], hold: int, pools: Ranges, reserved: Ranges) -> None:
+    def declare(self, network: Mapping[str, Any], hold: int, pools: Ranges, reserved: Ranges, why: str = "declared") -> None:
         """Write the zone's network, pools, reserved ranges and hold time (seconds)."""
+        before, after = self.zone(), ZonePages(dict(network), hold, pools, reserved)
         values = {"network": dict(network), "hold": hold}
         done = self.connection.execute(update(ZONES).where(ZONES.c.name == self._zone).values(values))
         if done.rowcount == 0:
@@ -68,6 +69,8 @@ class Book:
         if spans:
             rows = [{"zone": self._zone, "purpose": purpose, "first": first, "last": last} for purpose, first, last in spans]
             self.connection.execute(insert(POOLS), rows)
+        shown = _show_pages(before) if before else {}
+        self.record("declare", [f"{part}: {text}" for part, text in _show_pages(after).items() if shown.get(part) != text], why)
 
     def rest(self, hold: int) -> None:
         """Forget released addresses that have rested for ``hold`` seconds."""
@@ -124,7 +127,7 @@ class Book:
 
     def know(self, hosts: Collection[KnownHost], seen: Collection[str]) -> None:
         """Write the hosts of the zone, all of them; ``seen`` names those that have just answered."""
-        before = {row.name: row.seen for row in self.connection.execute(select(HOSTS).where(HOSTS.c.zone == self._zone))}
+        before = {row.name: row for row in self.connection.execute(select(HOSTS).where(HOSTS.c.zone == self._zone))}
         self.connection.execute(delete(HOSTS).where(HOSTS.c.zone == self._zone))
         moment = self._now.strftime(MOMENT)
         rows = [
@@ -138,12 +141,16 @@ class Book:
                 "disk": host.disk,
                 "kinds": list(host.kinds),
                 "devices": dict(host.devices),
-                "seen": moment if host.name in seen else before.get(host.name),
+                "seen": moment if host.name in seen else getattr(before.get(host.name), "seen", None),
             }
             for host in hosts
         ]
         if rows:
             self.connection.execute(insert(HOSTS), rows)
+        states = {host.name: host.state for host in hosts}
+        changed = [name for name, state in states.items() if name not in before or before[name].state != state]
+        self.record("host", [f"{name} {states[name]}" for name in changed], "the state that is declared for it")
+        self.record("host", [f"{name} left" for name in sorted(before.keys() - states.keys())], "it is not in the zone any more")
 
     def record(self, action: str, targets: Collection[str], why: str) -> None:
         """Write who did what, when and why."""
@@ -205,6 +212,20 @@ def _elsewhere(connection: Connection, zone: str, hosts: Sequence[str]) -> Itera
     for some in _portions(hosts):
         taken = CLAIMS.c.zone != zone, CLAIMS.c.name.is_not(None), CLAIMS.c.host.in_(some)
         yield from map(_claim, connection.execute(select(CLAIMS).where(*taken).order_by(CLAIMS.c.zone, CLAIMS.c.name)))
+
+
+def read_events(connection: Connection, zone: str, limit: int) -> list[dict[str, str]]:
+    """Return the last events of a zone, the newest first."""
+    shown = (EVENTS.c.moment, EVENTS.c.who, EVENTS.c.action, EVENTS.c.target, EVENTS.c.why)
+    rows = connection.execute(select(*shown).where(EVENTS.c.zone == zone).order_by(EVENTS.c.id.desc()).limit(limit))
+    return [dict(row._mapping) for row in rows]
+
+
+def _show_pages(pages: ZonePages) -> dict[str, str]:
+    """Return what is declared of a zone as its events tell it."""
+    network = {key: ", ".join(value) if isinstance(value, list) else str(value) for key, value in sorted(pages.network.items()) if value}
+    ranges = {"pools": ", ".join(pages.pools.show()) or "the whole network", "reserved": ", ".join(pages.reserved.show()) or "nothing"}
+    return {**network, **ranges, "hold": str(pages.hold)}
 
 
 def read_zones(connection: Connection) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from ...module_utils._domain.claims import Snapshot
 from ...module_utils._domain.errors import RefusedError, ZonalError
-from .book import Book, ZonePages, read_snapshot, read_zone, read_zones
+from .book import Book, ZonePages, read_events, read_snapshot, read_zone, read_zones
 from .engines import is_busy, open_database
 from .migrations import STEPS, migrate, version_of
 
@@ -96,6 +96,10 @@ class Ledger:
     def read_zone(self, zone: str) -> ZonePages | None:
         """Return what a zone's pools are; None when it is not in the ledger."""
         return self._read(lambda connection: read_zone(connection, zone), None)
+
+    def events(self, zone: str, limit: int) -> list[dict[str, str]]:
+        """Return who did what, when and why in a zone: the last ``limit`` events, the newest first."""
+        return self._read(lambda connection: read_events(connection, zone, limit), [])
 
     def _read(self, read: Callable[[Connection], Pages], nothing: Pages) -> Pages:
         if not self._database.exists():

@@ -142,6 +142,22 @@ def test_a_copy_does_not_mix_with_other_claims(tmp_path: Path) -> None:
     assert "zone: idc01-dev has 2 claims and 0 resting or quarantined addresses in the ledger already" in done["msg"]
 
 
+def test_events_are_listed(tmp_path: Path) -> None:
+    listing = {"zone": "idc01-dev", "state": "listed"}
+    assert act(ledger_copy, listing, tmp_path) == {"changed": False, "events": []}
+    act(zone_plan, {**PLAN, "instances": [WEB]}, tmp_path)
+    events = act(ledger_copy, {**listing, "limit": 1}, tmp_path)["events"]
+    assert [(event["action"], event["target"]) for event in events] == [("claim", "idc01-dev-web-101001 10.20.101.1 kvm01")]
+    assert act(ledger_copy, {**listing, "limit": -1}, tmp_path)["msg"] == "limit: -1 is not a whole number of at least 0"
+    with pytest.raises(AnsibleError, match="path"):
+        act(ledger_copy, {"zone": "idc01-dev"}, tmp_path)
+
+
+def test_an_instance_of_the_zone_null_is_one_of_this_zone(tmp_path: Path) -> None:
+    done = act(zone_plan, {**PLAN, "instances": [{**WEB, "zone": None}, {**WEB, "zone": "other"}]}, tmp_path)
+    assert done["plan"]["summary"] == {"create": 1}
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_addresses_that_are_out_of_use_are_copied_as_they_are(check_mode: bool, tmp_path: Path) -> None:
     pool = {"zone": "idc01-dev", "cidr": "10.20.0.0/16", "pools": ["10.20.7.0/24"], "hold": 7}

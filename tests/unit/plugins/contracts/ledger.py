@@ -215,6 +215,31 @@ def an_export_is_imported_again(make: Make) -> None:
     assert later.read(ZONE) == before
 
 
+def what_is_done_can_be_read(make: Make) -> None:
+    ledger = opened(make, clock=lambda: MORNING, who="alice@ctl1")
+    with ledger.write(ZONE) as book:
+        book.know([KVM01, replace(KVM01, name="kvm02")], [])
+        book.know([replace(KVM01, state="cordoned")], [])
+        book.know([replace(KVM01, state="cordoned", vcpus=1)], [])
+        book.declare({"cidr": "10.20.0.0/16"}, 60, Ranges(), Ranges(), "by hand")
+        book.release([WEB], "retired")
+    told = [(event["action"], event["target"], event["why"]) for event in ledger.events(ZONE, 9)]
+    assert told == [
+        ("release", "idc01-dev-web-000001 10.20.0.1", "retired"),
+        ("declare", "hold: 60", "by hand"),
+        ("declare", "pools: the whole network", "by hand"),
+        ("host", "kvm02 left", "it is not in the zone any more"),
+        ("host", "kvm01 cordoned", "the state that is declared for it"),
+        ("host", "kvm02 active", "the state that is declared for it"),
+        ("host", "kvm01 active", "the state that is declared for it"),
+        ("claim", "idc01-dev-web-000001 10.20.0.1 kvm01", "planned"),
+        ("declare", "hold: 600", "declared"),
+    ]
+    (last,) = ledger.events(ZONE, 1)
+    assert (last["who"], last["moment"]) == ("alice@ctl1", "2026-11-22T08:00:00Z")
+    assert make().events("idc09", 9) == []
+
+
 def a_thousand_claims_are_one_transaction(make: Make) -> None:
     ledger = opened(make)
     many = [replace(WEB, name=f"n{number}", address=f"10.20.{number // 250 + 1}.{number % 250}", index=number) for number in range(2, 6002)]
@@ -239,5 +264,6 @@ CONTRACT = (
     one_writer_at_a_time_and_the_other_is_told_who,
     without_patience_nobody_waits,
     an_export_is_imported_again,
+    what_is_done_can_be_read,
     a_thousand_claims_are_one_transaction,
 )

@@ -231,7 +231,7 @@ def test_what_a_definition_says_of_pools_is_written(ledger: Ledger) -> None:
 def test_an_address_is_withdrawn_and_put_back(ledger: Ledger) -> None:
     pool(ledger, **NEW)
     for address in ("10.20.101.1", "10.20.101.2"):
-        before, after = pool(ledger, state="withdrawn", addresses=[address])
+        before, after = pool(ledger, state="withdrawn", addresses=[address, address])
         assert before["free"] - after["free"] == 1
     assert pool(ledger, state="withdrawn", addresses=["10.20.101.1"])[0] == after
     assert plan(ledger, WEB).result["plan"]["steps"][0]["address"] == "10.20.101.3"
