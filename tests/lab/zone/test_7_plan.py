@@ -21,6 +21,9 @@ _DB = {
     "memory": "128M",
     "disk": "512M",
 }
+# What outlives the loss of the ledger, because it stands on the instances; and what only the declaration has.
+_ON_HOSTS = ("name", "address", "mac", "host", "tenant", "app", "kind", "index", "vcpus", "memory", "disk", "state")
+_DECLARED = ("protected", "rules", "devices")
 _WEB = {**_DB, "app": "web", "kind": "container", "memory": "64M", "disk": "256M"}
 
 
@@ -33,8 +36,7 @@ def declared(folder: Path, *instances: dict[str, Any], **more: Any) -> str:
 
 def book(lab: Any, *columns: str) -> list[Any]:
     """Return these columns of the claims, by name; all that outlives the loss of the ledger when none is given."""
-    wanted = columns or ("name", "address", "mac", "host", "tenant", "app", "kind", "index", "vcpus", "memory", "disk", "state")
-    return [tuple(claim[column] for column in wanted) for claim in lab.claims()]
+    return [tuple(claim[column] for column in columns or _ON_HOSTS) for claim in lab.claims()]
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +98,20 @@ def test_a_saved_plan_applies_exactly_or_not_at_all(lab: Any, tmp_path: Path) ->
         lab.eventually(lambda address=address: lab.answers(address), f"{address} answers")
 
 
-def test_a_lost_ledger_is_rebuilt_as_it_was(lab: Any) -> None:
-    before = book(lab)
+def test_a_lost_ledger_is_rebuilt_as_it_was(lab: Any, tmp_path: Path) -> None:
+    """The hosts tell what they have, and the next run of provision.yml what only the declaration has."""
+    web = {**_WEB, "count": 4, "anti_affinity": [{"app": "db", "required": False}]}
+    wanted = declared(tmp_path, {**_DB, "protected": True}, web)
+    lab.play("zonal.cloud.provision", "-e", wanted)
+    before, whole = book(lab), book(lab, *_ON_HOSTS, *_DECLARED)
     assert len(before) == 6
+    assert {bool(protected) for app, protected in book(lab, "app", "protected") if app == "db"} == {True}
     ledger = Path(lab.inventory()["_meta"]["hostvars"]["h1"]["zonal_ledger_url"])
     ledger.unlink()
     lab.play("zonal.cloud.ledger_rebuild")
     assert book(lab) == before
+    lab.play("zonal.cloud.provision", "-e", wanted)
+    assert book(lab, *_ON_HOSTS, *_DECLARED) == whole
 
 
 def test_the_last_ones_are_removed_first(lab: Any, tmp_path: Path) -> None:
