@@ -97,7 +97,8 @@ def environment(venv: Path) -> dict[str, str]:
 
 def unit(venv: Path) -> str:
     """Run the unit tests; return their summary."""
-    output = must(venv / "bin" / "python", "-m", "pytest", "-q", "--numprocesses", "auto", "--dist", "loadfile", "tests/unit", env=environment(venv))
+    side_by_side = ("--numprocesses", "auto", "--dist", "loadfile")
+    output = must(venv / "bin" / "python", "-m", "pytest", "-q", *side_by_side, "tests/unit", env=environment(venv))
     return output.strip().splitlines()[-1].strip("= ")
 
 

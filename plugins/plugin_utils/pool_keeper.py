@@ -14,7 +14,7 @@ from ..module_utils._domain.claims import QUARANTINED, RELEASED, Held, Snapshot
 from ..module_utils._domain.errors import MissingError, RefusedError
 from ..module_utils._domain.fields import parse_spec
 from ..module_utils._domain.names import parse_label
-from ..module_utils._domain.pools import Ranges, number_of, parse_ranges, ranges_of, usable
+from ..module_utils._domain.pools import Ranges, check_within, number_of, parse_ranges, ranges_of, usable
 from ..module_utils._domain.zone_spec import DEFAULT_HOLD, parse_count
 from .ledger.book import Book, ZonePages
 from .ledger.store import Ledger
@@ -66,6 +66,9 @@ def keep_pool(ledger: Ledger, wish: PoolWish, *, check_mode: bool) -> tuple[dict
 def _keep(found: ZonePages | None, snapshot: Snapshot, wish: PoolWish, book: Book | None) -> tuple[dict[str, Any], dict[str, Any]]:
     wanted = _wanted(found, wish)
     usable(wanted.network["cidr"], wanted.pools, wanted.reserved, _routers(wanted))
+    check_within("reserved", wanted.reserved, wanted.network["cidr"])
+    if wish.state == WITHDRAWN:
+        check_within("addresses", ranges_of(map(number_of, wish.addresses)), wanted.network["cidr"])
     owners = {claim.address: claim for claim in snapshot.claims}
     held = {item.address: item for item in snapshot.held}
     if wish.state == WITHDRAWN:

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.claims import Claim
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.pools import Ranges, parse_ranges, show_address
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.book import ZonePages
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
@@ -51,5 +52,8 @@ def test_a_claimed_address_is_refused_by_its_name(tmp_path: Path) -> None:
     wish = PoolWish("lab", None, None, None, None, "withdrawn", ("10.0.0.4", "10.0.0.5"), "test")
     with pytest.raises(RefusedError, match=r"addresses: 10\.0\.0\.5 belongs to web-5 on kvm01; retire it first") as refused:
         keep_pool(ledger, wish, check_mode=False)
+    outside = replace(wish, addresses=("192.168.1.1",))
+    with pytest.raises(SpecError, match=r"addresses: '192\.168\.1\.1' is outside the network 10\.0\.0\.0/"):
+        keep_pool(ledger, outside, check_mode=False)
     assert refused.value.details == {"claimed": {"10.0.0.5": "web-5"}}
     assert ledger.read("lab").held == ()
