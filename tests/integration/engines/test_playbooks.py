@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,6 +51,23 @@ def test_the_example_is_planned_and_nothing_is_written(inventory: Path) -> None:
     assert "idc01-dev-db-101007 vm" in told
     assert "quota of payments: instances 0 -> 3 of 40" in told
     assert sorted(path.name for path in (inventory / "inventory").iterdir()) == ["group_vars", "hosts.yml"]
+
+
+def test_the_example_of_the_readme_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its one block of YAML holds files, each under a comment with its name."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    names = re.findall(r"^# (inventory/\S+)$", text, re.MULTILINE)
+    assert names == ["inventory/hosts.yml", "inventory/group_vars/all.yml"]
+    for name, part in zip(names, re.split(r"^# inventory/\S+$", text, flags=re.MULTILINE)[1:], strict=True):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(part, encoding="utf-8")
+    (tmp_path / "hosts.json").write_text(json.dumps(HOSTS))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "id_ed25519.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPplanned operator\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told = play(tmp_path, "provision", "--check")
+    assert "Zone idc01-dev: create 5" in told
+    assert "quota of payments: instances 0 -> 5 of 40" in told
 
 
 def test_a_plan_is_saved_for_machines_and_people(inventory: Path) -> None:
