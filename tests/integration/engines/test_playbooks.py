@@ -196,7 +196,7 @@ def test_a_name_of_two_zones_is_not_retired_by_its_name(inventory: Path) -> None
     ledger = Ledger(str(inventory / "inventory" / ".zonal-ledger.db"))
     for zone in ("z1", "z2"):
         with ledger.write(zone) as book:
-            book.declare(ZONE["network"], 60, Ranges(), Ranges())
+            book.declare({"cidr": "10.20.0.0/16"}, 60, Ranges(), Ranges())
             book.claim([Claim("web-1", "10.20.101.1", "kvm01", "none", "web", "vm", 1, 1, G, G)], "test")
     write_hosts(inventory, idc01_dev={"kvm01": SILENT})
     named = {"zonal_observations": None, "zonal_retire": ["web-1"], "zonal_zones": {"z1": ZONE, "z2": ZONE}}
@@ -206,3 +206,12 @@ def test_a_name_of_two_zones_is_not_retired_by_its_name(inventory: Path) -> None
     assert REMOVING not in {claim.state for zone in ("z1", "z2") for claim in ledger.read(zone).claims}
     assert "web-1 may still be on a host" in play(inventory, "retire", status=2, **named, zonal_retire_zone="z2")
     assert [claim.state == REMOVING for zone in ("z1", "z2") for claim in ledger.read(zone).claims] == [False, True]
+    told = play(inventory, "history", **named, zonal_zone="z2")
+    assert "declare hold: 60 (declared), by " in told
+    assert "claim web-1 10.20.101.1 kvm01 (test), by " in told
+    assert "change web-1 removing (retired), by " in told
+    # What runs without a claim is of the zone that stands on it.
+    running = [{"name": "web-9", "kind": kind, "zone": zone, "state": "running"} for kind, zone in (("vm", "z1"), ("container", "z2"))]
+    (inventory / "hosts.json").write_text(json.dumps({"kvm01": report(*running)}))
+    told = play(inventory, "retire", status=2, **{**named, "zonal_observations": "hosts.json", "zonal_retire": ["web-9"]})
+    assert "names: web-9 is an instance of each of the zones z1, z2; say with" in told
