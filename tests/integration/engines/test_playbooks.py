@@ -199,7 +199,7 @@ def test_a_name_of_two_zones_is_not_retired_by_its_name(inventory: Path) -> None
             book.declare({"cidr": "10.20.0.0/16"}, 60, Ranges(), Ranges())
             book.claim([Claim("web-1", "10.20.101.1", "kvm01", "none", "web", "vm", 1, 1, G, G)], "test")
     write_hosts(inventory, idc01_dev={"kvm01": SILENT})
-    named = {"zonal_observations": None, "zonal_retire": ["web-1"], "zonal_zones": {"z1": ZONE, "z2": ZONE}}
+    named: dict[str, Any] = {"zonal_observations": None, "zonal_retire": ["web-1"], "zonal_zones": {"z1": ZONE, "z2": ZONE}}
     told = play(inventory, "retire", status=2, **named)
     assert "names: web-1 is an instance of each of the zones z1, z2; say with -e zonal_retire_zone=ZONE which one" in told
     assert "zonal_retire_zone: 'z3' is not declared" in play(inventory, "retire", status=2, **named, zonal_retire_zone="z3")
