@@ -8,6 +8,7 @@ Also compiles what runs on hosts with their oldest Python. An interpreter that i
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -110,6 +111,24 @@ def syntax(venv: Path) -> str:
     return f"{len(books)} playbooks"
 
 
+def plan(venv: Path) -> str:
+    """Plan the example zone for hosts as they could have been recorded."""
+    env = environment(venv)
+    recorded = ROOT / ".work" / "matrix" / "hosts.json"
+    names = [f"kvm0{number}.example" for number in (1, 2, 3)]
+    code = "import json, sys; from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import G, report; "
+    code += "print(json.dumps({name: report(cpus=32, memory=256 * G) for name in sys.argv[1:]}))"
+    told = must(venv / "bin" / "python", "-c", code, *names, env={**env, "PYTHONPATH": env["ANSIBLE_COLLECTIONS_PATH"]})
+    recorded.parent.mkdir(parents=True, exist_ok=True)
+    recorded.write_text(told, encoding="utf-8")
+    options = ["-i", "inventories/example", "zonal.cloud.provision", "--check", "-e", f"zonal_observations={recorded}"]
+    output = must(venv / "bin" / "ansible-playbook", *options, env=env)
+    planned = re.search(r"Zone idc01-dev: (create \d+)", output)
+    if planned is None:
+        raise Failed(f"the example zone was not planned:\n{output}")
+    return f"example zone: {planned[1]}"
+
+
 def documentation(venv: Path) -> str:
     """List the collection's modules."""
     listed = must(venv / "bin" / "ansible-doc", "-t", "module", "-l", "zonal.cloud", env=environment(venv))
@@ -148,7 +167,7 @@ def combination(wanted: Combination) -> Iterator[reports.Case]:
         return
     words = []
     failed = False
-    for check in (unit, syntax, documentation):
+    for check in (unit, syntax, plan, documentation):
         case, said = attempt(f"{label}: {check.__name__}", check, venv)
         failed = failed or case.outcome == "failed"
         words.append(said)
