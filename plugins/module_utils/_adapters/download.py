@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from contextlib import suppress
@@ -16,7 +17,8 @@ _STALLED = 60  # seconds without a byte, then the connection is made anew
 _TRIES = 5
 _CONNECTIONS = 4
 _UNFINISHED, _CONTROL = ".new", ".aria2"
-# aria2c(1), EXIT STATUS
+_BLOCK = 1024**2
+# aria2c(1), EXIT STATUS. After these what was downloaded is of use to a new run.
 _CAUSES = {
     2: f"the server sent nothing for {_STALLED} seconds",
     3: "the server does not have it",
@@ -29,6 +31,21 @@ _CAUSES = {
     29: "the server is overloaded; a new run goes on where this one was",
 }
 _CODE = re.compile(r"errorCode=([0-9]+)")
+# What aria2 says where its number says little. Its words are not passed on: addresses are among them, also those it was sent on to.
+_SAID = {
+    "Failed to establish connection": "the server does not answer",
+    "SSL/TLS handshake failure": "the server's certificate is not trusted, or it speaks no TLS; name the authority in ca_file",
+    "Redirect to": "the server sends the request on to what is no address",
+    "no answer within": "it takes longer than a day; a new run goes on where this one was",
+}
+_KILLED = "exit status -"
+_LARGER = "exit status -25"  # SIGXFSZ, see setrlimit(2)
+_NO_ARIA2 = "failed to execute aria2c"
+_OTHER_FILE = "its answers do not fit to each other or to what was downloaded before; a new run begins anew"
+
+
+class _OtherFile(EngineError):
+    """The parts that are there are not of the file that the server has."""
 
 
 class Downloads:
@@ -39,22 +56,41 @@ class Downloads:
         self._folder = folder
         self._ca_file = ca_file
 
-    def fetch(self, address: str, shown: str, name: str, limit: int) -> str:
+    def fetch(self, address: str, shown: str, name: str, limit: int, sha256: str = "") -> str:
         """Return the path of the file ``name``, downloaded from ``address`` unless it is there.
 
-        A file of more than ``limit`` bytes is an EngineError. Errors tell ``shown`` instead of the address, which may be secret.
+        A file of more than ``limit`` bytes is an EngineError, and so is one with another ``sha256``, if that is given. Errors tell
+        ``shown`` instead of the address, which may be secret.
         """
         path = os.path.join(self._folder, name)
         if not os.path.exists(path):
             try:
                 os.makedirs(self._folder, mode=0o700, exist_ok=True)
-                if not os.path.exists(path + _UNFINISHED + _CONTROL):
-                    self.forget(name)  # without aria2's notes nobody knows which parts of a file are there
-                self._download(address, shown, name, limit)
+                self._finish(address, shown, name, limit, sha256)
                 os.rename(path + _UNFINISHED, path)
+                _sync(self._folder)
             except OSError as error:
                 raise EngineError("store the download of", shown, f"{error.filename}: {error.strerror}") from error
         return path
+
+    def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str) -> None:
+        """Download the rest of what an earlier run has left, or all."""
+        resumed = os.path.exists(os.path.join(self._folder, name + _UNFINISHED + _CONTROL))
+        if not resumed:
+            self.forget(name)  # without aria2's notes nobody knows which parts of a file are there
+        try:
+            self._download(address, shown, name, limit)
+            self._check(shown, name, sha256)
+        except _OtherFile:
+            self.forget(name)
+            if not resumed:
+                raise
+            self._finish(address, shown, name, limit, sha256)
+
+    def _check(self, shown: str, name: str, sha256: str) -> None:
+        found = _sync(os.path.join(self._folder, name + _UNFINISHED), hashed=bool(sha256))
+        if found != sha256:
+            raise _OtherFile("download", shown, f"what came has the sha256 {found}, but {sha256} is wanted")
 
     def forget(self, name: str) -> None:
         """Remove the file and what is left of an interrupted download of it."""
@@ -92,15 +128,37 @@ class Downloads:
         except EngineAbsent:
             raise
         except EngineError as error:
-            if self._size(name) >= limit:
-                self.forget(name)
-                raise EngineError("download", shown, f"it is larger than {limit} bytes") from None
-            said = str(error).replace(address, shown)
-            code = _CODE.search(said)
-            raise EngineError("download", shown, _CAUSES.get(int(code.group(1)), said) if code else said) from None
+            raise self._failure(str(error), shown, name, limit) from None
+
+    def _failure(self, said: str, shown: str, name: str, limit: int) -> EngineError:
+        """Return the error for what aria2 said."""
+        code = _CODE.search(said)
+        known = next((cause for words, cause in _SAID.items() if words in said), "")
+        cause = known or _CAUSES.get(int(code.group(1)) if code else 0, "")
+        if _NO_ARIA2 in said:
+            return EngineAbsent("download", shown, "the program aria2c is not installed; install the package aria2")
+        if _LARGER in said or self._size(name) >= limit:
+            self.forget(name)
+            return EngineError("download", shown, f"it is larger than {limit} bytes")
+        if _KILLED in said:
+            cause = "aria2c was killed; a new run goes on where this one was"
+        return EngineError("download", shown, cause) if cause else _OtherFile("download", shown, _OTHER_FILE)
 
     def _size(self, name: str) -> int:
         try:
             return os.stat(os.path.join(self._folder, name + _UNFINISHED)).st_size
         except FileNotFoundError:
             return 0
+
+
+def _sync(path: str, *, hashed: bool = False) -> str:
+    """Let a file or folder outlive a power cut; return its sha256 if that is asked for."""
+    digest = hashlib.sha256()
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        while hashed and (data := os.read(handle, _BLOCK)):
+            digest.update(data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return digest.hexdigest() if hashed else ""

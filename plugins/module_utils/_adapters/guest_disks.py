@@ -32,7 +32,7 @@ _UNPACK_TIMEOUT = 3600
 # All that tar needs of root's rights.
 _UNPACKER = (
     "setpriv --no-new-privs --inh-caps=-all --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+setfcap "
-    "tar --extract --numeric-owner --same-owner --preserve-permissions --no-acls --no-selinux "
+    "tar --extract --force-local --numeric-owner --same-owner --preserve-permissions --no-acls --no-selinux "
     "--xattrs --xattrs-include=user.* --xattrs-include=security.capability"
 ).split()
 

@@ -31,6 +31,11 @@ _FORMATS: dict[bytes, Callable[[], Any]] = {
     b"\xfd7zXZ": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
 }
 _LONGEST_MAGIC = max(map(len, _FORMATS))
+_OTHER_FORMATS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"\x1f\x9d": "compress", b"LZIP": "lzip"}
+_PADDED = (b"\x1f\x8b", b"\xfd7zXZ")  # their own tools pass over zeroes at the end
+_SLICE = 16 * 1024
+# To begin a stream costs as much as to unpack some bytes.
+_FEW_STREAMS, _SMALL_STREAM = 64, 512
 
 
 class PackedFile:
@@ -42,9 +47,11 @@ class PackedFile:
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
             raise EngineError("read the archive", path, str(error.strerror)) from error
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             os.close(handle)
             raise EngineError("read the archive", path, "it is not a regular file")
+        self.size = status.st_size
         self._file = os.fdopen(handle, "rb")
 
     def __enter__(self) -> PackedFile:
@@ -66,34 +73,83 @@ class PackedFile:
         return self._digest.hexdigest()
 
 
+class _Input:
+    """What was read of a packed file, to be taken in slices: the bytes behind a stream are copied as often as there are streams."""
+
+    def __init__(self, file: PackedFile) -> None:
+        self._file = file
+        self._data = b""
+        self._start = 0
+
+    def peek(self, size: int) -> bytes:
+        """Return the next ``size`` bytes, fewer at the end of the file, which stay the next ones."""
+        while len(self._data) - self._start < size:
+            more = self._file.read()
+            if not more:
+                break
+            self._data, self._start = self._data[self._start :] + more, 0
+        return self._data[self._start : self._start + size]
+
+    def take(self, size: int) -> bytes:
+        data = self.peek(size)
+        self._start += len(data)
+        return data
+
+    def give_back(self, size: int) -> None:
+        """Let the last ``size`` bytes be the next ones again."""
+        self._start -= size
+
+
+def largest_packed(max_size: int) -> int:
+    """Return how large a file may be that unpacks to ``max_size``: what cannot be made smaller grows a little when it is packed."""
+    return max_size + max_size // 1000 + BLOCK
+
+
 def unpacked(file: PackedFile) -> Iterator[bytes]:
     """Yield what is packed in ``file`` (with gzip, bzip2, xz or not at all, as its first bytes say) in parts of at most BLOCK."""
-    data = file.read()
-    magic = next((magic for magic in _FORMATS if data.startswith(magic)), None)
-    while data and magic is None:
-        yield data
-        data = file.read()
-    while data and magic is not None:
-        # Packers that work in parallel write several streams.
-        if not data.startswith(magic):
+    packed = _Input(file)
+    start = packed.peek(_LONGEST_MAGIC)
+    magic = next((magic for magic in _FORMATS if start.startswith(magic)), None)
+    other = next((name for magic, name in _OTHER_FORMATS.items() if start.startswith(magic)), None)
+    if other:
+        raise ValueError(f"it is packed with {other}; pack it with gzip, bzip2 or xz, or not at all")
+    if magic is None:
+        yield from iter(lambda: packed.take(BLOCK), b"")
+        return
+    streams = size = 0
+    # Packers that work in parallel write several streams.
+    while packed.peek(1) and not (magic in _PADDED and _only_zeroes(packed)):
+        if not packed.peek(_LONGEST_MAGIC).startswith(magic):
             raise ValueError("other bytes follow the packed ones")
-        unpacker = _FORMATS[magic]()
-        yield from _unpack_one(unpacker, data, file)
-        data = unpacker.unused_data
-        if len(data) < _LONGEST_MAGIC:
-            data += file.read()
+        for part in _unpack_one(_FORMATS[magic](), packed):
+            size += len(part)
+            yield part
+        streams += 1
+        if streams > _FEW_STREAMS and size < streams * _SMALL_STREAM:
+            raise ValueError("it is packed in too many pieces")
 
 
-def _unpack_one(unpacker: Any, data: bytes, file: PackedFile) -> Iterator[bytes]:
+def _only_zeroes(packed: _Input) -> bool:
+    """Tell whether nothing but padding is left, and take it."""
+    if packed.peek(1) != b"\0":
+        return False
+    if any(part.strip(b"\0") for part in iter(lambda: packed.take(BLOCK), b"")):
+        raise ValueError("other bytes follow the packed ones")
+    return True
+
+
+def _unpack_one(unpacker: Any, packed: _Input) -> Iterator[bytes]:
+    data = packed.take(_SLICE)
     while True:
         part = unpacker.decompress(data, BLOCK)
         if part:
             yield part
         if unpacker.eof:
+            packed.give_back(len(unpacker.unused_data))
             return
         data = getattr(unpacker, "unconsumed_tail", b"")
         if not data and getattr(unpacker, "needs_input", True):
-            data = file.read()
+            data = packed.take(_SLICE)
             if not data and not part:
                 raise EOFError("it breaks off")
 
@@ -108,11 +164,15 @@ class TarStream:
         self._start = 0
         self._position = 0
         self._allowed = _LONGEST_HEADER
+        self._headers: list[bytes] = []
         self.last = b""
 
-    def next_member(self) -> None:
-        """Allow as much to be read as the headers of one member may have."""
+    def headers(self) -> bytes:
+        """Return the blocks of headers that were read since the last call, and allow as many for the next member."""
+        headers = b"".join(self._headers)
+        self._headers.clear()
         self._allowed = _LONGEST_HEADER
+        return headers
 
     def tell(self) -> int:
         return self._position
@@ -127,6 +187,9 @@ class TarStream:
         if size < 0 or self._allowed < 0:
             raise ValueError("the header of a member is too long")
         self.last = b"".join(self._some(size))
+        # tarfile also reads the last byte of what it passes over.
+        if size > 1:
+            self._headers.append(self.last)
         return self.last
 
     def take(self, size: int) -> Iterator[bytes]:

@@ -13,14 +13,14 @@ from typing import Any
 
 from .._domain.content import FILE, FOLDER, LINK, PIPE
 from .._domain.errors import RefusedError, ZonalError
-from .._domain.image_policy import DEVICE, HARD_LINK, OTHER, Content, Inspection, Member, Policy
+from .._domain.image_policy import DEVICE, HARD_LINK, OTHER, Content, Inspection, Member, Policy, too_large
+from .._domain.tar_rules import check_headers
 from .._ports import EngineError
-from .packed_stream import BLOCK, BROKEN, PackedFile, TarStream, unpacked
+from .packed_stream import BLOCK, BROKEN, PackedFile, TarStream, largest_packed, unpacked
 
 _KINDS = {
     tarfile.REGTYPE: FILE,
     tarfile.AREGTYPE: FILE,
-    tarfile.CONTTYPE: FILE,
     tarfile.GNUTYPE_SPARSE: FILE,
     tarfile.DIRTYPE: FOLDER,
     tarfile.SYMTYPE: LINK,
@@ -49,6 +49,8 @@ def check_archive(path: str, policy: Policy, sha256: str = "") -> Archive:
     EngineError when it cannot be read or is no complete tar archive.
     """
     with PackedFile(path) as file:
+        if file.size > largest_packed(policy.max_size):
+            raise too_large(policy.max_size)
         try:
             content = _inspect(file, path, policy)
         except ZonalError:
@@ -86,12 +88,13 @@ def _members(stream: TarStream) -> Iterator[tarfile.TarInfo]:
     archive: Any
     with tarfile.open(mode="r:", **options) as archive:
         while True:
-            stream.next_member()
             entry = archive.next()
+            headers = stream.headers()
             if set(archive.pax_headers) - {"comment"}:
                 raise ValueError("it has headers that are for all members, which not every reader follows")
             if entry is None:
                 return
+            check_headers(headers, _bytes(entry.name))
             yield entry
             # tarfile would keep them all.
             archive.members.clear()
@@ -126,6 +129,8 @@ def _hash_data(stream: TarStream, entry: tarfile.TarInfo) -> str:
     stream.seek(entry.offset_data)
     position = 0
     for offset, size in [(0, entry.size)] if parts is None else parts:
+        if not size:  # a place of the header that is not used
+            continue
         _hash_zeroes(digest, offset - position)
         for data in stream.take(size):
             digest.update(data)

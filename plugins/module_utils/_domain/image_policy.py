@@ -8,6 +8,7 @@ Nothing is unpacked before all were, so the order of members does not matter, ex
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Callable, NamedTuple
 
@@ -25,17 +26,22 @@ _BLOCK = 4096
 _SPARE_BYTES = 64 * 1024**2
 _SPARE_PARTS = 4
 _NO_OWNER = 2**32 - 1  # chown(2) takes it for "leave as it is"
-_KERNEL = b"boot/vmlinuz"
+OLD_SPARSE = b"S"
+_KERNEL = re.compile(rb"boot/vmlinuz(-[^/]+)?")
+_LABEL = b"security.selinux"
 # Where packages put files that run with more rights than their caller has.
 _SYSTEM_FOLDERS = frozenset(b"bin sbin lib lib32 lib64 libx32 usr opt".split())
 
 
 @dataclass(frozen=True)
 class Policy:
-    """``max_size`` bounds the bytes that the content takes on disk; ``privileged`` says where setuid files and their like may be."""
+    """``max_size`` bounds the bytes that the content takes on disk; ``privileged`` says where setuid files and their like may be;
+    ``old_sparse`` whether sparse files may be in GNU's old format, which docker does not read.
+    """
 
     max_size: int = DEFAULT_SIZE
     privileged: str = USUAL
+    old_sparse: bool = True
 
 
 class Member(NamedTuple):
@@ -86,12 +92,14 @@ class Inspection:
         """Take a member in; ``read`` returns the sha256 of its data, and is called only when nothing speaks against the member."""
         path = _clean(member)
         if path in self._entries or (not path and self._rooted):
-            raise _refusal(member.name, "and has it twice")
+            raise refusal(member.name, "and has it twice")
         _check_kind(member)
+        if member.type == OLD_SPARSE and not self._policy.old_sparse:
+            raise refusal(member.name, "which is a sparse file in GNU's old format; for containers pack the image without --sparse")
         _check_facts(member)
         if not path:
             if member.kind != FOLDER:
-                raise _refusal(member.name, "which is the root, but not a folder")
+                raise refusal(member.name, "which is the root, but not a folder")
             self._rooted = True
             return
         self._count(member.size)
@@ -107,7 +115,9 @@ class Inspection:
             raise RefusedError("src: the archive holds nothing, so there is nothing to unpack")
         for path in list(self._entries):
             self._check_parents(path)
-        kernel = any(path == _KERNEL or path.startswith(_KERNEL + b"-") for path in self._entries)
+        kernels = (entry for path, entry in self._entries.items() if _KERNEL.fullmatch(path))
+        # Where a link leads is known when it is unpacked.
+        kernel = any(entry.kind == LINK or (entry.kind == FILE and entry.size > 0) for entry in kernels)
         return Content(digest_of(self._entries.values()), self._size, len(self._entries), kernel)
 
     def _check_parents(self, path: bytes) -> None:
@@ -119,7 +129,7 @@ class Inspection:
             elif found.kind == FOLDER:
                 return
             else:
-                raise _refusal(path, f"which lies below {_show(above)}, and that is a {_words(found.kind)}")
+                raise refusal(path, f"which lies below {show(above)}, and that is a {_words(found.kind)}")
 
     def _count(self, size: int) -> None:
         self._size += -(-size // _BLOCK) * _BLOCK + _BLOCK
@@ -133,9 +143,12 @@ class Inspection:
         target = self._entries.get(_clean(member._replace(name=member.target), of=member.name))
         if target is None or target.kind != FILE:
             found = "not before it in the archive" if target is None else f"a {_words(target.kind)}"
-            raise _refusal(member.name, f"a hard link to {_show(member.target)}, which is {found}")
+            raise refusal(member.name, f"a hard link to {show(member.target)}, which is {found}")
         if (member.mode, member.uid, member.gid) != (target.mode, target.uid, target.gid):
-            raise _refusal(member.name, f"a hard link whose mode or owner differs from that of {_show(member.target)}")
+            raise refusal(member.name, f"a hard link whose mode or owner differs from that of {show(member.target)}")
+        # docker sets what a link has on the file itself.
+        if _content_xattrs(member) not in ((), target.xattrs):
+            raise refusal(member.name, f"a hard link whose attributes differ from those of {show(member.target)}")
         return target._replace(path=path)
 
     def _check_privileges(self, member: Member, entry: Entry) -> None:
@@ -145,11 +158,11 @@ class Inspection:
         if entry.kind != FILE or not special or self._policy.privileged == ANY:
             return
         if self._policy.privileged == NONE:
-            raise _refusal(member.name, f"which is {special}, and the option privileged_files is {NONE}")
+            raise refusal(member.name, f"which is {special}, and the option privileged_files is {NONE}")
         if entry.path.partition(b"/")[0] not in _SYSTEM_FOLDERS:
-            raise _refusal(member.name, f"which is {special} outside the system's folders; the option privileged_files can allow it")
+            raise refusal(member.name, f"which is {special} outside the system's folders; the option privileged_files can allow it")
         if entry.mode & 0o022:
-            raise _refusal(member.name, f"which is {special} and writable for others; the option privileged_files can allow it")
+            raise refusal(member.name, f"which is {special} and writable for others; the option privileged_files can allow it")
 
 
 def too_large(max_size: int) -> RefusedError:
@@ -157,30 +170,46 @@ def too_large(max_size: int) -> RefusedError:
     return RefusedError(f"src: the archive unpacks to more than {format_size(max_size)} (option max_size); nothing was unpacked")
 
 
+def refusal(name: bytes, why: str) -> RefusedError:
+    """Return the refusal of an archive for its member ``name``."""
+    return RefusedError(f"src: the archive has the member '{show(name)}', {why}; nothing was unpacked")
+
+
+def show(text: bytes) -> str:
+    """Return bytes of an archive as an error message may have them."""
+    shown = escape(text).decode("ascii")
+    return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "..."
+
+
 def _check_kind(member: Member) -> None:
     if member.kind == DEVICE:
-        raise _refusal(member.name, "which is a device node; pack the image without what is in /dev")
+        raise refusal(member.name, "which is a device node; pack the image without what is in /dev")
     if member.kind == OTHER:
-        raise _refusal(member.name, f"which is of an unknown kind ('{_show(member.type)}')")
+        raise refusal(member.name, f"which is of an unknown kind ('{show(member.type)}')")
     if member.kind in (LINK, HARD_LINK) and not (0 < len(member.target) <= _LONGEST_PATH and b"\0" not in member.target):
-        raise _refusal(member.name, "which is a link to an impossible path")
+        raise refusal(member.name, "which is a link to an impossible path")
     if member.size < 0 or (member.size and member.kind != FILE):
-        raise _refusal(member.name, f"whose size {member.size} cannot be")
+        raise refusal(member.name, f"whose size {member.size} cannot be")
 
 
 def _check_facts(member: Member) -> None:
     if not (0 <= member.uid < _NO_OWNER and 0 <= member.gid < _NO_OWNER):
-        raise _refusal(member.name, f"whose owner {member.uid}:{member.gid} cannot be")
+        raise refusal(member.name, f"whose owner {member.uid}:{member.gid} cannot be")
     for name, _value in member.xattrs:
-        # The first are a file system's own notes, such as where an overlay finds a file; the others are access control lists.
-        if name.startswith((b"trusted.", b"system.", b"SCHILY.acl.")):
-            raise _refusal(member.name, f"which has the attribute {_show(name)}; pack the image without it")
+        # A label belongs to its machine. The rest are a file system's own notes, such as where an overlay finds a file, access control
+        # lists, and what only some file systems know; of these and of attributes on links docker makes something else than tar.
+        usual = is_content(name) and not name.startswith(b"user.overlay.") and name != b"user." and member.kind not in (LINK, PIPE)
+        if name != _LABEL and not usual:
+            raise refusal(member.name, f"which has the attribute {show(name)}; pack the image without it")
 
 
 def _entry(path: bytes, member: Member) -> Entry:
-    xattrs = tuple(pair for pair in member.xattrs if is_content(pair[0]))
     group = path if member.kind == FILE else None
-    return Entry(path, member.kind, member.mode, member.uid, member.gid, member.size, "", member.target, xattrs, group)
+    return Entry(path, member.kind, member.mode, member.uid, member.gid, member.size, "", member.target, _content_xattrs(member), group)
+
+
+def _content_xattrs(member: Member) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(pair for pair in member.xattrs if is_content(pair[0]))
 
 
 def _clean(member: Member, of: bytes = b"") -> bytes:
@@ -189,25 +218,16 @@ def _clean(member: Member, of: bytes = b"") -> bytes:
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     shown = of or name
     if name.startswith(b"/") or b".." in parts:
-        raise _refusal(shown, f"which leads out of its root ('{_show(name)}')")
+        raise refusal(shown, f"which leads out of its root ('{show(name)}')")
     if not name or b"\0" in name or len(name) > _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in parts):
-        raise _refusal(shown, "whose name no file can have: it is empty, too long or has a zero byte")
+        raise refusal(shown, "whose name no file can have: it is empty, too long or has a zero byte")
     if member.kind == FILE and name.endswith((b"/", b"/.")):
-        raise _refusal(shown, "which is a file with the name of a folder")
+        raise refusal(shown, "which is a file with the name of a folder")
     # docker takes these names for orders to remove a file.
     if any(part.startswith(b".wh.") for part in parts):
-        raise _refusal(shown, "whose name begins with .wh., which means a removal to docker")
+        raise refusal(shown, "whose name begins with .wh., which means a removal to docker")
     return b"/".join(parts)
 
 
 def _words(kind: str) -> str:
     return {LINK: "symbolic link", PIPE: "pipe", FOLDER: "folder"}.get(kind, kind)
-
-
-def _show(text: bytes) -> str:
-    shown = escape(text).decode("ascii")
-    return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "..."
-
-
-def _refusal(name: bytes, why: str) -> RefusedError:
-    return RefusedError(f"src: the archive has the member '{_show(name)}', {why}; nothing was unpacked")

@@ -68,6 +68,7 @@ class ImageResource:
     def observe(self) -> Image:
         """Return what is there of the wanted kinds; the other kind's engine may not be installed at all."""
         faces = {}
+        self._users = []
         if VM in self._wish.asked:
             volumes = self._volumes.list()
             golden = find_golden(volumes, self._wish.name)
@@ -80,7 +81,13 @@ class ImageResource:
             labels = self._containers.image_labels(self._wish.name) or {}
             if DIGEST_LABEL in labels:
                 faces[CONTAINER] = Face(labels[DIGEST_LABEL], tuple(filter(None, [labels.get(SHA256_LABEL)])))
+                self._users = sorted({*self._users, *self._containers_of_it()})
         return Image(self._wish.name, faces)
+
+    def _containers_of_it(self) -> list[str]:
+        """Return the containers that speak against a removal."""
+        stored = [] if self._wish.present else self._containers.images()
+        return [user for image in stored if self._wish.name in image.names for user in image.used_by]
 
     def nothing(self) -> Image:
         return Image(self._wish.name, {})
@@ -210,7 +217,7 @@ def build_image(params: dict[str, Any], command: Command) -> ImageResource:
             present=params["state"] == "present",
         ),
         params["src"] or "",
-        Policy(parse_size("max_size", params["max_size"]), params["privileged_files"]),
+        Policy(parse_size("max_size", params["max_size"]), params["privileged_files"], old_sparse=CONTAINER not in params["kinds"]),
         DockerEngine(),
         LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
         MountedGuestDisks(command),

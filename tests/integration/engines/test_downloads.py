@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _SIZE = 48 * 1024**2
 _LIMIT = 2 * _SIZE
 _CONTENT = random.Random(7).randbytes(_SIZE)
 _BLOCK = 512 * 1024
+_SHA256 = hashlib.sha256(_CONTENT).hexdigest()
 
 
 class _Server(ThreadingHTTPServer):
@@ -36,6 +38,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.sent = 0
+        self.content = _CONTENT
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients that go away are what is tested here."""
@@ -55,22 +58,33 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        begin, end = 0, _SIZE - 1
+        if way == "elsewhere":
+            self.send_response(302)
+            self.send_header("Location", "https://127.0.0.1:1/?X-Amz-Signature=secret")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        content = self.server.content
+        begin, end = 0, len(content) - 1
         asked = self.headers.get("Range", "").removeprefix("bytes=").split("-")
         if asked[0] and way != "plain":
             begin, end = int(asked[0]), int(asked[1] or end)
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {begin}-{end}/{_SIZE}")
+            shift = begin if way == "wrong" else 0
+            self.send_header("Content-Range", f"bytes {begin - shift}-{end - shift}/{len(content)}")
         else:
             self.send_response(200)
-        if way == "endless":
+        if way in ("endless", "cut"):
             self.send_header("Connection", "close")
         else:
             self.send_header("Content-Length", str(end + 1 - begin))
         self.end_headers()
+        if way == "cut":
+            end //= 2
+            self.close_connection = True
         while True:
             for start in range(begin, end + 1, _BLOCK):
-                block = _CONTENT[start : min(start + _BLOCK, end + 1)]
+                block = content[start : min(start + _BLOCK, end + 1)]
                 self.wfile.write(block)
                 self.server.sent += len(block)
                 time.sleep(0.1 if way == "slow" else 0)
@@ -102,7 +116,7 @@ def digest(path: str) -> str:
 def test_it_comes_whole_and_only_once(server: _Server, downloads: Downloads, tmp_path: Path, way: str) -> None:
     for _again in range(2):
         path = downloads.fetch(server.url(way), "shown", "name", _LIMIT)
-    assert digest(path) == hashlib.sha256(_CONTENT).hexdigest()
+    assert digest(path) == _SHA256
     assert _SIZE <= server.sent < 2 * _SIZE
     assert os.listdir(tmp_path / "images") == ["name"]
     downloads.forget("name")
@@ -114,6 +128,7 @@ _REFUSED = {
     "403": "Cannot download shown: the server refuses to send it",
     "401": "Cannot download shown: the server wants another user or password",
     "endless": f"Cannot download shown: it is larger than {_LIMIT} bytes",
+    "elsewhere": "Cannot download shown: the server does not answer",
 }
 
 
@@ -131,28 +146,65 @@ def test_no_server_is_told(downloads: Downloads) -> None:
         downloads.fetch("http://127.0.0.1:1/secret", "shown", "name", _LIMIT)
 
 
-def test_a_killed_one_goes_on_where_it_was(server: _Server, downloads: Downloads, tmp_path: Path) -> None:
-    notes = tmp_path / "images" / "name.new.aria2"
-    child = _start(server.url("slow"), tmp_path)
+def test_one_that_says_that_it_is_larger_is_told_at_once(server: _Server, downloads: Downloads, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=f"^Cannot download shown: it is larger than {_SIZE // 2} bytes$"):
+        downloads.fetch(server.url("file"), "shown", "name", _SIZE // 2)
+    assert os.listdir(tmp_path / "images") == []
+
+
+def test_one_that_was_cut_without_a_length_is_not_taken(server: _Server, downloads: Downloads, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=f"^Cannot download shown: what came has the sha256 .*, but {_SHA256} is wanted$"):
+        downloads.fetch(server.url("cut"), "shown", "name", _LIMIT, _SHA256)
+    assert os.listdir(tmp_path / "images") == []
+
+
+def interrupt(server: _Server, folder: Path) -> None:
+    """Kill a download in the middle."""
+    child = _start(server.url("slow"), folder)
     try:
         deadline = time.monotonic() + 60
-        while not (notes.exists() and server.sent > _SIZE // 4):
+        while not ((folder / "images" / "name.new.aria2").exists() and server.sent > _SIZE // 4):
             assert time.monotonic() < deadline, "the download has not begun"
             time.sleep(0.05)
         time.sleep(1.5)  # aria2 notes what it has once in a second
     finally:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
+
+
+def test_a_killed_one_goes_on_where_it_was(server: _Server, downloads: Downloads, tmp_path: Path) -> None:
+    interrupt(server, tmp_path)
     before = server.sent
     path = downloads.fetch(server.url("file"), "shown", "name", _LIMIT)
-    assert digest(path) == hashlib.sha256(_CONTENT).hexdigest()
+    assert digest(path) == _SHA256
     assert server.sent - before < _SIZE
+
+
+_OTHERS = {"of the same size": bytes(_SIZE), "of another size": _CONTENT[: _SIZE // 2] + b"x"}
+
+
+@pytest.mark.parametrize("other", _OTHERS.values(), ids=_OTHERS.keys())
+def test_one_that_changed_meanwhile_begins_anew(server: _Server, downloads: Downloads, tmp_path: Path, other: bytes) -> None:
+    interrupt(server, tmp_path)
+    server.content = other
+    sha256 = hashlib.sha256(other).hexdigest()
+    assert digest(downloads.fetch(server.url("file"), "shown", "name", _LIMIT, sha256)) == sha256
+    assert os.listdir(tmp_path / "images") == ["name"]
+
+
+def test_a_server_that_sends_other_parts_than_asked_for_does_no_harm(server: _Server, downloads: Downloads, tmp_path: Path) -> None:
+    interrupt(server, tmp_path)
+    # From nothing it may well come right: the first part is what is asked for first.
+    with suppress(EngineError):
+        downloads.fetch(server.url("wrong"), "shown", "name", _LIMIT, _SHA256)
+    assert digest(downloads.fetch(server.url("file"), "shown", "name", _LIMIT, _SHA256)) == _SHA256
+    assert os.listdir(tmp_path / "images") == ["name"]
 
 
 def test_parts_without_notes_are_not_trusted(server: _Server, downloads: Downloads, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "name.new").write_bytes(bytes(_SIZE))
-    assert digest(downloads.fetch(server.url("file"), "shown", "name", _LIMIT)) == hashlib.sha256(_CONTENT).hexdigest()
+    assert digest(downloads.fetch(server.url("file"), "shown", "name", _LIMIT)) == _SHA256
 
 
 def _start(url: str, folder: Path) -> subprocess.Popen[bytes]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -31,11 +32,8 @@ from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts import guest_disks
-from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import (
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import (
     CAPABILITY,
-    HOSTILE,
-    MAX_SIZE,
-    Hostile,
     folder,
     hardlink,
     member,
@@ -44,6 +42,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images
     symlink,
     with_xattr,
 )
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE, Hostile
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import converge
 
 # Growing a mounted file system takes a right that containers, in which this may run, do not have; the lab has it.
@@ -200,6 +199,17 @@ def test_both_faces_have_one_content(host: Host, many: int) -> None:
     assert told["digest"] == {"container": digest, "vm": digest}
     assert saved_digest(host) == digest
     assert converge(host.resource(wanted, "", Policy())) == []
+
+
+def test_what_docker_exports_is_an_archive(host: Host) -> None:
+    path = host.archive(gzip.compress(pack(*everything(10))))
+    converge(host.resource(host.wish(path, "container"), path, Policy()))
+    made = host.api.create_container(host.name, "sh")["Id"]
+    try:
+        exported = b"".join(host.api.export(made))
+    finally:
+        host.api.remove_container(made)
+    assert check_archive(host.archive(exported), Policy()).content.kernel
 
 
 def test_another_archive_of_the_same_content_shares_the_volume(host: Host) -> None:

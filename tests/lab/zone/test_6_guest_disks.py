@@ -17,8 +17,8 @@ HOST = "h1"
 FOLDER = "/var/tmp/zonal-guest-disks"
 PACKAGE = "ansible_collections/zonal/cloud"
 CONTRACT_FILE = "tests/unit/plugins/contracts/guest_disks.py"
-HOSTILE_FILE = "tests/unit/plugins/contracts/hostile_images.py"
-SENT = ("plugins/module_utils", "tests/host_command.py", CONTRACT_FILE, HOSTILE_FILE)
+HOSTILE_FILES = [f"tests/unit/plugins/contracts/{name}.py" for name in ("archives", "hostile_headers", "hostile_images")]
+SENT = ("plugins/module_utils", "tests/host_command.py", CONTRACT_FILE, *HOSTILE_FILES)
 SCRIPT = f"""
 rm -rf {FOLDER}; mkdir -p {FOLDER}/tree {FOLDER}/scratch
 tar xz -C {FOLDER}/tree

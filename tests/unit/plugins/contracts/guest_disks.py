@@ -26,13 +26,13 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files im
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, EngineError
 from ansible_collections.zonal.cloud.tests.host_command import run_command
-from ansible_collections.zonal.cloud.tests.unit.plugins.contracts import hostile_images
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts import archives
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE
 
 MIB = 1024**2
 SIZE = 64 * MIB
 RATIO = 16384
-CAPABILITY = hostile_images.CAPABILITY.decode("utf-8", "surrogateescape")
+CAPABILITY = archives.CAPABILITY.decode("utf-8", "surrogateescape")
 HOSTNAME = GuestFile("/etc/hostname", "web\n")
 KEYS = GuestFile("/root/.ssh/authorized_keys", "ssh-ed25519 AAAA é\n", 0o600)
 SECRET = "the host's own\n"

@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import lzma
-import struct
 import tarfile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-MIB = 1024**2
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import (
+    CAPABILITY,
+    MIB,
+    extended,
+    folder,
+    hardlink,
+    member,
+    pack,
+    pack_gnu,
+    symlink,
+    with_field,
+    with_xattr,
+)
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_headers import HEADERS
+
 # What the table is read with; the bombs in it are larger.
 MAX_SIZE = 16 * MIB
-CAPABILITY = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
 
 
 class Hostile(NamedTuple):
@@ -26,53 +37,6 @@ class Hostile(NamedTuple):
 
     content: bytes
     words: str
-
-
-def member(
-    name: str, *, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0, mode: int = 0o644, pax: dict[str, str] | None = None
-) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.linkname, entry.size, entry.mode = kind, link, size, mode
-    entry.pax_headers = pax or {}
-    return entry
-
-
-def folder(name: str) -> tarfile.TarInfo:
-    return member(name, kind=tarfile.DIRTYPE, mode=0o755)
-
-
-def symlink(name: str, target: str) -> tarfile.TarInfo:
-    return member(name, kind=tarfile.SYMTYPE, link=target)
-
-
-def hardlink(name: str, target: str, mode: int = 0o644) -> tarfile.TarInfo:
-    return member(name, kind=tarfile.LNKTYPE, link=target, mode=mode)
-
-
-def with_xattr(name: str, key: str, value: bytes = b"x", mode: int = 0o755) -> tarfile.TarInfo:
-    return member(name, mode=mode, pax={f"SCHILY.xattr.{key}": value.decode("utf-8", "surrogateescape")})
-
-
-def pack(*members: tarfile.TarInfo, form: int = tarfile.PAX_FORMAT, **options: Any) -> bytes:
-    """Return an archive; each file is filled with x."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=form, encoding="utf-8", errors="surrogateescape", **options) as tar:
-        for entry in members:
-            tar.addfile(entry, io.BytesIO(b"x" * entry.size) if entry.isreg() else None)
-    return buffer.getvalue()
-
-
-def pack_gnu(*members: tarfile.TarInfo) -> bytes:
-    return pack(*members, form=tarfile.GNU_FORMAT)
-
-
-def with_field(archive: bytes, offset: int, value: bytes) -> bytes:
-    """Return the archive with other bytes in its first header, whose sum is made right again."""
-    header = bytearray(archive[:512])
-    header[offset : offset + len(value)] = value
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header) + archive[512:]
 
 
 def sparse_bomb() -> bytes:
@@ -97,6 +61,8 @@ WHOLE = pack(folder("etc"), member("etc/motd", size=10))
 ROOM = bytes(20 * MIB)
 FILLER = gzip.compress(pack(member("a", size=MIB)))
 XZ = lzma.compress(pack(member("a", size=MIB)))
+ATTRIBUTE = "which has the attribute "
+A = pack(member("a"))
 OUT = "which leads out of its root"
 BROKEN = "it is not a complete tar archive"
 NEVER = "whose name no file can have"
@@ -112,9 +78,8 @@ HOSTILE: dict[str, Hostile] = {
     "a zero byte in a path": Hostile(pack(member("a", pax={"path": "etc/passwd\0.txt"})), NEVER),
     "a name that is too long": Hostile(pack(member("x" * 256)), NEVER),
     "a path that is too long": Hostile(pack(member("/".join(["x" * 200] * 21)[:4100])), NEVER),
-    "a file named as a folder": Hostile(
-        pack(member("etc/motd/", kind=tarfile.REGTYPE, pax={"path": "etc/motd/"})), "with the name of a folder"
-    ),
+    "a file named as a folder": Hostile(with_field(pack(member("etc/motd+")), 8, b"/"), "with the name of a folder"),
+    "a file named as a folder in an extended header": Hostile(extended(("path", "etc/motd/")) + A, "with the name of a folder"),
     "the root as a file": Hostile(pack(member(".", size=1)), "the root, but not a folder"),
     "the root as a link": Hostile(pack(symlink("./.", "/etc")), "the root, but not a folder"),
     "a removal in docker's words": Hostile(pack(folder("etc"), member("etc/.wh.passwd")), "a removal to docker"),
@@ -145,6 +110,10 @@ HOSTILE: dict[str, Hostile] = {
     "a hard link to a setuid file in a home": Hostile(
         pack(member("usr/bin/su", mode=0o4755), hardlink("home/su", "usr/bin/su", 0o4755)), "outside the system's folders"
     ),
+    "a hard link with capabilities that its target has not": Hostile(
+        pack(member("a"), member("b", kind=tarfile.LNKTYPE, link="a", pax={"SCHILY.xattr.security.capability": "x"})),
+        "a hard link whose attributes differ from those of a",
+    ),
     "a link to nothing": Hostile(with_field(pack(symlink("a", "b")), 157, bytes(100)), "impossible path"),
     "a link to a path that is too long": Hostile(pack(symlink("a", "x" * 4100)), "impossible path"),
     # Kinds, owners, rights.
@@ -152,14 +121,22 @@ HOSTILE: dict[str, Hostile] = {
     "a character device": Hostile(pack(member("etc/mem", kind=tarfile.CHRTYPE)), "a device node"),
     "a member of no known kind": Hostile(with_field(pack(member("a")), 156, b"V"), "of an unknown kind ('V')"),
     "an owner that is nobody": Hostile(pack(member("a", pax={"uid": str(2**32 - 1)})), "whose owner 4294967295:0 cannot be"),
-    "an owner below zero": Hostile(pack(member("a", pax={"gid": "-1"})), "whose owner 0:-1 cannot be"),
+    "an owner below zero in its header": Hostile(with_field(A, 116, b"\xff" * 8), ""),
     "a setuid file in a home": Hostile(pack(member("home/x", mode=0o4755)), "setuid outside the system's folders"),
     "a setgid file in /tmp": Hostile(pack(member("tmp/x", mode=0o2755)), "setgid outside the system's folders"),
     "a setuid file that others may write": Hostile(pack(member("usr/bin/x", mode=0o4777)), "setuid and writable for others"),
     "capabilities in a home": Hostile(pack(with_xattr("home/x", "security.capability", CAPABILITY)), "with capabilities outside"),
     "an overlay's own note": Hostile(pack(with_xattr("etc", "trusted.overlay.redirect", b"/")), "the attribute trusted.overlay.redirect"),
+    "a note of an overlay without rights": Hostile(pack(with_xattr("etc", "user.overlay.opaque", b"y")), ATTRIBUTE + "user.overlay.opaque"),
+    "a signature of the kernel's": Hostile(pack(with_xattr("etc", "security.ima")), ATTRIBUTE + "security.ima"),
+    "an attribute without a name": Hostile(pack(with_xattr("etc", "user.")), ATTRIBUTE + "user."),
+    "an attribute of no known kind": Hostile(pack(with_xattr("etc", "btrfs.compression")), ATTRIBUTE + "btrfs.compression"),
+    "a link with an attribute": Hostile(
+        pack(member("a", kind=tarfile.SYMTYPE, link="b", pax={"SCHILY.xattr.user.a": "b"})), ATTRIBUTE + "user.a"
+    ),
     "an access list": Hostile(pack(member("a", pax={"SCHILY.acl.access": "user::rwx"})), "the attribute SCHILY.acl.access"),
     "headers for all members": Hostile(pack(member("a"), pax_headers={"uid": "0"}), "headers that are for all members"),
+    **{name: Hostile(*case) for name, case in HEADERS.items()},
     # Sizes.
     "a bomb of zeroes": Hostile(gzip.compress(pack(member("a")) + ROOM), "more than 16M"),
     "a large file, packed small": Hostile(gzip.compress(pack(member("a", size=17 * MIB))), "more than 16M"),
@@ -171,6 +148,11 @@ HOSTILE: dict[str, Hostile] = {
     "a long header": Hostile(pack(member("a", pax={"comment": "x" * MIB})), "the header of a member is too long"),
     "headers without end": Hostile(many_headers(2000), BROKEN),
     "too many small files": Hostile(gzip.compress(pack(*(member(f"f{number}") for number in range(5000)))), "more than 16M"),
+    "a file larger than its content may be": Hostile(bytes(18 * MIB), "more than 16M"),
+    "many packed pieces of nothing": Hostile(gzip.compress(b"") * 1000 + gzip.compress(WHOLE), BROKEN + ": it is packed in too many"),
+    "many small packed pieces": Hostile(
+        b"".join(bz2.compress(WHOLE[start : start + 20]) for start in range(0, len(WHOLE), 20)), BROKEN + ": it is packed in too many"
+    ),
     # Broken.
     "nothing": Hostile(b"", BROKEN),
     "an archive of nothing": Hostile(pack(), "the archive holds nothing"),
@@ -189,6 +171,9 @@ HOSTILE: dict[str, Hostile] = {
     "an xz with other bytes in the middle": Hostile(XZ[:60] + b"\xff" * 8 + XZ[68:], BROKEN),
     "a bz2 cut off": Hostile(bz2.compress(pack(member("a", size=MIB)))[:-10], BROKEN),
     "bytes after the tar": Hostile(WHOLE + b"more", BROKEN),
+    "a second gzip behind zeroes": Hostile(gzip.compress(WHOLE) + bytes(512) + gzip.compress(WHOLE), BROKEN),
+    "packed with zstd": Hostile(b"\x28\xb5\x2f\xfd" + WHOLE, "it is packed with zstd; pack it with gzip, bzip2 or xz, or not at all"),
+    "packed with lz4": Hostile(b"\x04\x22\x4d\x18" + WHOLE, "it is packed with lz4"),
     "a second tar behind the first": Hostile(WHOLE + pack(member("../x")), BROKEN),
     "bytes after the gzip": Hostile(gzip.compress(WHOLE) + b"more", BROKEN),
     "bytes after the xz": Hostile(lzma.compress(WHOLE) + b"more, and more", BROKEN),

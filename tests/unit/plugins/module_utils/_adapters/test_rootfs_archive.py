@@ -11,6 +11,7 @@ import lzma
 import os
 import subprocess
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,20 +25,20 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
-from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import (
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import (
     CAPABILITY,
-    HOSTILE,
-    MAX_SIZE,
     MIB,
-    Hostile,
+    extended,
     folder,
     hardlink,
     member,
     pack,
     pack_gnu,
     symlink,
+    with_field,
     with_xattr,
 )
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE, Hostile
 
 SPARE = 80 * MIB  # the least: 64 MiB and rounding
 POLICY = Policy(MAX_SIZE)
@@ -82,6 +83,24 @@ def test_the_sum_of_the_file_and_of_its_content(archive: Callable[[bytes], str],
     assert (found.content.volume_size, found.content.inodes) == (SPARE, 2)
 
 
+PADDED: list[Callable[[bytes], bytes]] = [
+    lambda plain: gzip.compress(plain) + bytes(2 * MIB),
+    lambda plain: lzma.compress(plain) + bytes(8),
+    lambda plain: gzip.compress(b"") + gzip.compress(plain) + gzip.compress(b""),
+]
+
+
+@pytest.mark.parametrize("compress", PADDED, ids=["gzip", "xz", "empty streams"])
+def test_padding_is_no_content(archive: Callable[[bytes], str], compress: Callable[[bytes], bytes]) -> None:
+    assert check_archive(archive(compress(LINKS)), POLICY).content == check_archive(archive(LINKS), POLICY).content
+
+
+def test_many_small_streams_take_no_longer_than_their_size(archive: Callable[[bytes], str]) -> None:
+    started = time.process_time()
+    refusal(archive(gzip.compress(b"") * (12 * MIB // 20)))
+    assert time.process_time() - started < 1
+
+
 def test_several_streams_are_one_archive(archive: Callable[[bytes], str]) -> None:
     plain = pack(member("a", size=MIB))
     parts = b"".join(gzip.compress(plain[start : start + 1000]) for start in range(0, len(plain), 1000))
@@ -100,6 +119,26 @@ def test_links_of_a_guest_are_no_harm(archive: Callable[[bytes], str]) -> None:
 
 def test_more_than_512_folders_in_a_row_are_no_long_header(archive: Callable[[bytes], str]) -> None:
     assert check_archive(archive(pack(*(folder(f"d{number}") for number in range(1000)))), POLICY).content.inodes == 1000
+
+
+def test_an_old_kind_of_sparse_file_is_for_vms_only(archive: Callable[[bytes], str]) -> None:
+    path = archive(with_field(pack_gnu(member("a")), 156, tarfile.GNUTYPE_SPARSE))
+    assert check_archive(path, POLICY).content.inodes == 1
+    assert "for containers pack the image without --sparse" in refusal(path, Policy(MAX_SIZE, old_sparse=False))
+
+
+NO_KERNELS = [
+    member("boot/vmlinuz"),
+    folder("boot/vmlinuz-6"),
+    member("boot/vmlinuz-6/a", size=1),
+    member("boot/vmlinuz", kind=tarfile.FIFOTYPE),
+    member("boot/vmlinuzx", size=1),
+]
+
+
+@pytest.mark.parametrize("entry", NO_KERNELS, ids=lambda entry: str(entry.name))
+def test_what_no_machine_can_boot_is_no_kernel(archive: Callable[[bytes], str], entry: tarfile.TarInfo) -> None:
+    assert not check_archive(archive(pack(entry)), POLICY).content.kernel
 
 
 @pytest.mark.parametrize("kernel", ["boot/vmlinuz", "boot/vmlinuz-6.12.0"])
@@ -206,14 +245,15 @@ def test_what_is_not_refused_is_unpacked_as_it_was_read(tmp_path: Path, members:
         subprocess.run(["rm", "-rf", tmp_path / "host"], check=True)
 
 
-def test_a_sparse_file_has_the_content_of_a_whole_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parts", range(7))
+def test_a_sparse_file_has_the_content_of_a_whole_one(tmp_path: Path, parts: int) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     with open(tree / "holes", "wb") as file:
-        for place in (0, MIB, 3 * MIB):
-            file.seek(place)
-            file.write(b"x")
-        file.truncate(5 * MIB)
+        for place in range(parts):
+            file.seek((place + 1) * MIB)
+            file.write(b"x" * 4096)
+        file.truncate(12 * MIB)
     found = set()
     for options in (["--format=gnu"], *(["--sparse", f"--format={form}"] for form in ("gnu", "posix"))):
         subprocess.run(["tar", "--create", *options, "--file", tmp_path / "image.tar", "--directory", tree, "."], check=True)
@@ -221,8 +261,49 @@ def test_a_sparse_file_has_the_content_of_a_whole_one(tmp_path: Path) -> None:
     assert found == {digest_of(tree_entries(os.fsencode(tree)))}
 
 
+def sparse(size: str, part: int) -> bytes:
+    """A sparse file of POSIX's kind, which has 600 bytes."""
+    records = {"major": "1", "minor": "0", "name": "a", "realsize": size}
+    header = extended(*((f"GNU.sparse.{name}", value) for name, value in records.items()))
+    return header + with_field(pack(member("b", size=1112)), 0, b"a")[:512] + b"1\n0\n%d\n".ljust(512) % part + bytes(2048)
+
+
 @pytest.mark.parametrize("size", ["0", "100", "-1", "x", str(2**70)])
 def test_headers_that_lie_about_a_sparse_file_are_refused(archive: Callable[[bytes], str], size: str) -> None:
-    sparse = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,600"}
-    assert check_archive(archive(pack(member("a", size=600, pax={**sparse, "GNU.sparse.size": "600"}))), POLICY).content.inodes == 1
-    assert refusal(archive(pack(member("a", size=600, pax={**sparse, "GNU.sparse.size": size}))))
+    assert check_archive(archive(sparse("600", 600)), POLICY).content.inodes == 1
+    assert refusal(archive(sparse(size, 600)))
+
+
+TREE_OPTIONS = {
+    "gnu": ["--format=gnu"],
+    "posix": ["--format=posix"],
+    "posix with times": ["--format=posix", "--pax-option=delete=none"],
+    "with attributes": ["--format=posix", "--xattrs", "--sparse", "--sort=name"],
+    "old gnu": ["--format=oldgnu", "--sparse"],
+    "without owners": ["--format=gnu", "--owner=0", "--group=0", "--numeric-owner"],
+}
+
+
+@pytest.mark.parametrize("options", TREE_OPTIONS.values(), ids=TREE_OPTIONS.keys())
+def test_what_tar_writes_of_an_honest_tree_is_taken(tmp_path: Path, options: list[str]) -> None:
+    tree = os.fsencode(tmp_path / "tree")
+    deep = b"/".join([tree, *[b"d" * 90] * 4])
+    os.makedirs(deep)
+    for name in (b"short", b"x" * 101, b"y" * 254, b"latin \xe9", b"new\nline"):
+        with open(os.path.join(deep, name), "wb") as file:
+            file.write(name)
+        os.link(os.path.join(deep, name), os.path.join(deep, b"z" + name))
+        os.symlink(b"../" * 60 + name, os.path.join(deep, b"s" + name[:200]))
+    os.utime(deep, ns=(-1, -1_500_000_000))
+    subprocess.run(["tar", "--create", *options, "--file", tmp_path / "image.tar", "--directory", tree, "."], check=True)
+    found = check_archive(str(tmp_path / "image.tar"), POLICY).content
+    assert found.inodes == 19
+    if "--owner=0" not in options:
+        assert found.digest == digest_of(tree_entries(tree))
+
+
+def test_what_tarfile_writes_is_taken(tmp_path: Path) -> None:
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT):
+        odd = [member(name, size=3) for name in ("a\udcff", "caf\u00e9", "x" * 100, "/".join(["d" * 50] * 4), "d/" * 60 + "f")]
+        (tmp_path / "image.tar").write_bytes(pack(*odd, form=form))
+        assert check_archive(str(tmp_path / "image.tar"), POLICY).content.inodes == 5 + 3 + 60

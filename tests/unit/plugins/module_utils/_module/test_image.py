@@ -23,7 +23,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import Volume, find_golden, instance_tags, tag_values
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, EngineAbsent, EngineError, Unpacked
-from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE, Hostile, member, pack
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE, Hostile
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
     BOOT_CHANGES,
@@ -354,6 +355,16 @@ def test_an_image_that_a_vm_boots_from_is_not_removed(host: Host) -> None:
         host.converge(*host.wish(kinds=("vm",), present=False))
     assert host.golden() == golden
     assert all(host.boot.paths(golden.name))
+
+
+def test_an_image_that_a_container_is_made_of_is_not_removed(host: Host) -> None:
+    """The plan says so, hence also check mode."""
+    host.converge(*host.wish())
+    host.containers.create("web", {"Image": NAME})
+    resource = host.resource(*host.wish(kinds=("container",), present=False))
+    with pytest.raises(RefusedError, match="name: the image debian:13 is in use by web"):
+        resource.plan(resource.observe())
+    assert host.converge(*host.wish(kinds=("vm",), present=False)) == ["remove_vm"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
