@@ -31,7 +31,26 @@ options:
     default: present
   src:
     description:
-      - Path of the archive on the host (tar, plain or packed with gzip, bzip2 or xz). Needed only when the image is not there yet.
+      - Where the archive is (tar, plain or packed with gzip, bzip2 or xz). Needed only when the image is not there yet.
+      - Either a path on the host, or an address that the host downloads it from, V(https://...), V(http://...) or V(s3://BUCKET/KEY).
+        Downloading goes on where an interrupted run has stopped, and other modules can change the host meanwhile. What was downloaded is
+        removed when the image is made.
+    type: str
+  folder:
+    description: Folder of the host for downloads.
+    type: path
+    default: /var/lib/zonal/images
+  s3_endpoint:
+    description: Address of the S3 store, such as V(https://ceph.example:7480); needed when O(src) is in one.
+    type: str
+  s3_access_key:
+    description: Access key of a user who may read the object.
+    type: str
+  s3_secret_key:
+    description: Secret key of that user.
+    type: str
+  ca_file:
+    description: Certificates of the authorities that O(src) is checked against, on the host; without it those of the host.
     type: path
   sha256:
     description: Digest of the archive's bytes, 64 hex digits. For O(state=present) it or O(digest) is needed.
@@ -70,6 +89,8 @@ options:
     default: pool
 requirements:
   - what M(zonal.cloud.container) and M(zonal.cloud.vm) need, for the kinds that are asked for
+  - aria2, to download
+  - the Python package boto3, to download from an S3 store
 extends_documentation_fragment:
   - zonal.cloud.attributes
 seealso:
@@ -88,6 +109,17 @@ EXAMPLES = r"""
     name: "debian:13"
     src: /var/lib/zonal/images/debian-13.tgz
     sha256: 0c1e64ad3f0d9f2d1d3b8ff4a2e0a5a4d3b7cde1f60f1a3f6f3a2f8b3c9d1e70
+
+- name: The same from a store, for containers only
+  zonal.cloud.image:
+    name: "debian:13"
+    src: s3://images/debian-13.tgz
+    s3_endpoint: https://ceph.example:7480
+    s3_access_key: "{{ images_access_key }}"
+    s3_secret_key: "{{ images_secret_key }}"
+    ca_file: /etc/ssl/zonal-registry/ca.crt
+    sha256: 0c1e64ad3f0d9f2d1d3b8ff4a2e0a5a4d3b7cde1f60f1a3f6f3a2f8b3c9d1e70
+    kinds: [container]
 """
 
 RETURN = r"""
@@ -102,6 +134,14 @@ plan:
     reason: {description: Why., type: str}
     fields: {description: Options whose differences led to the step., type: list, elements: str}
   sample: [{action: create, target: "image debian:13", reason: it does not exist, fields: []}]
+download:
+  description: What was downloaded.
+  type: dict
+  returned: when O(src) is an address and the image was made
+  contains:
+    bytes: {description: Size of the archive; 0 when an earlier run had downloaded it., type: int}
+    seconds: {description: How long it took., type: float}
+  sample: {bytes: 402653184, seconds: 11.2}
 image:
   description: The image as it is now, or in check mode would be.
   type: dict
@@ -122,7 +162,7 @@ image:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.zonal.cloud.plugins.module_utils._module.image import build_image
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_download import build_image
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 
 
@@ -131,7 +171,12 @@ def main() -> None:
     options = {
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "src": {"type": "path"},
+        "src": {"type": "str"},
+        "folder": {"type": "path", "default": "/var/lib/zonal/images"},
+        "s3_endpoint": {"type": "str"},
+        "s3_access_key": {"type": "str", "no_log": False},
+        "s3_secret_key": {"type": "str", "no_log": True},
+        "ca_file": {"type": "path"},
         "sha256": {"type": "str"},
         "digest": {"type": "str"},
         "kinds": {"type": "list", "elements": "str", "choices": ["container", "vm"], "default": ["container", "vm"]},

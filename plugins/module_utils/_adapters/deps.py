@@ -29,7 +29,7 @@ except ImportError:
 def need_boto3() -> tuple[Any, Any]:
     """Return the packages boto3 and botocore; EngineAbsent names what to install."""
     if boto3 is None:
-        raise EngineAbsent("use", "S3", "the Python package boto3 is missing; run the role zonal.cloud.ceph_registry")
+        raise EngineAbsent("use", "S3", "the Python package boto3 is missing; install the package python3-boto3")
     return boto3, botocore
 
 

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from .._ports import Command, EngineAbsent, EngineError
 
-_TIMEOUT = 24 * 3600  # seconds
+TIMEOUT = 24 * 3600  # seconds
 _STALLED = 60  # seconds without a byte, then the connection is made anew
 _TRIES = 5
 _CONNECTIONS = 4
@@ -62,16 +64,31 @@ class Downloads:
         A file of more than ``limit`` bytes is an EngineError, and so is one with another ``sha256``, if that is given. Errors tell
         ``shown`` instead of the address, which may be secret.
         """
-        path = os.path.join(self._folder, name)
-        if not os.path.exists(path):
-            try:
-                os.makedirs(self._folder, mode=0o700, exist_ok=True)
-                self._finish(address, shown, name, limit, sha256)
-                os.rename(path + _UNFINISHED, path)
-                _sync(self._folder)
-            except OSError as error:
-                raise EngineError("store the download of", shown, f"{error.filename}: {error.strerror}") from error
+        path = self.path(name)
+        try:
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            with self._alone():
+                if not os.path.exists(path):
+                    self._finish(address, shown, name, limit, sha256)
+                    os.rename(path + _UNFINISHED, path)
+                    _sync(self._folder)
+        except OSError as error:
+            raise EngineError("store the download of", shown, f"{error.filename}: {error.strerror}") from error
         return path
+
+    def path(self, name: str) -> str:
+        """Return where the file ``name`` is when it is there."""
+        return os.path.join(self._folder, name)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one process at a time download into the folder."""
+        handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str) -> None:
         """Download the rest of what an earlier run has left, or all."""
@@ -124,7 +141,7 @@ class Downloads:
         }
         program = ["prlimit", f"--fsize={limit}", "aria2c", "--no-conf", *(f"--{option}={value}" for option, value in options.items())]
         try:
-            self._command(program, stdin=f"{address}\n  out={name}{_UNFINISHED}\n", timeout=_TIMEOUT)
+            self._command(program, stdin=f"{address}\n  out={name}{_UNFINISHED}\n", timeout=TIMEOUT)
         except EngineAbsent:
             raise
         except EngineError as error:

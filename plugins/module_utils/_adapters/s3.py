@@ -61,6 +61,11 @@ class S3Buckets:
             else:
                 self._client.delete_bucket_policy(Bucket=name)
 
+    def address_of(self, name: str, key: str, seconds: int) -> str:
+        """Return an address from which whoever knows it can read the object ``key`` of a bucket for some time; asks nobody."""
+        with self._saying("make an address for an object of", name):
+            return str(self._client.generate_presigned_url("get_object", Params={"Bucket": name, "Key": key}, ExpiresIn=seconds))
+
     def _missing(self, codes: tuple[str, ...], call: str, name: str) -> Any:
         """Return the answer of a call, or None when the store answers with one of ``codes``."""
         try:

@@ -40,9 +40,14 @@ def parse_spec(params: Mapping[str, Any]) -> S3BucketSpec:
     """Turn the module's options into a spec; SpecError names the option."""
     if not _NAME.fullmatch(params["name"]):
         raise SpecError("name", params["name"], "is no bucket; use 3 to 63 lower-case letters, digits and hyphens")
-    if not _ENDPOINT.fullmatch(params["endpoint"]):
-        raise SpecError("endpoint", params["endpoint"], "is no endpoint; write a URL without a path, such as https://ceph.example:7480")
-    return S3BucketSpec(params["name"], params["endpoint"].rstrip("/"), params["policy"])
+    return S3BucketSpec(params["name"], parse_endpoint("endpoint", params["endpoint"]), params["policy"])
+
+
+def parse_endpoint(field: str, value: str) -> str:
+    """Return the address of a store without a slash at its end; SpecError when it is none."""
+    if not _ENDPOINT.fullmatch(value):
+        raise SpecError(field, value, "is no endpoint; write a URL without a path, such as https://ceph.example:7480")
+    return value.rstrip("/")
 
 
 def parse_policy(text: str) -> Mapping[str, Any]:

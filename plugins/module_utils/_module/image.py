@@ -8,18 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from .._adapters.boot_files import BootFolder
-from .._adapters.docker_engine import DockerEngine
-from .._adapters.guest_disks import MountedGuestDisks
-from .._adapters.lvm import LvmVolumes
 from .._adapters.rootfs_archive import Archive, check_archive
 from .._domain.container_config import LABEL
 from .._domain.errors import RefusedError, SpecError, ZonalError
-from .._domain.image import CONTAINER, VM, Face, Image, ImageWish, check_content, no_kernel, parse_digest, plan_image
+from .._domain.image import CONTAINER, VM, Face, Image, ImageWish, check_content, no_kernel, plan_image
 from .._domain.image_policy import Policy
-from .._domain.names import UNFINISHED, golden_of, parse_image
+from .._domain.names import UNFINISHED, golden_of
 from .._domain.plan import Plan, Step
-from .._domain.quantity import format_size, parse_size
-from .._domain.thin_pool import parse_name
+from .._domain.quantity import format_size
 from .._domain.volume import (
     CLOUD_INIT_TAG,
     DIGEST_TAG,
@@ -33,7 +29,7 @@ from .._domain.volume import (
     tag_values,
     users_of,
 )
-from .._ports import Command, ContainerEngine, GuestDisks, Volumes
+from .._ports import ContainerEngine, GuestDisks, Volumes
 
 DIGEST_LABEL, SHA256_LABEL = LABEL + "digest", LABEL + "sha256"
 _UNFINISHED = Face("", ())
@@ -202,24 +198,3 @@ class ImageResource:
 
     def _golden(self) -> Volume | None:
         return find_golden(self._volumes.list(), self._wish.name)
-
-
-def build_image(params: dict[str, Any], command: Command) -> ImageResource:
-    """Return the resource for the module's parameters."""
-    if not params["kinds"]:
-        raise SpecError("kinds", [], "names no kind; leave the option out for both")
-    return ImageResource(
-        ImageWish(
-            name=parse_image("name", params["name"]),
-            asked=frozenset(params["kinds"]),
-            digest=parse_digest("digest", params["digest"]) if params["digest"] is not None else "",
-            sha256=parse_digest("sha256", params["sha256"]) if params["sha256"] is not None else "",
-            present=params["state"] == "present",
-        ),
-        params["src"] or "",
-        Policy(parse_size("max_size", params["max_size"]), params["privileged_files"], old_sparse=CONTAINER not in params["kinds"]),
-        DockerEngine(),
-        LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
-        MountedGuestDisks(command),
-        BootFolder(),
-    )

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Any, Callable, NoReturn, Protocol, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Callable, NoReturn, Protocol, TypeVar, runtime_checkable
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -40,12 +40,20 @@ class Resource(Protocol[State]):
         """Return the state in the words of the module's options; the same for before, after and ``_info``."""
 
 
+@runtime_checkable
+class Fetching(Protocol):
+    """A resource that brings something to the host. That may take long, so it happens before the host is locked."""
+
+    def fetched(self, plan: Plan[Any]) -> AbstractContextManager[dict[str, Any]]:
+        """Bring what the steps of ``plan`` need, and remove it when they are done; the value is added to the module's result."""
+
+
 def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resource[State]]) -> NoReturn:
     """Build the resource from the module's parameters, converge it, and end the module."""
     done: list[Step] = []
     try:
         resource = build(module.params, HostCommand(module.run_command))
-        with nullcontext() if module.check_mode else host_lock():
+        with _fetched(module, resource) as told, nullcontext() if module.check_mode else host_lock():
             before = _observe(module, resource)
             plan = resource.plan(before)
             after = plan.after
@@ -54,7 +62,7 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resour
                     resource.apply(step)
                     done.append(step)
                 after = resource.observe()
-        result = _result(resource, before, after, plan)
+        result = {**told, **_result(resource, before, after, plan)}
     except ZonalError as error:
         fail(module, error, done)
     for difference in plan.pending:
@@ -78,6 +86,12 @@ def fail(module: AnsibleModule, error: ZonalError, done: list[Step] | None = Non
     """End the module with one message, its machine-readable parts, and the steps that were already done."""
     steps = [step.as_dict() for step in done or []]
     module.fail_json(msg=str(error), failure=error.details, changed=bool(steps), plan=steps)
+
+
+def _fetched(module: AnsibleModule, resource: Resource[State]) -> AbstractContextManager[dict[str, Any]]:
+    if module.check_mode or not isinstance(resource, Fetching):
+        return nullcontext({})
+    return resource.fetched(resource.plan(resource.observe()))
 
 
 def _observe(module: AnsibleModule, resource: Resource[State]) -> State:

@@ -19,9 +19,16 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.download import Downloads
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import ImageWish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_download import DownloadedImageResource, ImageDownload
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
-from tests.host_command import run_command
+from ansible_collections.zonal.cloud.tests.host_command import run_command
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import FakeDisks, FilledVolumes
 
 _SIZE = 48 * 1024**2
 _LIMIT = 2 * _SIZE
@@ -205,6 +212,30 @@ def test_parts_without_notes_are_not_trusted(server: _Server, downloads: Downloa
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "name.new").write_bytes(bytes(_SIZE))
     assert digest(downloads.fetch(server.url("file"), "shown", "name", _LIMIT)) == _SHA256
+
+
+def test_an_image_comes_from_a_server_and_a_second_run_fetches_nothing(server: _Server, tmp_path: Path) -> None:
+    server.content = pack(member("etc/motd", size=_SIZE))
+    sha256 = hashlib.sha256(server.content).hexdigest()
+    folder, containers, volumes = tmp_path / "images", FakeContainers(), FilledVolumes()
+
+    def resource() -> DownloadedImageResource:
+        address = server.url("file?X-Amz-Signature=secret")
+        download = ImageDownload(Downloads(run_command, str(folder)), lambda: address, "shown", sha256, _LIMIT, sha256)
+        wish = ImageWish("debian:13", frozenset(["container"]), sha256=sha256)
+        return DownloadedImageResource(download, wish, Policy(), containers, volumes, FakeDisks(volumes), BootFolder(str(tmp_path)))
+
+    def converge() -> tuple[int, int]:
+        image = resource()
+        with image.fetched(image.plan(image.observe())) as told:
+            steps = image.plan(image.observe()).steps
+            for step in steps:
+                image.apply(step)
+        return len(steps), told.get("download", {}).get("bytes", 0)
+
+    assert converge() == (1, len(server.content))
+    sent = server.sent
+    assert (converge(), server.sent - sent, os.listdir(folder)) == ((0, 0), 0, [])
 
 
 def _start(url: str, folder: Path) -> subprocess.Popen[bytes]:

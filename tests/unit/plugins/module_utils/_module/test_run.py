@@ -130,6 +130,34 @@ def test_check_mode_returns_the_same_and_neither_locks_nor_applies(events: list[
     assert events == ["observe", "plan"]
 
 
+class Fetched(Counter):
+    """Brings something for its steps."""
+
+    @contextmanager
+    def fetched(self, plan: Plan[int]) -> Iterator[dict[str, Any]]:
+        self.events.append(f"fetch for {len(plan.steps)}")
+        yield {"brought": len(plan.steps)}
+        self.events.append("remove")
+
+
+def test_what_is_brought_is_brought_before_the_host_is_locked(events: list[str]) -> None:
+    assert end(FakeModule(), lambda params, command: Fetched(1, events))["brought"] == 1
+    before, after = ["observe", "plan", "fetch for 1"], ["apply 0", "observe", "unlock", "remove"]
+    assert events == [*before, "lock", "observe", "plan", *after]
+
+
+def test_check_mode_brings_nothing(events: list[str]) -> None:
+    assert "brought" not in end(FakeModule(check_mode=True), lambda params, command: Fetched(1, events))
+    assert events == ["observe", "plan"]
+
+
+def test_after_a_failure_what_was_brought_stays(events: list[str]) -> None:
+    resource = Fetched(1, events)
+    resource.apply_error["0"] = EngineError("start", "VM web", "no memory")
+    assert end(FakeModule(), lambda params, command: resource)["msg"] == "Cannot start VM web: no memory"
+    assert "remove" not in events
+
+
 def test_nothing_to_do_observes_once(events: list[str]) -> None:
     assert end(FakeModule(), lambda params, command: Counter(0, events))["changed"] is False
     assert events == ["lock", "observe", "plan", "unlock"]

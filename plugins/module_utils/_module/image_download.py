@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""The options of ``image``: an archive that lies on the host, or one that is downloaded for as long as it is needed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from .._adapters.boot_files import BootFolder
+from .._adapters.docker_engine import DockerEngine
+from .._adapters.download import TIMEOUT, Downloads
+from .._adapters.guest_disks import MountedGuestDisks
+from .._adapters.lvm import LvmVolumes
+from .._adapters.packed_stream import largest_packed
+from .._adapters.rootfs_archive import Archive
+from .._adapters.s3 import S3Access, S3Buckets
+from .._domain.errors import MissingError, SpecError, ZonalError
+from .._domain.image import CONTAINER, Image, ImageWish, parse_digest
+from .._domain.image_policy import Policy
+from .._domain.names import parse_image
+from .._domain.plan import Plan
+from .._domain.quantity import parse_size
+from .._domain.s3_bucket import parse_endpoint
+from .._domain.source import FILE, S3, Source, parse_source
+from .._domain.thin_pool import parse_name
+from .._ports import Command
+from .image import ImageResource
+
+_REGION = "us-east-1"
+_PRESENT = "present"
+_S3_OPTIONS = ("s3_endpoint", "s3_access_key", "s3_secret_key")
+
+
+@dataclass(frozen=True)
+class ImageDownload:
+    """An archive that is brought here. ``address`` is asked for when it is needed, since it may be good for a time only."""
+
+    downloads: Downloads
+    address: Callable[[], str]
+    shown: str
+    name: str
+    limit: int
+    sha256: str
+
+    @property
+    def path(self) -> str:
+        return self.downloads.path(self.name)
+
+    def fetch(self) -> dict[str, Any]:
+        """Bring the archive unless it is here, and return what that took."""
+        started, came = time.monotonic(), not os.path.exists(self.path)
+        self.downloads.fetch(self.address(), self.shown, self.name, self.limit, self.sha256)
+        return {"bytes": os.path.getsize(self.path) if came else 0, "seconds": round(time.monotonic() - started, 1)}
+
+    def forget(self) -> None:
+        self.downloads.forget(self.name)
+
+
+class DownloadedImageResource(ImageResource):
+    """See ``Resource`` and ``Fetching`` in ``run.py``."""
+
+    def __init__(self, download: ImageDownload, wish: ImageWish, *parts: Any) -> None:
+        super().__init__(wish, download.path, *parts)
+        self._download = download
+
+    @contextmanager
+    def fetched(self, plan: Plan[Image]) -> Iterator[dict[str, Any]]:
+        """See ``Fetching``. What was not made into an image stays, so that the next run does not bring it again."""
+        if not any(step.action.startswith("make_") for step in plan.steps):
+            yield {}
+            return
+        yield {"download": self._download.fetch()}
+        self._download.forget()
+
+    def _check(self) -> Archive:
+        try:
+            return super()._check()
+        except ZonalError:
+            self._download.forget()
+            raise
+
+
+def build_image(params: dict[str, Any], command: Command) -> ImageResource:
+    """Return the resource for the module's parameters."""
+    if not params["kinds"]:
+        raise SpecError("kinds", [], "names no kind; leave the option out for both")
+    wish = ImageWish(
+        name=parse_image("name", params["name"]),
+        asked=frozenset(params["kinds"]),
+        digest=parse_digest("digest", params["digest"]) if params["digest"] is not None else "",
+        sha256=parse_digest("sha256", params["sha256"]) if params["sha256"] is not None else "",
+        present=params["state"] == _PRESENT,
+    )
+    policy = Policy(parse_size("max_size", params["max_size"]), params["privileged_files"], old_sparse=CONTAINER not in wish.asked)
+    engines = (
+        DockerEngine(),
+        LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
+        MountedGuestDisks(command),
+        BootFolder(),
+    )
+    source = parse_source("src", params["src"] or "")
+    if source.kind == FILE or not wish.present:
+        return ImageResource(wish, os.path.expanduser(source.location), policy, *engines)
+    return DownloadedImageResource(_download(params, command, source, wish, policy), wish, policy, *engines)
+
+
+def _download(params: dict[str, Any], command: Command, source: Source, wish: ImageWish, policy: Policy) -> ImageDownload:
+    return ImageDownload(
+        Downloads(command, params["folder"], params["ca_file"]),
+        _s3_address(params, source) if source.kind == S3 else lambda: source.location,
+        source.shown,
+        wish.sha256 or wish.digest,
+        largest_packed(policy.max_size),
+        wish.sha256,
+    )
+
+
+def _s3_address(params: dict[str, Any], source: Source) -> Callable[[], str]:
+    for option in _S3_OPTIONS:
+        if not params[option]:
+            raise MissingError(option, f"the archive {source.shown} is in an S3 store")
+    endpoint = parse_endpoint("s3_endpoint", params["s3_endpoint"])
+    store = S3Buckets(S3Access(endpoint, params["s3_access_key"], params["s3_secret_key"], params["ca_file"], _REGION))
+    return lambda: store.address_of(source.bucket, source.key, TIMEOUT)
