@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/images.yml on a node with docker: images from a path and from an address, and a second run that fetches nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
+
+ROOT = Path(__file__).resolve().parents[3]
+PORT = 8123
+
+
+class Play:
+    """Runs the playbook on the node for two images, and tells what it changed."""
+
+    def __init__(self, node: Node, folder: Path, images: list[dict[str, Any]]) -> None:
+        self.node = node
+        self.folder = folder
+        self.archives = folder / "var" / "archives"
+        host = {"ansible_connection": "local", "ansible_user": "root", "ansible_python_interpreter": sys.executable}
+        (folder / "inventory.json").write_text(json.dumps({"zonal_hosts": {"hosts": {"node": host}}}))
+        # What the node would install is there, but not in its own list of packages.
+        self.variables: dict[str, Any] = {
+            "zonal_images": images,
+            "instances_image_folder": str(self.archives),
+            "_instances_packages": [],
+        }
+
+    def __call__(self, *arguments: str, **variables: Any) -> int:
+        given = json.dumps({**self.variables, **variables})
+        program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.folder / "inventory.json")]
+        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
+        done = subprocess.run(
+            self.node.enter(*program, "zonal.cloud.images", "-e", given, *arguments),
+            env={**env, "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        changed = re.search(r"changed=(\d+)", done.stdout)
+        assert changed is not None
+        return int(changed[1])
+
+
+@pytest.fixture
+def play(node: Node, docker_url: str, tmp_path: Path, prefix: str) -> Iterator[Play]:
+    images = []
+    for name, address in (("path", ""), ("web", f"http://127.0.0.1:{PORT}/")):
+        content = pack(member(f"etc/{name}", size=1000))
+        (tmp_path / name).write_bytes(content)
+        images.append({"name": f"{prefix}{name}:1", "src": f"{address or tmp_path}/{name}", "kinds": ["container"]})
+        images[-1]["sha256"] = hashlib.sha256(content).hexdigest()
+    argv = node.enter(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(tmp_path), str(PORT))
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            yield Play(node, tmp_path, images)
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def names(docker_url: str, prefix: str) -> Any:
+    api = docker.APIClient(base_url=docker_url, version="auto")
+    return lambda: sorted(tag.removeprefix(prefix) for image in api.images() for tag in image["RepoTags"] if tag.startswith(prefix))
+
+
+def test_images_are_made_once(play: Play, names: Any) -> None:
+    assert play("--check") > 0
+    assert names() == []
+    assert play() > 0
+    assert names() == ["path:1", "web:1"]
+    assert os.listdir(play.archives) == []
+    for image in play.variables["zonal_images"]:
+        (play.folder / image["name"].partition(":")[0].rpartition("-")[2]).unlink()
+    assert play("--check") == 0
+    assert play() == 0
