@@ -183,6 +183,9 @@ class ContainerEngine(PowerEngine, Protocol):
     def remove_image(self, name: str) -> None:
         """Remove the local image ``name:tag``; no error when there is none."""
 
+    def remove_nameless(self) -> None:
+        """Remove the local images that carry our labels and have no name, as far as nothing uses them."""
+
 
 @dataclass(frozen=True)
 class Domain:

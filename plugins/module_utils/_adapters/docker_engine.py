@@ -148,13 +148,14 @@ class DockerEngine:
                 api.remove_image(made[0])
                 raise RefusedError(f"src: {archive} changed while docker took it in; the image was removed again", field="src")
             api.tag(made[0], repository, tag=tag, force=True)
-            self._remove_nameless(api)
+        self.remove_nameless()
 
-    def _remove_nameless(self, api: Any) -> None:
-        """Remove older images of ours that have lost their name, or never got one because a run was cut off, unless they are in use."""
-        for body in api.images(filters={"label": LABEL + "digest", "dangling": True}):
-            with suppress(need_docker().errors.APIError):
-                api.remove_image(body["Id"])
+    def remove_nameless(self) -> None:
+        """Older images of ours have lost their name, or never got one because a run was cut off."""
+        with self._asking("remove", "images without a name") as api:
+            for body in api.images(filters={"label": LABEL + "digest", "dangling": True}):
+                with suppress(need_docker().errors.APIError):
+                    api.remove_image(body["Id"])
 
     def remove_image(self, name: str) -> None:
         self._found("remove image", name, lambda api: api.remove_image(name))

@@ -177,18 +177,14 @@ class ImageResource:
         if len(names) > 1 or users_of(golden, self._volumes.list()):
             self._volumes.retag(golden.name, (), (IMAGE_TAG + self._wish.name,))
         else:
-            self._volumes.rename(golden.name, golden.name + UNFINISHED)
-            self._discard(golden.name)
+            remove_golden(self._volumes, self._boot, golden.name)
 
     def _discard_unfinished(self) -> None:
         for volume in find_unfinished(self._volumes.list(), self._wish.name):
             self._discard(volume.name[: -len(UNFINISHED)])
 
     def _discard(self, name: str) -> None:
-        """Remove the hidden volume of ``name``, and the boot files unless there is a whole one."""
-        if self._volumes.find(name) is None:
-            self._boot.remove(name)
-        self._volumes.remove(name + UNFINISHED)
+        discard_golden(self._volumes, self._boot, name)
 
     def _remove_golden(self) -> None:
         self._discard_unfinished()
@@ -198,3 +194,16 @@ class ImageResource:
 
     def _golden(self) -> Volume | None:
         return find_golden(self._volumes.list(), self._wish.name)
+
+
+def remove_golden(volumes: Volumes, boot: BootFolder, name: str) -> None:
+    """Remove a golden volume with its boot files; at once it is no image any more."""
+    volumes.rename(name, name + UNFINISHED)
+    discard_golden(volumes, boot, name)
+
+
+def discard_golden(volumes: Volumes, boot: BootFolder, name: str) -> None:
+    """Remove the hidden volume of ``name``, and the boot files unless there is a whole one."""
+    if volumes.find(name) is None:
+        boot.remove(name)
+    volumes.remove(name + UNFINISHED)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from .._adapters.boot_files import BootFolder
 from .._adapters.docker_engine import DockerEngine
@@ -17,6 +17,8 @@ from .._domain.thin_pool import parse_name
 from .._domain.volume import CLOUD_INIT_TAG, DIGEST_TAG, IMAGE_TAG, INSTANCE_TAG, SHA256_TAG, tag_value, tag_values, users_of
 from .._ports import Command, ContainerEngine, EngineAbsent, Volumes
 from .image import DIGEST_LABEL, SHA256_LABEL
+
+Item = TypeVar("Item")
 
 
 def golden_faces(volumes: Volumes, boot: BootFolder) -> list[StoredFace]:
@@ -39,6 +41,15 @@ def golden_faces(volumes: Volumes, boot: BootFolder) -> list[StoredFace]:
     ]
 
 
+def unfinished_golden(volumes: Volumes) -> list[str]:
+    """Return the hidden volumes of images that are not whole, or no longer."""
+    return [
+        volume.name
+        for volume in volumes.list()
+        if volume.name.endswith(UNFINISHED) and tag_value(volume, DIGEST_TAG) and not tag_value(volume, INSTANCE_TAG)
+    ]
+
+
 def docker_faces(engine: ContainerEngine) -> list[StoredFace]:
     """Return what containers can be made of."""
     return [
@@ -58,11 +69,12 @@ def read_images(params: dict[str, Any], command: Command) -> dict[str, Any]:
     """Return the images of this host; an engine that is not there has none."""
     name = parse_image("name", params["name"]) if params["name"] is not None else ""
     volumes = LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
-    faces = _or_none(lambda: golden_faces(volumes, BootFolder())) + _or_none(lambda: docker_faces(DockerEngine()))
+    faces = or_none(lambda: golden_faces(volumes, BootFolder())) + or_none(lambda: docker_faces(DockerEngine()))
     return {"images": show_images(faces, name)}
 
 
-def _or_none(read: Callable[[], list[StoredFace]]) -> list[StoredFace]:
+def or_none(read: Callable[[], list[Item]]) -> list[Item]:
+    """Return what ``read`` returns, and nothing when its engine is not there."""
     try:
         return read()
     except EngineAbsent:

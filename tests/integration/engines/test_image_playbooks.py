@@ -60,12 +60,24 @@ class Play:
 @pytest.fixture
 def play(node: Node, docker_url: str, tmp_path: Path, prefix: str) -> Iterator[Play]:
     images = []
-    for name, address in (("path", ""), ("web", f"http://127.0.0.1:{PORT}/")):
+    for name, address in (("path", ""), ("web", f"http://127.0.0.1:{PORT}")):
         content = pack(member(f"etc/{name}", size=1000))
         (tmp_path / name).write_bytes(content)
         images.append({"name": f"{prefix}{name}:1", "src": f"{address or tmp_path}/{name}", "kinds": ["container"]})
         images[-1]["sha256"] = hashlib.sha256(content).hexdigest()
-    argv = node.enter(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(tmp_path), str(PORT))
+    argv = node.enter(
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        sys.executable,
+        "-m",
+        "http.server",
+        "--bind",
+        "127.0.0.1",
+        "--directory",
+        str(tmp_path),
+        str(PORT),
+    )
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             yield Play(node, tmp_path, images)
@@ -79,7 +91,7 @@ def names(docker_url: str, prefix: str) -> Any:
     return lambda: sorted(tag.removeprefix(prefix) for image in api.images() for tag in image["RepoTags"] if tag.startswith(prefix))
 
 
-def test_images_are_made_once(play: Play, names: Any) -> None:
+def test_images_are_made_once_and_removed_on_demand(play: Play, names: Any) -> None:
     assert play("--check") > 0
     assert names() == []
     assert play() > 0
@@ -89,3 +101,9 @@ def test_images_are_made_once(play: Play, names: Any) -> None:
         (play.folder / image["name"].partition(":")[0].rpartition("-")[2]).unlink()
     assert play("--check") == 0
     assert play() == 0
+    play.variables["zonal_images"].pop()
+    assert play("--check", zonal_image_cleanup=True) == 1
+    assert names() == ["path:1", "web:1"]
+    assert play(zonal_image_cleanup=True) == 1
+    assert names() == ["path:1"]
+    assert play(zonal_image_cleanup=True) == 0

@@ -22,12 +22,13 @@ _PAUSED = {**_RUNNING, "Paused": True}
 
 
 class FakeContainers:
-    """A docker daemon. Tests may set ``installed`` and ``engine_facts``, and read ``files``."""
+    """A docker daemon. Tests may set ``installed``, ``engine_facts`` and ``nameless``, and read ``files``."""
 
     def __init__(self, facts: EngineFacts = FACTS) -> None:
         self.installed = True
         self.engine_facts = facts
         self.files: dict[str, dict[str, GuestFile]] = {}
+        self.nameless: list[StoredImage] = []
         self._containers: dict[str, dict[str, Any]] = {}
         self._networks: dict[str, dict[str, Any]] = {}
         self._images: dict[str, dict[str, str]] = {}
@@ -134,7 +135,7 @@ class FakeContainers:
         self._must_be_installed()
         ours = {name: labels for name, labels in self._images.items() if LABEL + "digest" in labels}
         users = {name: [user for user, body in self._containers.items() if body["Config"]["Image"] == name] for name in ours}
-        return [StoredImage((name,), dict(labels), 0, tuple(sorted(users[name]))) for name, labels in ours.items()]
+        return [*self.nameless, *(StoredImage((name,), dict(labels), 0, tuple(sorted(users[name]))) for name, labels in ours.items())]
 
     def import_image(self, archive: str, name: str, labels: Mapping[str, str], sha256: str = "") -> None:
         self._must_be_installed()
@@ -147,6 +148,11 @@ class FakeContainers:
         if name in self._images and any(body["Config"]["Image"] == name for body in self._containers.values()):
             raise EngineError("remove image", name, "conflict: a container is using it")
         self._images.pop(name, None)
+
+    def remove_nameless(self) -> None:
+        self._must_be_installed()
+        for image in [image for image in self.images() if not image.names and not image.used_by]:
+            self.nameless.remove(image)
 
     def _describe(self, name: str) -> dict[str, Any]:
         return copy.deepcopy({"Name": f"/{name}", **self._containers[name]})

@@ -67,4 +67,5 @@ CONTAINER_CHANGES = (
     "remove_network",
     "import_image",
     "remove_image",
+    "remove_nameless",
 )
