@@ -19,7 +19,6 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._module import image_download
-from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_download import (
     DownloadedImageResource,
     ImageDownload,
@@ -132,7 +131,7 @@ OPTIONS: dict[str, Any] = {
 
 @pytest.mark.parametrize("src", [None, "/srv/a.tgz", "~/a.tgz"])
 def test_a_path_is_not_downloaded(host: Host, src: str | None) -> None:
-    assert type(build_image({**OPTIONS, "src": src}, host.aria2)) is ImageResource
+    assert not isinstance(build_image({**OPTIONS, "src": src}, host.aria2), DownloadedImageResource)
 
 
 class FakeStore:
