@@ -47,7 +47,7 @@ def test_a_bucket_is_made_once(policy: dict[str, Any] | None) -> None:
 
 def test_a_host_without_the_library_is_told_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deps, "boto3", None)
-    with pytest.raises(EngineAbsent, match=r"boto3 is missing; run the role zonal\.cloud\.ceph_registry"):
+    with pytest.raises(EngineAbsent, match=r"boto3 is missing; install the package python3-boto3"):
         S3Buckets(S3Access(ENDPOINT, "AK", "SK", None, "us-east-1")).find("images")
 
 
