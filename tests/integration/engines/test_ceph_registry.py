@@ -9,12 +9,17 @@ import json
 import os
 import re
 import secrets
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.download import Downloads
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import DISK, CephNode, play
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import IMAGES, Registry
 from ansible_collections.zonal.cloud.tests.integration.engines.node import wait_for
@@ -63,6 +68,33 @@ def test_archives_are_written_by_their_owner_and_read_by_readers(registry: Regis
         assert registry.s3("zonal-registry", "get_object", **where) == "refused: AccessDenied"
         assert registry.s3("", "get_object", **where) == "refused: AccessDenied"
         assert registry.s3("", "put_object", **where, Body="other") == "refused: AccessDenied"
+    finally:
+        registry.s3("zonal-images", "delete_object", **where)
+
+
+_ADDRESS = """
+import sys
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.s3 import S3Access, S3Buckets
+url, ca_file, access_key, bucket, key = sys.argv[1:]
+print(S3Buckets(S3Access(url, access_key, sys.stdin.read(), ca_file, "us-east-1")).address_of(bucket, key, 60))
+"""
+
+
+def test_a_reader_can_download_an_archive(registry: Registry, prefix: str, tmp_path: Path) -> None:
+    where = {"Bucket": IMAGES, "Key": f"{prefix}an archive.tgz"}
+    registry.s3("zonal-images", "put_object", **where, Body="content" * 100_000)
+    keys = registry.keys("zonal-images-reader")
+    argv = ["/usr/bin/python3", "-c", _ADDRESS, registry.s3_url, registry.ca_file, keys["aws_access_key_id"], *where.values()]
+    path = os.pathsep.join(path for path in sys.path if path.endswith("collections"))
+    try:
+        made = subprocess.run(
+            argv, input=keys["aws_secret_access_key"], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+        )
+        shown = f"s3://{IMAGES}/{where['Key']}"
+        found = Downloads(run_command, str(tmp_path), registry.ca_file).fetch(made.stdout.strip(), shown, "archive", MIB)
+        assert Path(found).read_text() == "content" * 100_000
+        with pytest.raises(EngineError, match="the server's certificate is not trusted"):
+            Downloads(run_command, str(tmp_path)).fetch(made.stdout.strip(), shown, "other", MIB)
     finally:
         registry.s3("zonal-images", "delete_object", **where)
 

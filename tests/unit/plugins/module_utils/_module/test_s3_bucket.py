@@ -45,9 +45,9 @@ def test_a_bucket_is_made_once(policy: dict[str, Any] | None) -> None:
     assert resource.plan(resource.observe()).steps == ()
 
 
-def test_a_host_without_the_library_is_told_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_the_library_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deps, "boto3", None)
-    with pytest.raises(EngineAbsent, match=r"boto3 is missing; install the package python3-boto3"):
+    with pytest.raises(EngineAbsent, match=r"boto3 is missing; install the package python3-boto3$"):
         S3Buckets(S3Access(ENDPOINT, "AK", "SK", None, "us-east-1")).find("images")
 
 
