@@ -53,7 +53,7 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resour
     done: list[Step] = []
     try:
         resource = build(module.params, HostCommand(module.run_command))
-        with _fetched(module, resource) as told, nullcontext() if module.check_mode else host_lock():
+        with _fetched(module, resource) as told, _locked(module):
             before = _observe(module, resource)
             plan = resource.plan(before)
             after = plan.after
@@ -92,6 +92,10 @@ def _fetched(module: AnsibleModule, resource: Resource[State]) -> AbstractContex
     if module.check_mode or not isinstance(resource, Fetching):
         return nullcontext({})
     return resource.fetched(resource.plan(resource.observe()))
+
+
+def _locked(module: AnsibleModule) -> AbstractContextManager[None]:
+    return nullcontext() if module.check_mode else host_lock()
 
 
 def _observe(module: AnsibleModule, resource: Resource[State]) -> State:
