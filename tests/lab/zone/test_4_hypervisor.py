@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from typing import Any
 
 import pytest
 
-from tests.lab.conftest import INVENTORY, ROOT
+from tests.lab.conftest import ENVIRONMENT, INVENTORY, ROOT
 
 HOSTS = ["h1", "h2"]
 LOCAL = ("127.", "[::1]", "[::ffff:127.")
@@ -20,7 +19,7 @@ LOCAL = ("127.", "[::1]", "[::ffff:127.")
 def host_info(host: str) -> dict[str, Any]:
     """Run the module host_info on a host, in check mode."""
     command = ["ansible", "-i", str(INVENTORY), host, "--check", "-m", "zonal.cloud.host_info"]
-    environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    environment = {**ENVIRONMENT, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert " | SUCCESS => " in done.stdout, done.stdout + done.stderr
     told: dict[str, Any] = json.loads(done.stdout.split(" | SUCCESS => ", 1)[1])["host"]
