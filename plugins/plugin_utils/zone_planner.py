@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..module_utils._domain.claims import PLANNED, RELEASED, REMOVING, SETTLED, Claim, Snapshot
+from ..module_utils._domain.claims import PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Claim, Snapshot
 from ..module_utils._domain.declared import Declarations
 from ..module_utils._domain.errors import RefusedError
 from ..module_utils._domain.observation import Observation, read_observation
@@ -70,7 +70,7 @@ def planned(
         if snapshot.hosts != observation.hosts:
             book.know(observation.hosts, observation.answered)
         why = f"plan {plan.hash}"
-        book.claim(plan.claimed, why)
+        _claim(book, snapshot, plan.claimed, why)
         book.change(plan.changed, why)
     return _outcome(plan, snapshot)
 
@@ -121,7 +121,7 @@ def _rebuild(snapshot: Snapshot, zone: Zone, reports: object, book: Book | None)
         if snapshot.hosts != observation.hosts:
             book.know(observation.hosts, observation.answered)
         book.change(moved, "a scan of the hosts found it there")
-        book.claim(lacking, "rebuilt from a scan of the hosts")
+        _claim(book, snapshot, lacking, "rebuilt from a scan of the hosts")
     silent = sorted(host.name for host in observation.hosts if host.name not in observation.answered)
     strange = [*observation.unread, *left_out(zone, list(after.values()), observation)]
     result = {"rebuilt": _names([*moved, *lacking]), "left_out": strange, "silent": silent}
@@ -210,6 +210,9 @@ def _release(
     protected = {*names} & _protected(snapshot, zone, observation, declarations)
     if protected:
         raise RefusedError(f"names: {', '.join(sorted(protected))} protected; declare protected: false and provision first")
+    faulty = [claim.name for claim in named if ("", "") in declarations.problems or (claim.tenant, claim.app) in declarations.problems]
+    if faulty:
+        raise RefusedError(f"names: {', '.join(faulty)} may be protected by an entry that has a mistake; plan, and mend what is told")
     gone = [claim for claim in named if _is_gone(claim, observation)]
     waiting = [claim for claim in named if claim not in gone]
     marked = [replace(claim, state=REMOVING) for claim in waiting if claim.state != REMOVING]
@@ -221,6 +224,15 @@ def _release(
     result = {"settled": [], "released": _names(gone), "waiting": _names(waiting), "unknown": unknown}
     left = {claim.name: claim for claim in (*snapshot.claims, *marked) if claim not in gone}
     return Outcome(bool(gone or marked), result, _lines(snapshot.claims), _lines(left.values()))
+
+
+def _claim(book: Book, snapshot: Snapshot, claims: Collection[Claim], why: str) -> None:
+    """Write new claims. Only an adopted one has an address in quarantine: who was found there is an instance of the zone."""
+    quarantined = {item.address for item in snapshot.held if item.state == QUARANTINED}
+    known = [claim.address for claim in claims if claim.address in quarantined]
+    if known:
+        book.restore(known, why)
+    book.claim(claims, why)
 
 
 def _protected(snapshot: Snapshot, zone: Zone, observation: Observation, declarations: Declarations) -> set[str]:

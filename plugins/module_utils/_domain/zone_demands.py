@@ -19,7 +19,7 @@ def demand_of(slot: Slot) -> Demand:
     vcpus = spec.get("vcpus", claim.vcpus if claim else 0)
     memory = spec.get("memory", claim.memory if claim else 0)
     disk = spec.get("disk", claim.disk if claim else 0)
-    name = _key_of(claim.host, claim.name) if claim and slot.adopted else claim.name if claim else slot.key
+    name = _key_of(claim.host, claim.kind, claim.name) if claim and slot.adopted else claim.name if claim else slot.key
     return Demand(name, entry.batch, entry.kind, vcpus, memory, disk, host=entry.host, rules=entry.rules, devices=entry.devices)
 
 
@@ -28,10 +28,10 @@ def residents(snapshot: Snapshot, observation: Observation) -> list[Demand]:
     running = [_occupied(claim, observation) for claim in snapshot.claims]
     others = snapshot.elsewhere
     # Names are unique in a zone only.
-    running += [replace(_occupied(claim, observation), name=_key_of(claim.host, claim.name)) for claim in others]
+    running += [replace(_occupied(claim, observation), name=_key_of(claim.host, claim.kind, claim.name)) for claim in others]
     known = {(claim.name, claim.kind, claim.host) for claim in (*snapshot.claims, *others)}
     strange = (item for item in observation.instances() if (item.name, item.kind, item.host) not in known)
-    return running + [replace(item.demand(), name=_key_of(item.host, item.name)) for item in strange]
+    return running + [replace(item.demand(), name=_key_of(item.host, item.kind, item.name)) for item in strange]
 
 
 def _occupied(claim: Claim, observation: Observation) -> Demand:
@@ -45,5 +45,5 @@ def _occupied(claim: Claim, observation: Observation) -> Demand:
     return demand
 
 
-def _key_of(host: str, name: str) -> str:
-    return f"{host}/{name}"
+def _key_of(host: str, kind: str, name: str) -> str:
+    return f"{host}/{kind}/{name}"

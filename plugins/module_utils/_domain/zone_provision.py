@@ -19,8 +19,6 @@ from .zone_quota import amounts, excess, usage
 from .zone_slots import Slot
 from .zone_spec import Zone
 
-# How often those that were refused are asked again when others have given back what they were to have.
-_ROUNDS = 8
 _Lines = dict[App, list[str]]
 _Wanted = Mapping[App, Sequence[tuple[Slot, Demand]]]
 
@@ -48,23 +46,21 @@ def provide(
     """Return what the apps get. ``explicit`` are addresses that are asked for by name, so that no other is given them.
 
     Quota, hosts and addresses are given one after the other. When an app is refused after it had some of them, it is out, and all
-    others are asked again: what it was to have is theirs.
+    others are asked again: what it was to have is theirs, and what it was to give (quota, a rule, company) they do not get.
     """
     providing = _Providing(zone, snapshot, observation, explicit)
     wanted: _Wanted = {batch: [(slot, demand_of(slot)) for slot in items] for batch, items in slots.items()}
     out: _Lines = {}
-    for rounds_left in reversed(range(_ROUNDS)):
+    while True:
         excessive = providing.exceeding(wanted)
         placed, homeless = providing.place(_without(wanted, excessive))
         provided, nameless = providing.allot(_without(wanted, {**excessive, **homeless}), placed)
-        failed = [lines for lines in (excessive, homeless, nameless) if lines]
-        # Those that failed last took nothing from each other.
-        if len(failed) <= 1 or not rounds_left:
-            break
-        out.update(failed[-1])
-        wanted = _without(wanted, failed[-1])
+        late = nameless or homeless
+        if not late:
+            return Provision(provided, {**out, **excessive})
+        out.update(late)
+        wanted = _without(wanted, late)
         providing.give_back(provided)
-    return Provision(provided, {**out, **excessive, **homeless, **nameless})
 
 
 class _Providing:
@@ -78,15 +74,11 @@ class _Providing:
         self._allotment = Allotment(zone, snapshot, observation, explicit)
 
     def exceeding(self, wanted: _Wanted) -> _Lines:
-        """Return the batches, in the order of their names, that ask for more than their tenant may have."""
+        """Return the batches that ask for more than their tenant may have; those that only give back come first."""
         used = {tenant: Counter(amount) for tenant, amount in self._used.items()}
         refused: _Lines = {}
-        for batch, items in wanted.items():
-            asked: Counter[str] = Counter()
-            for slot, demand in items:
-                asked.update(amounts(demand))
-                if slot.claim is not None and not slot.adopted:
-                    asked.subtract(amounts(slot.claim))
+        asks = {batch: _asked(items) for batch, items in wanted.items()}
+        for batch, asked in sorted(asks.items(), key=lambda ask: any(amount > 0 for amount in ask[1].values())):
             lines = excess(batch[0], self._zone.quotas.get(batch[0], {}), used.get(batch[0], Counter()), asked)
             if lines:
                 refused[batch] = lines
@@ -128,6 +120,16 @@ class _Providing:
 
 def _without(wanted: _Wanted, refused: Mapping[App, object]) -> _Wanted:
     return {batch: items for batch, items in wanted.items() if batch not in refused}
+
+
+def _asked(items: Sequence[tuple[Slot, Demand]]) -> Counter[str]:
+    """Return what a batch asks for beside what it has; negative where it gives back."""
+    asked: Counter[str] = Counter()
+    for slot, demand in items:
+        asked.update(amounts(demand))
+        if slot.claim is not None and not slot.adopted:
+            asked.subtract(amounts(slot.claim))
+    return asked
 
 
 def _sized(claim: Claim, slot: Slot, demand: Demand) -> Claim:

@@ -304,3 +304,35 @@ def test_what_an_engine_hides_that_does_not_run_is_not_gone(engine: dict[str, An
     assert settled(ledger, zone, down).result["waiting"] == [WEB_1]
     assert rebuilt(ledger, zone, down).result["left_out"] == ["every container on kvm01: the engine does not run there"]
     assert settled(ledger, zone, HOSTS).result["released"] == [WEB_1]
+
+
+@pytest.mark.parametrize("again", [plan, lambda ledger, *_entries, **options: rebuild(ledger, **options)])
+def test_who_was_found_on_an_address_in_quarantine_may_turn_out_to_be_of_the_zone(ledger: Ledger, again: Any) -> None:
+    plan(ledger, {**WEB, "app": "other"})
+    pool(ledger, state="withdrawn", addresses=["10.20.101.7"], reason="somebody answers")
+    there = {
+        **ON_KVM01["kvm01"]["instances"][0],
+        "name": "idc01-dev-web-101007",
+        "address": "10.20.101.7",
+        "tenant": "payments",
+        "app": "web",
+    }
+    hosts = {"kvm01": report(there), "kvm02": report()}
+    checked = again(ledger, {**WEB, "app": "other"}, WEB, hosts=hosts, check_mode=True)
+    done = again(ledger, {**WEB, "app": "other"}, WEB, hosts=hosts)
+    assert (checked.changed, checked.after) == (done.changed, done.after)
+    assert "idc01-dev-web-101007" in states(ledger)
+    assert ledger.read(NAME).held == ()
+
+
+def rebuild(ledger: Ledger, *, hosts: Any, check_mode: bool = False) -> Outcome:
+    return rebuilt(ledger, parse_zone(NAME, ZONE), hosts, check_mode=check_mode)
+
+
+def test_what_a_faulty_entry_may_protect_is_not_released(ledger: Ledger) -> None:
+    plan(ledger, WEB)
+    zone = parse_zone(NAME, ZONE)
+    faulty = parse_instances(zone, [{**WEB, "protected": True, "memroy": "1G"}])
+    with pytest.raises(ZonalError, match=f"names: {WEB_1} may be protected by an entry that has a mistake"):
+        released(ledger, zone, ON_KVM01, [WEB_1], faulty)
+    assert states(ledger)[WEB_1] != REMOVING

@@ -118,3 +118,44 @@ def test_a_name_that_an_inventory_has_already_is_refused(name: str) -> None:
 def test_a_template_may_not_make_the_name_of_a_host() -> None:
     (line,) = refusals(plan([WEB], None, {"web-1": report()}, name_template="{app}-{index}"))["web"]
     assert line.endswith("is already that of host web-1 of the zone")
+
+
+QUOTA = {"quotas": {"payments": {"vcpus": 8}}}
+
+
+def test_what_a_refused_app_does_not_give_back_is_not_given_to_others() -> None:
+    first = plan([app("a", vcpus=8)], **QUOTA)
+    entries = [app("a", vcpus=2), {**app("a", memory="900G", vcpus=1), "kind": "vm"}, app("b", vcpus=5)]
+    made = plan(entries, applied(first), run(first), **QUOTA)
+    assert refusals(made).keys() == {"a", "b"}
+    assert (made.claimed, made.changed) == ((), ())
+
+
+def test_what_others_give_back_is_there_for_whoever_comes_first_in_the_alphabet() -> None:
+    first = plan([app("b", vcpus=8)], **QUOTA)
+    made = plan([app("a", vcpus=6), app("b", vcpus=2)], applied(first), run(first), **QUOTA)
+    assert refusals(made) == {}
+    assert [claim.app for claim in made.claimed] == ["a"]
+
+
+def test_an_app_that_needs_the_company_of_a_refused_one_is_refused() -> None:
+    made = plan([app("a", affinity=[{"app": "b"}]), app("b", name="kvm01")])
+    assert refusals(made).keys() == {"a", "b"}
+    assert made.claimed == ()
+
+
+def test_a_rule_that_a_refused_app_was_to_lose_holds_for_others() -> None:
+    hosts = {"kvm01": report(), "kvm02": report(cpus=1)}
+    first = plan([app("a", vcpus=6, anti_affinity=[{"app": "b"}])], None, hosts)
+    entries = [app("a", vcpus=6), {**app("a", memory="900G"), "kind": "vm"}, app("b", vcpus=10)]
+    made = plan(entries, applied(first), {**run(first, hosts), "kvm02": hosts["kvm02"]})
+    assert refusals(made).keys() == {"a", "b"}
+
+
+def test_a_vm_and_a_container_of_one_name_both_take_room() -> None:
+    strange = [
+        {"name": "x", "kind": kind, "state": "running", "vcpus": vcpus, "memory": "1G"} for kind, vcpus in (("vm", 3), ("container", 1))
+    ]
+    hosts = {"kvm01": report(*strange, cpus=1)}
+    assert refusals(plan([app("a", vcpus=1)], None, hosts)).keys() == {"a"}
+    assert refusals(plan([app("a", vcpus=1)], None, {"kvm01": report(strange[0], cpus=1)})) == {}
