@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .claims import REMOVING, Claim
 from .declared import Declared
@@ -66,7 +66,7 @@ def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim]
     surplus: dict[str, Declared] = {}
     # Names of what an entry has: of two entries that mean the same one, the second finds it taken.
     taken: set[str] = set()
-    for entry in sorted(entries, key=lambda entry: (not entry.explicit, entry.where)):
+    for entry in sorted(entries, key=_order):
         key = (*entry.batch, entry.kind)
         if entry.explicit:
             found = claim_by.get(entry.name or "") or claim_by.get(entry.address or "")
@@ -86,6 +86,11 @@ def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim]
     # No other has the name of one that is adopted.
     strays = _strays(zone, by_name, by_address, [item for item in observation.instances() if item.name not in adopted])
     return Matching({batch: tuple(items) for batch, items in slots.items()}, tuple(spare), tuple(strays))
+
+
+def _order(entry: Declared) -> tuple[Any, ...]:
+    """Sort entries by what they say, so that where they stand in the list does not matter."""
+    return (not entry.explicit, entry.batch, entry.kind, entry.name is None, entry.name, entry.address or "", entry.where)
 
 
 def _strangers(zone: Zone, by_name: Mapping[str, Claim], by_address: Mapping[str, Claim], observation: Observation) -> list[Seen]:

@@ -159,3 +159,8 @@ def test_a_vm_and_a_container_of_one_name_both_take_room() -> None:
     hosts = {"kvm01": report(*strange, cpus=1)}
     assert refusals(plan([app("a", vcpus=1)], None, hosts)).keys() == {"a"}
     assert refusals(plan([app("a", vcpus=1)], None, {"kvm01": report(strange[0], cpus=1)})) == {}
+
+
+@pytest.mark.parametrize("entries", [[app("a"), {**app("a"), "kind": "vm"}], [app("a", name="x"), app("a", name="y")]])
+def test_where_an_entry_stands_does_not_matter(entries: list[dict[str, Any]]) -> None:
+    assert plan(entries[::-1]).claimed == plan(entries).claimed
