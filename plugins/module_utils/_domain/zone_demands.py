@@ -13,12 +13,17 @@ from .placement_types import Demand
 from .zone_slots import Slot
 
 
-def demand_of(slot: Slot) -> Demand:
-    """Return what a slot needs; what is not declared of one that exists stays as it is promised."""
+def demand_of(slot: Slot, observation: Observation) -> Demand:
+    """Return what a slot needs; what is not declared of one that exists stays as it is promised.
+
+    One that cannot be seen now, because its host or engine does not answer, cannot be made smaller now.
+    """
     entry, claim, spec = slot.entry, slot.claim, slot.entry.spec
     vcpus = spec.get("vcpus", claim.vcpus if claim else 0)
     memory = spec.get("memory", claim.memory if claim else 0)
     disk = spec.get("disk", claim.disk if claim else 0)
+    if claim and not observation.sees(claim.host, claim.kind):
+        vcpus, memory, disk = max(vcpus, claim.vcpus), max(memory, claim.memory), max(disk, claim.disk)
     name = _key_of(claim.host, claim.kind, claim.name) if claim and slot.adopted else claim.name if claim else slot.key
     return Demand(name, entry.batch, entry.kind, vcpus, memory, disk, host=entry.host, rules=entry.rules, devices=entry.devices)
 

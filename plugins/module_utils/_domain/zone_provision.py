@@ -49,7 +49,7 @@ def provide(
     others are asked again: what it was to have is theirs, and what it was to give (quota, a rule, company) they do not get.
     """
     providing = _Providing(zone, snapshot, observation, explicit)
-    wanted: _Wanted = {batch: [(slot, demand_of(slot)) for slot in items] for batch, items in slots.items()}
+    wanted: _Wanted = {batch: [(slot, demand_of(slot, observation)) for slot in items] for batch, items in slots.items()}
     out: _Lines = {}
     while True:
         excessive = providing.exceeding(wanted)

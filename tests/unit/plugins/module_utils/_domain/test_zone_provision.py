@@ -164,3 +164,14 @@ def test_a_vm_and_a_container_of_one_name_both_take_room() -> None:
 @pytest.mark.parametrize("entries", [[app("a"), {**app("a"), "kind": "vm"}], [app("a", name="x"), app("a", name="y")]])
 def test_where_an_entry_stands_does_not_matter(entries: list[dict[str, Any]]) -> None:
     assert plan(entries[::-1]).claimed == plan(entries).claimed
+
+
+def test_what_cannot_be_seen_shrinks_when_it_is_seen_again() -> None:
+    first = plan([app("a", vcpus=8)], None, {"kvm01": report(cpus=2)})
+    blind = {"kvm01": {**report(cpus=2), "engines": {**report()["engines"], "docker": {"installed": True, "running": False}}}}
+    entries = [app("a", vcpus=2), {**app("b", vcpus=6), "kind": "vm"}]
+    made = plan(entries, applied(first), blind)
+    assert refusals(made).keys() == {"b"}
+    assert made.changed == ()
+    seen = plan(entries[:1], applied(first), {"kvm01": report(*run(first)["kvm01"]["instances"], cpus=2)})
+    assert [claim.vcpus for claim in seen.changed] == [2]
