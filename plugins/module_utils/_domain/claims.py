@@ -75,7 +75,10 @@ class Held:
 
 @dataclass(frozen=True)
 class KnownHost:
-    """A host as the ledger remembers it, so that an unreachable one still counts. Sizes are physical."""
+    """A host as the ledger remembers it, so that an unreachable one still counts. Sizes are physical.
+
+    ``addresses`` are those of its bridges in the zone's network.
+    """
 
     name: str
     vcpus: int
@@ -85,6 +88,7 @@ class KnownHost:
     why: str = ""
     kinds: tuple[str, ...] = ("container", "vm")
     devices: Mapping[str, int] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

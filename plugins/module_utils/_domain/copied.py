@@ -53,8 +53,12 @@ def read_pages(value: Mapping[str, Any], cidr: str) -> Snapshot:
     return Snapshot(
         claims=tuple(sorted(map(load_claim, claims), key=lambda claim: claim.name)),
         held=tuple(sorted((Held(**item) for item in held), key=lambda item: number_of(item.address))),
-        hosts=tuple(sorted((KnownHost(**{**item, "kinds": tuple(item["kinds"])}) for item in hosts), key=lambda host: host.name)),
+        hosts=tuple(sorted(map(_known_host, hosts), key=lambda host: host.name)),
     )
+
+
+def _known_host(item: Mapping[str, Any]) -> KnownHost:
+    return KnownHost(**{**item, "kinds": tuple(item["kinds"]), "addresses": tuple(item["addresses"])})
 
 
 def _read(where: str, told: object, checks: Mapping[str, Check], problems: list[str]) -> dict[str, Any] | None:
@@ -184,4 +188,5 @@ _HOST: Mapping[str, Check] = {
     "why": _text,
     "kinds": _list_of(_one_of(*KINDS)),
     "devices": parse_devices,
+    "addresses": _list_of(_address),
 }

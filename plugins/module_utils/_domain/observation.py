@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from typing import Any, cast
 
@@ -48,8 +48,7 @@ class Observation:
     """All hosts of the zone with what is known of them, the names of those that answered, and the instances seen.
 
     ``unread`` tells which hosts sent what cannot be used; they count as ones that do not answer. ``blind`` are the hosts and kinds
-    whose engine is installed and does not run: what there is of that kind is not seen. ``taken`` are the addresses that the hosts
-    themselves have in the zone's network, each with the words for whose it is.
+    whose engine is installed and does not run: what there is of that kind is not seen.
     """
 
     hosts: tuple[KnownHost, ...]
@@ -57,7 +56,11 @@ class Observation:
     seen: Mapping[str, tuple[Seen, ...]]
     unread: tuple[str, ...] = ()
     blind: frozenset[tuple[str, str]] = frozenset()
-    taken: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def taken(self) -> dict[str, str]:
+        """The addresses that the hosts themselves have in the zone's network, each with the words for whose it is."""
+        return {address: f"host {host.name}" for host in self.hosts for address in host.addresses}
 
     def sees(self, host: str, kind: str) -> bool:
         """Tell whether all instances of the kind on the host are seen, so that one that is not seen is not there."""
@@ -108,29 +111,27 @@ def read_observation(zone: Zone, reports: object, known: Mapping[str, KnownHost]
         raise SpecError("hosts", reports, "is not a mapping of hosts to their results of host_info (or to null when they do not answer)")
     hosts, answered, unread, blind = [], set(), [], set()
     seen: dict[str, list[Seen]] = {}
-    taken: dict[str, str] = {}
     for name in sorted(reports):
         report = reports[name]
         host = known.get(name) or KnownHost(name, 0, 0, 0, kinds=())
         if report:
             try:
-                told, found = _read_host(host, check_mapping("report", report)), _read_instances(name, report.get("instances") or [])
+                told, found = _read_host(zone, host, check_mapping("report", report)), _read_instances(name, report.get("instances") or [])
             except ZonalError as error:
                 unread.append(f"host {name} is taken as one that does not answer, because of its report: {error}")
             else:
                 answered.add(name)
                 blind |= {(name, kind) for engine, kind in _ENGINES.items() if _is_down(_at(report, "engines", engine))}
-                taken.update(_read_addresses(zone, name, _at(report, "network", "bridges")))
                 host = told if not assume_ready else replace(told, kinds=tuple(sorted(_ENGINES.values())), disk=told.disk or _PLENTY)
                 for item in found:
                     seen.setdefault(item.name, []).append(item)
         state = zone.state_of(name)
         hosts.append(replace(host, state=state, why="" if state == ACTIVE else "declared", devices=dict(zone.devices.get(name, {}))))
     found_by_name = {name: tuple(items) for name, items in seen.items()}
-    return Observation(tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind), taken)
+    return Observation(tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind))
 
 
-def _read_host(host: KnownHost, report: Mapping[str, Any]) -> KnownHost:
+def _read_host(zone: Zone, host: KnownHost, report: Mapping[str, Any]) -> KnownHost:
     """Return the host with what its report has; a section that was not gathered leaves what was known."""
     hardware, storage, engines = report.get("hardware"), report.get("storage"), report.get("engines")
     if hardware:
@@ -142,6 +143,8 @@ def _read_host(host: KnownHost, report: Mapping[str, Any]) -> KnownHost:
         host = replace(host, disk=_number("storage.pools.size", _at(ours[0], "size"), _MOST_BYTES) if ours else 0)
     if engines:
         host = replace(host, kinds=tuple(sorted(kind for engine, kind in _ENGINES.items() if _at(engines, engine, "running") is True)))
+    if report.get("network"):
+        host = replace(host, addresses=tuple(sorted(set(_read_addresses(zone, _at(report, "network", "bridges"))))))
     return host
 
 
@@ -162,8 +165,8 @@ def _number(field: str, value: object, most: int) -> int:
     return value
 
 
-def _read_addresses(zone: Zone, host: str, bridges: object) -> Iterator[tuple[str, str]]:
-    """Yield the addresses of a host's bridges that are in the zone's network, with the words for whose they are."""
+def _read_addresses(zone: Zone, bridges: object) -> Iterator[str]:
+    """Yield the addresses of a host's bridges that are in the zone's network."""
     network = IPv4Network(zone.network["cidr"])
     for bridge in bridges if isinstance(bridges, (list, tuple)) else ():
         addresses = _at(bridge, "addresses")
@@ -172,7 +175,7 @@ def _read_addresses(zone: Zone, host: str, bridges: object) -> Iterator[tuple[st
             with suppress(ZonalError):
                 address = parse_ipv4("address", str(item).partition("/")[0])
                 if address in network:
-                    yield str(address), f"bridge {_at(bridge, 'name')} of host {host}"
+                    yield str(address)
 
 
 def _read_instances(host: str, items: object) -> list[Seen]:

@@ -141,6 +141,7 @@ class Book:
                 "disk": host.disk,
                 "kinds": list(host.kinds),
                 "devices": dict(host.devices),
+                "addresses": list(host.addresses),
                 "seen": moment if host.name in seen else getattr(before.get(host.name), "seen", None),
             }
             for host in hosts
@@ -202,7 +203,8 @@ def read_snapshot(connection: Connection, zone: str, shared: Collection[str] = (
         claims=tuple(sorted((_claim(row) for row in rows if row.name is not None), key=lambda claim: claim.name)),
         held=tuple(sorted(held, key=lambda item: number_of(item.address))),
         hosts=tuple(
-            KnownHost(row.name, row.vcpus, row.memory, row.disk, row.state, row.why, tuple(row.kinds), row.devices) for row in hosts
+            KnownHost(row.name, row.vcpus, row.memory, row.disk, row.state, row.why, tuple(row.kinds), row.devices, tuple(row.addresses))
+            for row in hosts
         ),
         elsewhere=tuple(_elsewhere(connection, zone, sorted(shared))),
     )

@@ -78,6 +78,7 @@ else:
         Column("disk", BigInteger, nullable=False),
         Column("kinds", JSON, nullable=False),
         Column("devices", JSON, nullable=False),
+        Column("addresses", JSON, nullable=False),
         Column("seen", _MOMENT),
     )
     EVENTS = Table(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.claims import KnownHost, Snapshot
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import WEB, report, run
 from ansible_collections.zonal.cloud.tests.unit.plugins.module_utils._domain.test_zone_plan import applied, plan, refusals
 
@@ -98,7 +99,12 @@ def test_a_host_has_addresses_of_its_own() -> None:
     hosts = {"kvm01": {**report(), "network": {"bridges": [{"name": "br0", "addresses": ["10.20.0.2/16", "fd00::1/64", 5]}]}}}
     assert [claim.address for claim in plan([app("a", 2)], None, hosts, pools=[], reserved=[]).claimed] == ["10.20.0.3", "10.20.0.4"]
     refused = refusals(plan([app("a", address="10.20.0.2")], None, hosts))
-    assert refused == {"a": ["instances[0].address: 10.20.0.2 is that of bridge br0 of host kvm01"]}
+    assert refused == {"a": ["instances[0].address: 10.20.0.2 is that of host kvm01"]}
+    remembered = Snapshot(hosts=(KnownHost("kvm02", 8, 16, 16, addresses=("10.20.0.3",)),))
+    assert [claim.address for claim in plan([app("a", 2)], remembered, {**hosts, "kvm02": None}, pools=[], reserved=[]).claimed] == [
+        "10.20.0.4",
+        "10.20.0.5",
+    ]
 
 
 NAMES = {
