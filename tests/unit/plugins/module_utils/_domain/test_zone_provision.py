@@ -126,7 +126,7 @@ def test_a_template_may_not_make_the_name_of_a_host() -> None:
     assert line.endswith("is already that of host web-1 of the zone")
 
 
-QUOTA = {"quotas": {"payments": {"vcpus": 8}}}
+QUOTA: dict[str, Any] = {"quotas": {"payments": {"vcpus": 8}}}
 
 
 def test_what_a_refused_app_does_not_give_back_is_not_given_to_others() -> None:
