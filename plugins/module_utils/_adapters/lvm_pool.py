@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._domain.thin_pool import OWNED, Autoextend, Group, Pool
@@ -168,7 +168,7 @@ def _inventory(reports: Iterable[Mapping[str, Any]], group_name: str, pool_name:
             if row["vg_name"] == group_name:
                 volumes = report.get("lv", [])
                 chunks = {line["lv_name"]: int(line["chunk_size"]) for line in report.get("seg", []) if line["segtype"] == "thin-pool"}
-                group = _group(row, report.get("pv", []), volumes)
+                group = replace(_group(row, report.get("pv", []), volumes), plain=_plain_extents(row, volumes, chunks, pool_name))
                 pool = _pool(volumes, chunks, pool_name)
     return Inventory(group_of, group, pool)
 
@@ -184,6 +184,11 @@ def _group(row: _Row, devices: Iterable[_Row], volumes: Iterable[_Row]) -> Group
         missing=int(row["vg_missing_pv_count"]),
         exported=bool(row["vg_exported"]),
     )
+
+
+def _plain_extents(group: _Row, volumes: Iterable[_Row], chunks: Mapping[str, int], name: str) -> int:
+    found = [row for row in volumes if row["lv_name"] == name and name not in chunks and row["lv_device_open"] != "open"]
+    return int(found[0]["lv_size"]) // int(group["vg_extent_size"]) if found else 0
 
 
 def _pool(volumes: Iterable[_Row], chunks: Mapping[str, int], name: str) -> Pool | None:

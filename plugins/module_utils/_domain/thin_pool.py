@@ -118,7 +118,10 @@ class Device:
 
 @dataclass(frozen=True)
 class Group:
-    """The volume group. ``volumes`` are its visible logical volumes, pools included."""
+    """The volume group. ``volumes`` are its visible logical volumes, pools included.
+
+    ``plain`` are the extents of an unused volume that has the pool's name and is no thin pool.
+    """
 
     extent_size: int
     extents: int
@@ -128,6 +131,15 @@ class Group:
     volumes: frozenset[str] = frozenset()
     missing: int = 0
     exported: bool = False
+    plain: int = 0
+
+    @property
+    def cut_off(self) -> bool:
+        """Tell whether a run was cut off while LVM made the pool: the spare and the metadata are there, as large as each other.
+
+        LVM makes these first, the metadata as a plain volume with the pool's name. A group with anything else in it is another case.
+        """
+        return self.owned and self.plain > 0 and len(self.volumes) == 1 and self.extents - self.free == 2 * self.plain
 
     @property
     def owned(self) -> bool:

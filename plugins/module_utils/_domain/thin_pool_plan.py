@@ -43,7 +43,11 @@ def plan_thin_pool(spec: ThinPoolSpec, found: ThinPoolState) -> Plan[ThinPoolSta
     group, group_steps = _plan_group(spec, found.group, new)
     profile_steps = _plan_profile(spec, found)
     if found.pool is None:
-        pool, pool_steps = _plan_new_pool(spec, group)
+        pool, pool_steps = _plan_new_pool(spec, replace(group, free=group.extents) if group.cut_off else group)
+        if group.cut_off:
+            # The spare stays, and is that of the new pool.
+            pool_steps.insert(0, Step("discard_volume", spec.target, "a run was cut off while it was made a thin pool"))
+            group = replace(group, free=group.extents, plain=0)
     else:
         pool, pool_steps = _plan_pool(spec, group, found.pool)
     group = replace(group, free=group.free - _used_extents(pool, group) + _used_extents(found.pool, group))
@@ -83,7 +87,7 @@ def _check_group(spec: ThinPoolSpec, group: Group, found: ThinPoolState) -> None
         raise RefusedError(
             f"devices: {spec.group} also has {_listed(extra)}; list it too, or empty it with pvmove and take it out with vgreduce"
         )
-    if found.pool is None and spec.name in group.volumes:
+    if found.pool is None and spec.name in group.volumes and not group.cut_off:
         raise RefusedError(f"name: {spec.target} exists and is not a thin pool; choose another name")
 
 

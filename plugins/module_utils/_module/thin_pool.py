@@ -35,6 +35,7 @@ class ThinPoolResource:
             "adopt_group": lambda _target: lvm.adopt_group(),
             "extend_group": lvm.extend_group,
             "write_profile": lambda _target: profiles.write(spec.profile, spec.autoextend),
+            "discard_volume": lambda _target: lvm.remove(),
             "create_pool": lambda _target: lvm.create(self._goal_pool, self._goal_group),
             "activate_pool": lambda _target: lvm.activate(),
             "extend_metadata": lambda _target: lvm.extend_metadata(self._goal_pool),

@@ -50,6 +50,11 @@ STEPS = {
         "create_group write_profile create_pool",
     ),
     "stopped after vgcreate": (SPEC, ThinPoolState((OURS,), EMPTY_GROUP), "write_profile create_pool"),
+    "stopped while LVM made the pool of its metadata": (
+        SPEC,
+        ThinPoolState((OURS,), replace(EMPTY_GROUP, free=EXTENTS - 2, volumes=frozenset({"pool"}), plain=1)),
+        "write_profile discard_volume create_pool",
+    ),
     "stopped after the profile": (SPEC, ThinPoolState((OURS,), EMPTY_GROUP, None, SPEC.autoextend), "create_pool"),
     "a device with a filesystem, wiped by order": (
         replace(SPEC, wipe=True),
@@ -128,6 +133,16 @@ REFUSED = {
     "lost device": (SPEC, replace(DONE, group=replace(GROUP, missing=1)), "lacks 1 of its devices"),
     "exported": (SPEC, replace(DONE, group=replace(GROUP, exported=True)), "is exported"),
     "not a pool": (SPEC, replace(DONE, pool=None), "zonal/pool exists and is not a thin pool"),
+    "not a pool, beside another volume": (
+        SPEC,
+        ThinPoolState((OURS,), replace(EMPTY_GROUP, free=EXTENTS - 2, volumes=frozenset({"pool", "root"}), plain=1)),
+        "zonal/pool exists and is not a thin pool",
+    ),
+    "not a pool, without a spare": (
+        SPEC,
+        ThinPoolState((OURS,), replace(EMPTY_GROUP, free=EXTENTS - 1, volumes=frozenset({"pool"}), plain=1)),
+        "zonal/pool exists and is not a thin pool",
+    ),
     "shrink": (replace(SPEC, size=WantedSize(percent=50)), DONE, "cannot be made smaller: write size: 7368M"),
     "too large": (replace(SPEC, size=WantedSize(size=100 * GIB)), DONE, "only 788M are free"),
     "no room for metadata": (replace(SPEC, size=WantedSize(percent=100)), EMPTY, "metadata and its spare included"),
