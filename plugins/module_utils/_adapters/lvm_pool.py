@@ -82,6 +82,8 @@ class LvmPool:
         self._command(argv)
 
     def activate(self) -> None:
+        # Parts that are active by themselves, since LVM was cut off while it made the pool of them, prohibit it.
+        self._command(["lvchange", "--activate", "n", f"{self._target}_tmeta", f"{self._target}_tdata"])
         self._command(["lvchange", "--activate", "y", self._target])
 
     def extend(self, goal: Pool, group: Group) -> None:

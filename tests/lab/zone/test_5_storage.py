@@ -216,7 +216,7 @@ def test_what_an_interrupted_run_left_is_completed(host: Host, loops: list[str])
 def test_lvm_may_be_killed_at_any_moment_while_it_makes_a_pool(host: Host, loops: list[str]) -> None:
     device = loops[-1]
     argv = f"lvcreate --yes --type thin-pool --name pool --extents 100 --poolmetadatasize 4m {GROUP}"
-    for moment in ("0.1", "0.2", "0.3", "0.4", "0.6", "0.9"):
+    for moment in ("0.1", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.1"):
         host.sh(f"vgcreate --quiet --addtag zonal.cloud {GROUP} {device}; timeout --signal KILL {moment} {argv}; true")
         assert host.pool(devices=[device])[-1] in ("create_pool", "retag_pool"), host.sh(f"lvs -a {GROUP}")
         assert host.report["size"] == "536M"

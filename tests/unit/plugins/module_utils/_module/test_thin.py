@@ -44,6 +44,12 @@ def test_a_pool_is_made_with_two_programs_and_a_profile(tmp_path: Path) -> None:
     assert profiles.read("zonal-zonal-pool") == Autoextend(80, 5)
 
 
+def test_the_parts_of_a_pool_are_let_go_before_it_is_activated() -> None:
+    command = RecordingCommand()
+    LvmPool(command, "zonal", "pool").activate()
+    assert command.lines == ["lvchange --activate n zonal/pool_tmeta zonal/pool_tdata", "lvchange --activate y zonal/pool"]
+
+
 def test_a_volume_is_marked_until_its_filesystem_is_finished() -> None:
     command, volumes = RecordingCommand(), FakeVolumes()
     resource = ThinVolumeResource(ThinVolumeSpec("docker", "zonal", "pool", size=GIB, filesystem="xfs"), command, volumes)
