@@ -104,9 +104,9 @@ def host() -> Iterator[Host]:
     opened.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def loops(host: Host) -> Iterator[list[str]]:
-    """Blank loop devices of 600 MB; all that the tests put on them is taken away before and after."""
+    """Blank loop devices of 600 MB; all that a test puts on them is taken away before and after it."""
     clean = f"""
         umount {FOLDER}/mnt; swapoff {FOLDER}/swap; for vg in {GROUP} foreign inside; do vgremove --force --yes $vg; done
         for loop in $(losetup --noheadings --output NAME,BACK-FILE | awk '$2 ~ "^{FOLDER}/" {{ print $1 }}'); do
@@ -116,6 +116,11 @@ def loops(host: Host) -> Iterator[list[str]]:
     make = f"for n in $(seq {LOOPS}); do truncate -s 600M {FOLDER}/$n; losetup --find --show --partscan {FOLDER}/$n; done"
     yield host.sh(make).split()
     host.sh(f"({clean}) >/dev/null 2>&1; true")
+
+
+def write_table(device: str) -> str:
+    """Return the command that gives a device its partition table."""
+    return f'python3 -c \'open("{device}", "rb+").write(bytes.fromhex("{PARTITION_TABLE.hex()}"))\''
 
 
 def test_lvm_keeps_the_contract_of_the_volumes(host: Host) -> None:
@@ -128,7 +133,7 @@ def test_lvm_keeps_the_contract_of_the_volumes(host: Host) -> None:
 def test_a_device_that_carries_something_is_refused_by_name_and_left_alone(host: Host, loops: list[str]) -> None:
     disk, swap, member, table, _dummy, _dummy = loops
     host.sh(f"mkfs.ext4 -q {disk}; mkswap {swap}; swapon {swap}; vgcreate foreign {member}")
-    host.sh(f'python3 -c \'open("{table}", "rb+").write(bytes.fromhex("{PARTITION_TABLE.hex()}"))\'')
+    host.sh(write_table(table))
     host.sh(f"blockdev --rereadpt {table}; udevadm settle; vgcreate inside {table}p1; vgchange --activate n inside")
     host.sh(f"ln -sfn {disk} {FOLDER}/link; mount {disk} {FOLDER}/mnt; ln -sfn {disk} /dev/zonal-test-link")
     # The swap may be written to at any time.
@@ -160,6 +165,7 @@ def test_a_device_that_carries_something_is_refused_by_name_and_left_alone(host:
 
 def test_a_pool_is_made_grows_and_goes(host: Host, loops: list[str]) -> None:
     disk, blank, table = loops[0], loops[1], loops[3]
+    host.sh(f"mkfs.ext4 -q {disk}; {write_table(table)}")
     steps = ["create_group", "write_profile", "create_pool"]
     assert host.pool(check=True, devices=[blank]) == steps
     planned = host.report
