@@ -9,6 +9,7 @@ import hashlib
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .._domain.content import FILE, FOLDER, LINK, PIPE
@@ -72,7 +73,7 @@ def _inspect(file: PackedFile, path: str, policy: Policy) -> Content:
     stream = TarStream(unpacked(file), policy.max_size)
     try:
         for entry in _members(stream):
-            inspection.add(_member(entry), lambda entry=entry: _hash_data(stream, entry))  # type: ignore[misc]
+            inspection.add(_member(entry), partial(_hash_data, stream, entry))
         if stream.last.strip(b"\0") or not stream.last:
             raise ValueError("it has no end, or a member's header is broken")
         if not stream.rest_is_empty():

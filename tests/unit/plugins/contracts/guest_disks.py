@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
@@ -235,7 +236,7 @@ def the_host_is_read_only(bench: Bench) -> None:
     """The third wall: whatever tar could be made to do, it does it to the volume."""
     bench.make(file("etc/motd"))
     for path in (bench.canary, bench.empty / "x", Path("/run/x"), Path("/dev/shm/x")):
-        assert refused(lambda path=path: bench.disks._with_mounted(bench.device, lambda: path.write_text("x")), "Read-only"), path  # type: ignore[misc]
+        assert refused(partial(bench.disks._with_mounted, bench.device, partial(path.write_text, "x")), "Read-only"), path
 
 
 def what_was_unpacked_is_what_was_checked(bench: Bench) -> None:
