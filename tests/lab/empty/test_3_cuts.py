@@ -32,6 +32,7 @@ def test_the_run_after_many_cut_and_two_parallel_runs_converges(lab: Any) -> Non
         print(f"seed {seed}, cut {cut + 1} after {after:.0f} s, at {lines[-1] if lines else 'its very beginning'}", flush=True)
     for output in [run.wait() for run in [lab.start_play("zonal.cloud.site") for _dummy in range(2)]]:
         assert "Traceback" not in output, output[-6000:]
+        print(*re.findall(r"fatal: .*|.*unreachable=.*", output), sep="\n", flush=True)
     output = lab.play("zonal.cloud.site")
     assert re.findall(r"unreachable=0 +failed=0", output), output
     for host in ("h1", "h2"):
