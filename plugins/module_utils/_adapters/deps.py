@@ -11,6 +11,7 @@ from .._ports import EngineAbsent
 
 try:
     import boto3
+    import boto3.s3.transfer
     import botocore
     import botocore.config
     import botocore.exceptions

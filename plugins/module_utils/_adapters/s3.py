@@ -1,28 +1,38 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: may change without notice.
-"""The buckets of an S3 store, by boto3."""
+"""An S3 store, by boto3."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._domain.errors import RefusedError
 from .._domain.s3_bucket import S3BucketState, parse_policy
 from .._ports import EngineError
+from .._ports_s3 import Readable, Sent, StoredObject
 from .deps import need_boto3
 
 _ATTEMPTS = 4
 _CONNECT_SECONDS = 10
 # A store that has just started may be slow.
 _READ_SECONDS = 60
+_REFUSED = "the store refuses this user: is the key right, and does the bucket belong to somebody else?"
 _CAUSES = {
-    "403": "the store refuses this user: is the key right, and does the bucket belong to somebody else?",
+    **dict.fromkeys(("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"), _REFUSED),
+    "NoSuchKey": "there is no such object",
+    "NoSuchBucket": "there is no such bucket; the role zonal.cloud.ceph_registry and the module zonal.cloud.s3_bucket make one",
+    "QuotaExceeded": "the user's or the bucket's quota is full",
     "SSLError": "the store's certificate is not trusted; name its authority in ca_file",
 }
+# S3 takes as many parts, so what may become large goes in larger ones. That many are in memory at once.
+_MOST_PARTS, _PART, _PARTS_AT_ONCE = 10_000, 16 * 1024**2, 4
+_NO_OBJECT = ("404", "NoSuchKey")
 
 
 @dataclass(frozen=True)
@@ -36,40 +46,17 @@ class S3Access:
     region: str
 
 
-class S3Buckets:
-    """``Buckets`` of the user whose keys ``access`` has."""
+class _S3:
+    """The connection to a store, made when it is first needed, and its errors in our words."""
 
     def __init__(self, access: S3Access) -> None:
         self._access = access
         self._connected: Any = None
 
-    def find(self, name: str) -> S3BucketState:
-        with self._saying("look for", name):
-            if self._missing(("404", "NoSuchBucket"), "head_bucket", name) is None:
-                return S3BucketState()
-            answer = self._missing(("NoSuchBucketPolicy",), "get_bucket_policy", name)
-        return S3BucketState(True, parse_policy(answer["Policy"]) if answer else {})
-
-    def create(self, name: str) -> None:
-        with self._saying("create", name):
-            self._missing(("BucketAlreadyOwnedByYou",), "create_bucket", name)
-
-    def set_policy(self, name: str, policy: Mapping[str, Any]) -> None:
-        with self._saying("set the policy of", name):
-            if policy:
-                self._client.put_bucket_policy(Bucket=name, Policy=json.dumps(policy, sort_keys=True))
-            else:
-                self._client.delete_bucket_policy(Bucket=name)
-
-    def address_of(self, name: str, key: str, seconds: int) -> str:
-        """Return an address from which whoever knows it can read the object ``key`` of a bucket for some time; asks nobody."""
-        with self._saying("make an address for an object of", name):
-            return str(self._client.generate_presigned_url("get_object", Params={"Bucket": name, "Key": key}, ExpiresIn=seconds))
-
-    def _missing(self, codes: tuple[str, ...], call: str, name: str) -> Any:
+    def _missing(self, codes: tuple[str, ...], call: str, **options: Any) -> Any:
         """Return the answer of a call, or None when the store answers with one of ``codes``."""
         try:
-            return getattr(self._client, call)(Bucket=name)
+            return getattr(self._client, call)(**options)
         except need_boto3()[1].exceptions.ClientError as error:
             if error.response["Error"]["Code"] in codes:
                 return None
@@ -83,19 +70,24 @@ class S3Buckets:
             yield
         except (errors.BotoCoreError, errors.ClientError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, errors.ClientError) else type(error).__name__
-            raise EngineError(tried, f"bucket {name} at {self._access.endpoint}", _CAUSES.get(code, str(error))) from error
+            raise EngineError(tried, f"{name} at {self._access.endpoint}", _CAUSES.get(code, str(error))) from error
 
     @property
     def _client(self) -> Any:
         if self._connected is None:
             boto3, botocore = need_boto3()
-            config = botocore.config.Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                retries={"max_attempts": _ATTEMPTS},
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_READ_SECONDS,
-            )
+            options = {
+                "signature_version": "s3v4",
+                # The signature is the checksum that every store knows: it covers the sha256 of what is sent.
+                "s3": {"addressing_style": "path", "payload_signing_enabled": True},
+                "retries": {"max_attempts": _ATTEMPTS},
+                "connect_timeout": _CONNECT_SECONDS,
+                "read_timeout": _READ_SECONDS,
+                # Newer versions send checksums that many stores do not know yet.
+                "request_checksum_calculation": "when_required",
+                "response_checksum_validation": "when_required",
+            }
+            known = botocore.config.Config.OPTION_DEFAULTS
             self._connected = boto3.client(
                 "s3",
                 endpoint_url=self._access.endpoint,
@@ -103,6 +95,145 @@ class S3Buckets:
                 aws_secret_access_key=self._access.secret_key,
                 region_name=self._access.region,
                 verify=self._access.ca_file or True,
-                config=config,
+                config=botocore.config.Config(**{option: value for option, value in options.items() if option in known}),
             )
         return self._connected
+
+
+class S3Buckets(_S3):
+    """``Buckets`` of the user whose keys ``access`` has."""
+
+    def find(self, name: str) -> S3BucketState:
+        with self._saying("look for", f"bucket {name}"):
+            if self._missing(("404", "NoSuchBucket"), "head_bucket", Bucket=name) is None:
+                return S3BucketState()
+            answer = self._missing(("NoSuchBucketPolicy",), "get_bucket_policy", Bucket=name)
+        return S3BucketState(True, parse_policy(answer["Policy"]) if answer else {})
+
+    def create(self, name: str) -> None:
+        with self._saying("create", f"bucket {name}"):
+            self._missing(("BucketAlreadyOwnedByYou",), "create_bucket", Bucket=name)
+
+    def set_policy(self, name: str, policy: Mapping[str, Any]) -> None:
+        with self._saying("set the policy of", f"bucket {name}"):
+            if policy:
+                self._client.put_bucket_policy(Bucket=name, Policy=json.dumps(policy, sort_keys=True))
+            else:
+                self._client.delete_bucket_policy(Bucket=name)
+
+    def address_of(self, name: str, key: str, seconds: int) -> str:
+        """Return an address from which whoever knows it can read the object ``key`` of a bucket for some time; asks nobody."""
+        with self._saying("make an address for an object of", f"bucket {name}"):
+            return str(self._client.generate_presigned_url("get_object", Params={"Bucket": name, "Key": key}, ExpiresIn=seconds))
+
+
+class S3Objects(_S3):
+    """``Objects`` of the bucket ``bucket``."""
+
+    def __init__(self, access: S3Access, bucket: str) -> None:
+        super().__init__(access)
+        self._bucket = bucket
+
+    def head(self, key: str) -> StoredObject | None:
+        with self._saying("look for", self._name(key)):
+            found = self._missing(_NO_OBJECT, "head_object", Bucket=self._bucket, Key=key)
+        return None if found is None else StoredObject(found["ContentLength"], found["Metadata"])
+
+    def list(self, prefix: str) -> Mapping[str, int]:
+        with self._saying("list", self._name(prefix)):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            return {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", ())}
+
+    def read(self, key: str, limit: int) -> bytes | None:
+        with self._saying("read", self._name(key)):
+            found = self._missing(_NO_OBJECT, "get_object", Bucket=self._bucket, Key=key)
+            if found is None:
+                return None
+            with closing(found["Body"]) as body:
+                if found["ContentLength"] > limit:
+                    raise EngineError("read", self._name(key), f"it has more than {limit} bytes")
+                content: bytes = body.read()
+                return content
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[Readable]:
+        with self._saying("read", self._name(key)), closing(self._client.get_object(Bucket=self._bucket, Key=key)["Body"]) as body:
+            yield body
+
+    def put(self, key: str, content: bytes) -> None:
+        with self._saying("write", self._name(key)):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=content)
+
+    def put_file(self, key: str, path: str, sha256: str, metadata: Mapping[str, str]) -> None:
+        try:
+            with open(path, "rb") as file:
+                size = file.seek(0, 2)
+                file.seek(0)
+                self._put(key, _Counted(file, size, path, sha256), metadata)
+        except OSError as error:
+            raise EngineError("read", path, str(error.strerror)) from error
+
+    def put_stream(self, key: str, stream: Readable, metadata: Mapping[str, str], limit: int) -> Sent:
+        return self._put(key, _Counted(stream, limit, self._name(key)), metadata)
+
+    def delete(self, key: str) -> None:
+        with self._saying("remove", self._name(key)):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def _put(self, key: str, stream: _Counted, metadata: Mapping[str, str]) -> Sent:
+        boto3, _botocore = need_boto3()
+        part = max(_PART, -(-stream.limit // _MOST_PARTS))
+        # The library begins to send in parts what is as large as one.
+        config = boto3.s3.transfer.TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=_PARTS_AT_ONCE)
+        config.max_in_memory_upload_chunks = _PARTS_AT_ONCE
+        with self._saying("write", self._name(key)):
+            self._forget_parts(key)
+            self._client.upload_fileobj(stream, self._bucket, key, ExtraArgs={"Metadata": dict(metadata)}, Config=config)
+        sent = Sent(stream.size, stream.sha256())
+        stored = self.head(key)
+        if stored is None or stored.size != sent.size:
+            raise EngineError(
+                "write", self._name(key), f"{sent.size} bytes were sent, and the store has {stored.size if stored else 'none'}"
+            )
+        return sent
+
+    def _forget_parts(self, key: str) -> None:
+        """Remove what a writer that was killed has left."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key)
+        for upload in [upload for page in pages for upload in page.get("Uploads", ()) if upload["Key"] == key]:
+            self._missing(("NoSuchUpload",), "abort_multipart_upload", Bucket=self._bucket, Key=key, UploadId=upload["UploadId"])
+
+    def _name(self, key: str) -> str:
+        return f"s3://{self._bucket}/{key}"
+
+
+class _Counted:
+    """A stream as the library needs it: ``read`` gives less than was asked for at the end only; without a size it is called there.
+
+    With ``wanted``, another sha256 is refused before the end is told, since after that the object is there.
+    """
+
+    def __init__(self, stream: Readable, limit: int, name: str, wanted: str = "") -> None:
+        self.size = 0
+        self.limit = limit
+        self._stream = stream
+        self._name = name
+        self._wanted = wanted
+        self._digest = hashlib.sha256()
+
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def read(self, size: int = _PART) -> bytes:
+        parts: list[bytes] = []
+        missing = size
+        while missing and (part := self._stream.read(missing)):
+            self._digest.update(part)
+            missing -= len(part)
+            parts.append(part)
+        self.size += size - missing
+        if self._wanted and missing and self.sha256() != self._wanted:
+            raise RefusedError(f"src: {self._name} has changed since it was checked; nothing of it was stored", field="src")
+        if self.size > self.limit:
+            raise EngineError("store", self._name, f"it has more than {self.limit} bytes")
+        return b"".join(parts)

@@ -23,6 +23,7 @@ from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import DISK, CephNode, play
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import IMAGES, Registry
 from ansible_collections.zonal.cloud.tests.integration.engines.node import wait_for
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts import objects as contract_of_objects
 
 MIB = 1 << 20
 
@@ -97,6 +98,22 @@ def test_a_reader_can_download_an_archive(registry: Registry, prefix: str, tmp_p
             Downloads(run_command, str(tmp_path)).fetch(made.stdout.strip(), shown, "other", MIB)
     finally:
         registry.s3("zonal-images", "delete_object", **where)
+
+
+def test_contract_of_objects(registry: Registry) -> None:
+    keys = registry.keys("zonal-images")
+    words = [contract_of_objects.__name__, registry.s3_url, registry.ca_file, IMAGES, keys["aws_access_key_id"]]
+    path = os.pathsep.join(path for path in sys.path if path.endswith("collections"))
+    done = subprocess.run(
+        ["/usr/bin/python3", "-m", *words],
+        input=keys["aws_secret_access_key"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_quota_holds(registry: Registry, prefix: str) -> None:
