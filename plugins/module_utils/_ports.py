@@ -101,6 +101,10 @@ class GuestDisks(Protocol):
     def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
         """Make an ext4 file system on ``device``, unpack ``archive`` into it, and return what it holds."""
 
+    def flatten(self, device: str, layout: str, archive: str) -> None:
+        """Lay the layers of an image, in the OCI layout of ``skopeo.py``, upon each other on ``device``, which loses what it had, and write
+        what comes out into the file ``archive``. Nothing of it was looked at yet."""
+
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         """Grow the file system to its device and write ``files`` into it, replacing what stands there."""
 

@@ -35,6 +35,9 @@ options:
       - Either a path on the host, or an address that the host downloads it from, V(https://...), V(http://...) or V(s3://BUCKET/KEY).
         Downloading goes on where an interrupted run has stopped, and other modules can change the host meanwhile. What was downloaded is
         removed when the image is made.
+      - Or an image of a docker registry, V(docker://HOST[:PORT]/PATH:TAG) or V(docker://HOST[:PORT]/PATH@sha256:...), of which the one for
+        the host's architecture is taken. Its only layer is the archive; of several one archive is made, which is known by O(digest) alone.
+        What its labels say is not trusted.
     type: str
   folder:
     description: Folder of the host for downloads.
@@ -49,8 +52,16 @@ options:
   s3_secret_key:
     description: Secret key of that user.
     type: str
+  registry_user:
+    description: Name of a user of the registry who may pull O(src); without one the registry is asked as by anybody.
+    type: str
+  registry_password:
+    description: Password of that user.
+    type: str
   ca_file:
-    description: Certificates of the authorities that O(src) is checked against, on the host; without it those of the host.
+    description:
+      - Certificates of the authorities that O(src) is checked against, on the host; without it those of the host.
+      - For a registry, those in its folder below C(/etc/docker/certs.d) count as well.
     type: path
   sha256:
     description: Digest of the archive's bytes, 64 hex digits. For O(state=present) it or O(digest) is needed.
@@ -91,6 +102,7 @@ requirements:
   - what M(zonal.cloud.container) and M(zonal.cloud.vm) need, for the kinds that are asked for
   - aria2, to download
   - the Python package boto3, to download from an S3 store
+  - skopeo, to download from a registry, and umoci for images with several layers
 extends_documentation_fragment:
   - zonal.cloud.attributes
 seealso:
@@ -120,6 +132,14 @@ EXAMPLES = r"""
     ca_file: /etc/ssl/zonal-registry/ca.crt
     sha256: 0c1e64ad3f0d9f2d1d3b8ff4a2e0a5a4d3b7cde1f60f1a3f6f3a2f8b3c9d1e70
     kinds: [container]
+
+- name: The same from a registry, for both
+  zonal.cloud.image:
+    name: "debian:13"
+    src: docker://registry.example:5000/images/debian:13
+    registry_user: zonal
+    registry_password: "{{ registry_password }}"
+    digest: 9b0d6bd1a2f9b1b7b9f06e5fd3e2f3c1bb2a1c9a5a3ee29f4ce4e4f7b0f6a811
 """
 
 RETURN = r"""
@@ -139,7 +159,7 @@ download:
   type: dict
   returned: when O(src) is an address and the image was made
   contains:
-    bytes: {description: Size of the archive; 0 when an earlier run had downloaded it., type: int}
+    bytes: {description: Size of the archive, or of all layers; 0 when an earlier run had downloaded it., type: int}
     seconds: {description: How long it took., type: float}
   sample: {bytes: 402653184, seconds: 11.2}
 image:
@@ -176,6 +196,8 @@ def main() -> None:
         "s3_endpoint": {"type": "str"},
         "s3_access_key": {"type": "str", "no_log": False},
         "s3_secret_key": {"type": "str", "no_log": True},
+        "registry_user": {"type": "str"},
+        "registry_password": {"type": "str", "no_log": True},
         "ca_file": {"type": "path"},
         "sha256": {"type": "str"},
         "digest": {"type": "str"},

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -18,7 +19,7 @@ TIMEOUT = 24 * 3600  # seconds
 _STALLED = 60  # seconds without a byte, then the connection is made anew
 _TRIES = 5
 _CONNECTIONS = 4
-_UNFINISHED, _CONTROL = ".new", ".aria2"
+UNFINISHED, _CONTROL = ".new", ".aria2"
 _BLOCK = 1024**2
 # aria2c(1), EXIT STATUS. After these what was downloaded is of use to a new run.
 _CAUSES = {
@@ -70,8 +71,8 @@ class Downloads:
             with self._alone():
                 if not os.path.exists(path):
                     self._finish(address, shown, name, limit, sha256)
-                    os.rename(path + _UNFINISHED, path)
-                    _sync(self._folder)
+                    os.rename(path + UNFINISHED, path)
+                    sync(self._folder)
         except OSError as error:
             raise EngineError("store the download of", shown, f"{error.filename}: {error.strerror}") from error
         return path
@@ -79,6 +80,10 @@ class Downloads:
     def path(self, name: str) -> str:
         """Return where the file ``name`` is when it is there."""
         return os.path.join(self._folder, name)
+
+    def size(self, name: str) -> int:
+        """Return the bytes of the file ``name``."""
+        return os.path.getsize(self.path(name))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -92,7 +97,7 @@ class Downloads:
 
     def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str) -> None:
         """Download the rest of what an earlier run has left, or all."""
-        resumed = os.path.exists(os.path.join(self._folder, name + _UNFINISHED + _CONTROL))
+        resumed = os.path.exists(os.path.join(self._folder, name + UNFINISHED + _CONTROL))
         if not resumed:
             self.forget(name)  # without aria2's notes nobody knows which parts of a file are there
         try:
@@ -105,15 +110,17 @@ class Downloads:
             self._finish(address, shown, name, limit, sha256)
 
     def _check(self, shown: str, name: str, sha256: str) -> None:
-        found = _sync(os.path.join(self._folder, name + _UNFINISHED), hashed=bool(sha256))
+        found = sync(os.path.join(self._folder, name + UNFINISHED), hashed=bool(sha256))
         if found != sha256:
             raise _OtherFile("download", shown, f"what came has the sha256 {found}, but {sha256} is wanted")
 
     def forget(self, name: str) -> None:
         """Remove the file and what is left of an interrupted download of it."""
-        for end in ("", _UNFINISHED, _UNFINISHED + _CONTROL):
+        for end in ("", UNFINISHED, UNFINISHED + _CONTROL):
+            path = self.path(name + end)
+            shutil.rmtree(path, ignore_errors=True)
             with suppress(FileNotFoundError):
-                os.unlink(os.path.join(self._folder, name + end))
+                os.unlink(path)
 
     def _download(self, address: str, shown: str, name: str, limit: int) -> None:
         options = {
@@ -141,7 +148,7 @@ class Downloads:
         }
         program = ["prlimit", f"--fsize={limit}", "aria2c", "--no-conf", *(f"--{option}={value}" for option, value in options.items())]
         try:
-            self._command(program, stdin=f"{address}\n  out={name}{_UNFINISHED}\n", timeout=TIMEOUT)
+            self._command(program, stdin=f"{address}\n  out={name}{UNFINISHED}\n", timeout=TIMEOUT)
         except EngineAbsent:
             raise
         except EngineError as error:
@@ -163,12 +170,12 @@ class Downloads:
 
     def _size(self, name: str) -> int:
         try:
-            return os.stat(os.path.join(self._folder, name + _UNFINISHED)).st_size
+            return os.stat(os.path.join(self._folder, name + UNFINISHED)).st_size
         except FileNotFoundError:
             return 0
 
 
-def _sync(path: str, *, hashed: bool = False) -> str:
+def sync(path: str, *, hashed: bool = False) -> str:
     """Let a file or folder outlive a power cut; return its sha256 if that is asked for."""
     digest = hashlib.sha256()
     handle = os.open(path, os.O_RDONLY)

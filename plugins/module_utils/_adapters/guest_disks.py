@@ -22,6 +22,7 @@ from .._domain.errors import ZonalError
 from .._domain.guest_files import GuestFile
 from .._ports import BootFiles, Command, EngineError, Unpacked
 from .rootfs_tree import tree_entries
+from .skopeo import LAYOUT_TAG
 
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
 _MOUNT_SETATTR = 442  # the same number on all architectures
@@ -29,29 +30,35 @@ _MOUNT_ATTR_RDONLY, _AT_RECURSIVE, _AT_FDCWD = 1, 0x8000, -100
 _MOUNT_POINT = "/run/zonal-cloud.mnt"
 _LARGEST_BOOT_FILE = 512 * 1024**2
 _UNPACK_TIMEOUT = 3600
-# All that tar needs of root's rights.
+_CONFINED = "setpriv --no-new-privs --inh-caps=-all --bounding-set=-all"
+# All that tar and umoci need of root's rights.
 _UNPACKER = (
-    "setpriv --no-new-privs --inh-caps=-all --bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+setfcap "
+    f"{_CONFINED},+chown,+dac_override,+fowner,+fsetid,+setfcap "
     "tar --extract --force-local --numeric-owner --same-owner --preserve-permissions --no-acls --no-selinux "
     "--xattrs --xattrs-include=user.* --xattrs-include=security.capability"
 ).split()
+_LAYERER = f"{_CONFINED},+chown,+dac_override,+fowner,+fsetid,+setfcap umoci raw unpack".split()
+# With all that is there, so that the check of the archive sees it.
+_PACKER = (
+    f"{_CONFINED},+dac_read_search tar --create --force-local --format=posix --pax-option=delete=atime,delete=ctime --sort=name "
+    "--numeric-owner --acls --xattrs --xattrs-include=*"
+).split()
+_NO_UMOCI = "failed to execute umoci"
+# As many as files of one block, which is how many a content has at most.
+_LAYERS_RATIO = 4096
 
 
 class MountedGuestDisks:
-    """``GuestDisks`` through mount(8), tar(1) and the ext4 tools."""
+    """``GuestDisks`` through mount(8), tar(1), umoci(1) and the ext4 tools."""
 
     def __init__(self, command: Command) -> None:
         self._command = command
 
     def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
-        options = ["-i", str(bytes_per_inode), "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"]
-        self._command(["mkfs.ext4", "-q", "-F", *options, device])
+        self._format(device, bytes_per_inode)
 
         def unpack() -> Unpacked:
-            # It is no content; e2fsck makes it anew when it needs it.
-            os.rmdir(f"{_MOUNT_POINT}/lost+found")
-            # For folders that an archive only implies.
-            os.umask(0o022)
+            _empty()
             self._command([*_UNPACKER, "--file", archive, "--directory", _MOUNT_POINT], timeout=_UNPACK_TIMEOUT)
             os.chown(_MOUNT_POINT, 0, 0)
             os.chmod(_MOUNT_POINT, 0o755)
@@ -61,6 +68,31 @@ class MountedGuestDisks:
 
         made: Unpacked = self._with_mounted(device, unpack)
         return made
+
+    def flatten(self, device: str, layout: str, archive: str) -> None:
+        self._format(device, _LAYERS_RATIO)
+
+        def flatten() -> None:
+            _empty()
+            self._unpack_layers(layout)
+            # The one file of the host that may be written.
+            self._command(["mount", "--bind", archive, archive])
+            self._command(["mount", "-o", "remount,bind,rw,nosuid,nodev,noexec", archive])
+            self._command([*_PACKER, "--file", archive, "--directory", _MOUNT_POINT, "."], timeout=_UNPACK_TIMEOUT)
+
+        self._with_mounted(device, flatten)
+
+    def _unpack_layers(self, layout: str) -> None:
+        try:
+            self._command([*_LAYERER, "--image", f"{layout}:{LAYOUT_TAG}", _MOUNT_POINT], timeout=_UNPACK_TIMEOUT)
+        except EngineError as error:
+            cause = error.details["cause"].rpartition("\u2a2f")[2]  # umoci's sign for its last words
+            cause = "the program umoci is not installed; install the package umoci" if _NO_UMOCI in cause else cause
+            raise EngineError("unpack the layers in", layout, cause) from None
+
+    def _format(self, device: str, bytes_per_inode: int) -> None:
+        options = ["-i", str(bytes_per_inode), "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"]
+        self._command(["mkfs.ext4", "-q", "-F", *options, device])
 
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         def write() -> None:
@@ -126,6 +158,13 @@ def _protect_host() -> None:
     call = ctypes.CDLL(None, use_errno=True).syscall
     if call(_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, ctypes.c_size_t(len(attributes))) != 0:
         raise OSError(ctypes.get_errno(), "cannot make the host's file systems read-only for what unpacks")
+
+
+def _empty() -> None:
+    # It is no content; e2fsck makes it anew when it needs it.
+    os.rmdir(f"{_MOUNT_POINT}/lost+found")
+    # For folders that an archive only implies.
+    os.umask(0o022)
 
 
 def _enter() -> None:

@@ -36,6 +36,7 @@ _CAUSES = {
     "denied": "the registry refuses it to this user",
     "file too large": "more came than the registry had told",
     "no space left on device": "there is not enough room for it on the host",
+    "exit status -9": "skopeo was killed",
     "no answer within": "the registry takes too long",
 }
 _MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"')
@@ -80,9 +81,9 @@ class Registry:
     def copy(self, image: RegistryImage, folder: str) -> None:
         """Make ``folder`` an OCI layout of the image under the tag LAYOUT_TAG. No file of it becomes larger than the largest layer."""
         largest = max(layer.size for layer in image.layers)
-        argv = ["prlimit", f"--fsize={largest + _SPARE}", "skopeo", "copy", "--quiet", f"--retry-times={_TRIES}"]
+        argv = ["setpriv", "--pdeathsig=KILL", "prlimit", f"--fsize={largest + _SPARE}", "skopeo", "copy", "--quiet"]
         with self._login(image.pinned) as login:
-            argv += ["--src-tls-verify=true", f"--src-{login}", "--dest-oci-accept-uncompressed-layers"]
+            argv += [f"--retry-times={_TRIES}", "--src-tls-verify=true", f"--src-{login}", "--dest-oci-accept-uncompressed-layers"]
             argv += [f"docker://{image.pinned}", f"oci:{folder}:{LAYOUT_TAG}"]
             self._run("download", image.pinned, argv, TIMEOUT)
 

@@ -70,8 +70,7 @@ class Content:
     @property
     def volume_size(self) -> int:
         """The bytes of the volume that it needs."""
-        size = self.size + self.size // _SPARE_PARTS + _SPARE_BYTES
-        return -(-size // 4096**2) * 4096**2
+        return volume_size(self.size)
 
     @property
     def bytes_per_inode(self) -> int:
@@ -163,6 +162,12 @@ class Inspection:
             raise refusal(member.name, f"which is {special} outside the system's folders; the option privileged_files can allow it")
         if entry.mode & 0o022:
             raise refusal(member.name, f"which is {special} and writable for others; the option privileged_files can allow it")
+
+
+def volume_size(size: int) -> int:
+    """Return the bytes of a volume for a content that takes ``size``."""
+    size += size // _SPARE_PARTS + _SPARE_BYTES
+    return -(-size // 4096**2) * 4096**2
 
 
 def too_large(max_size: int) -> RefusedError:

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import RefusedError, SpecError
+
 # As many as docker takes.
 MOST_LAYERS = 127
 _LONGEST_SHOWN, _MOST_SHOWN = 40, 10
@@ -78,6 +80,23 @@ def parse_manifest(reference: str, raw: str) -> RegistryImage:
     if not 0 < len(layers) <= MOST_LAYERS:
         raise ValueError(f"it has {len(layers)} layers; it may have 1 to {MOST_LAYERS}")
     return RegistryImage(repository_of(reference), hashlib.sha256(raw.encode()).hexdigest(), layers)
+
+
+def check_download(image: RegistryImage, shown: str, limit: int, sha256: str) -> None:
+    """Refuse to bring an image that is larger than ``limit`` or has another archive than one with ``sha256``, if that is given."""
+    if image.size > limit:
+        raise RefusedError(f"src: {shown} has {image.size} bytes, more than {limit} (option max_size); nothing was downloaded", field="src")
+    if not sha256:
+        return
+    if len(image.layers) > 1:
+        raise SpecError(
+            "sha256",
+            sha256,
+            f"is that of an archive, but {shown} has {len(image.layers)} layers, of which one is made here; write digest",
+        )
+    found = image.layers[0].sha256
+    if found != sha256:
+        raise RefusedError(f"src: {shown} has the sha256 {found}, but {sha256} is wanted; nothing was downloaded", field="src")
 
 
 def parse_labels(raw: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: may change without notice.
-"""Where an archive comes from: a file of the host, or an address that it is downloaded from."""
+"""Where an archive comes from: a file of the host, an address that it is downloaded from, or an image in a registry."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 
 from .errors import SpecError
 
-FILE, WEB, S3 = "file", "web", "s3"
+FILE, WEB, S3, REGISTRY = "file", "web", "s3", "registry"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://", re.ASCII)
-_SCHEMES = {"http": WEB, "https": WEB, "s3": S3}
-_HINT = "write a full path on the host, https://..., http://... or s3://BUCKET/KEY"
+_SCHEMES = {"http": WEB, "https": WEB, "s3": S3, "docker": REGISTRY}
+_HINT = "write a full path on the host, https://..., http://..., s3://BUCKET/KEY or docker://HOST[:PORT]/PATH:TAG"
+_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+# What docker takes for a registry rather than for a part of a name on its hub: there is a dot or a port.
+_HOST = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(?::[0-9]{1,5})?"
+_REFERENCE = re.compile(rf"{_HOST}/{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}|@sha256:[0-9a-f]{{64}})", re.ASCII)
 # Characters that end an address, or that stand for themselves in no address (RFC 3986, section 2).
 _STRANGE = re.compile(r"[^\x21-\x7e]|[<>\"{}|\\^`]")
 
@@ -37,6 +41,11 @@ class Source:
         """Key of an S3 object within its bucket."""
         return self.location.split("/", 3)[3]
 
+    @property
+    def reference(self) -> str:
+        """An image of a registry as HOST[:PORT]/PATH:TAG or HOST[:PORT]/PATH@sha256:DIGEST."""
+        return self.location.split("://", 1)[1]
+
 
 def parse_source(field: str, value: str) -> Source:
     """Return what ``value`` names; SpecError when it is neither a path nor an address of a known kind."""
@@ -44,6 +53,8 @@ def parse_source(field: str, value: str) -> Source:
     if scheme is None:
         return Source(FILE, value, value)
     kind = _SCHEMES.get(scheme.group(1).lower())
+    if kind == REGISTRY:
+        return _parse_image(field, value, value[scheme.end() :])
     strange = _STRANGE.search(value)
     try:
         address = urlsplit(value)
@@ -58,6 +69,14 @@ def parse_source(field: str, value: str) -> Source:
     if not host or (kind == S3 and (len(address.path) < 2 or address.query or address.fragment)):
         raise SpecError(field, shown, f"is not a whole address; {_HINT}")
     return Source(kind, value, shown)
+
+
+def _parse_image(field: str, value: str, reference: str) -> Source:
+    if not _REFERENCE.fullmatch(reference):
+        raise SpecError(
+            field, _scrubbed(value), "is not an image of a registry; write docker://HOST[:PORT]/PATH:TAG, in lower case, without a user"
+        )
+    return Source(REGISTRY, value, value)
 
 
 def _scrubbed(value: str) -> str:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .._adapters.boot_files import BootFolder
@@ -12,7 +14,7 @@ from .._adapters.rootfs_archive import Archive, check_archive
 from .._domain.container_config import LABEL
 from .._domain.errors import RefusedError, SpecError, ZonalError
 from .._domain.image import CONTAINER, VM, Face, Image, ImageWish, check_content, no_kernel, plan_image
-from .._domain.image_policy import Policy
+from .._domain.image_policy import Policy, volume_size
 from .._domain.names import UNFINISHED, golden_of
 from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size
@@ -163,6 +165,19 @@ class ImageResource:
             raise no_kernel(self._wish.name)
         self._boot.store(name, unpacked.boot)
         self._volumes.retag(volume.name, (CLOUD_INIT_TAG,) if unpacked.boot.cloud_init else (), ())
+
+    @contextmanager
+    def _scratch(self) -> Iterator[str]:
+        """Yield the device of a volume that is there meanwhile; what a run that is cut off leaves of it goes as a half-made image does."""
+        self._discard_unfinished()
+        hidden = golden_of(self._wish.digest) + UNFINISHED
+        self._volumes.remove(hidden)
+        size = min(volume_size(self._policy.max_size), self._volumes.free())
+        volume = self._volumes.create(hidden, size // _BLOCK * _BLOCK, [IMAGE_TAG + self._wish.name])
+        try:
+            yield volume.path
+        finally:
+            self._volumes.remove(hidden)
 
     def _release_older(self, name: str) -> None:
         """Let no other volume than ``name`` carry the image's name."""

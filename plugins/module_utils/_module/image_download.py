@@ -18,8 +18,10 @@ from .._adapters.download import TIMEOUT, Downloads
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.lvm import LvmVolumes
 from .._adapters.packed_stream import largest_packed
+from .._adapters.registry_download import RegistryDownloads
 from .._adapters.rootfs_archive import Archive
 from .._adapters.s3 import S3Access, S3Buckets
+from .._adapters.skopeo import Registry, RegistryAccess
 from .._domain.errors import MissingError, SpecError, ZonalError
 from .._domain.image import CONTAINER, Image, ImageWish, parse_digest
 from .._domain.image_policy import Policy
@@ -27,7 +29,7 @@ from .._domain.names import parse_image
 from .._domain.plan import Plan
 from .._domain.quantity import parse_size
 from .._domain.s3_bucket import parse_endpoint
-from .._domain.source import FILE, S3, Source, parse_source
+from .._domain.source import FILE, REGISTRY, S3, Source, parse_source
 from .._domain.thin_pool import parse_name
 from .._ports import Command
 from .image import ImageResource
@@ -56,7 +58,7 @@ class ImageDownload:
         """Bring the archive unless it is here, and return what that took."""
         started, came = time.monotonic(), not os.path.exists(self.path)
         self.downloads.fetch(self.address(), self.shown, self.name, self.limit, self.sha256)
-        return {"bytes": os.path.getsize(self.path) if came else 0, "seconds": round(time.monotonic() - started, 1)}
+        return {"bytes": self.downloads.size(self.name) if came else 0, "seconds": round(time.monotonic() - started, 1)}
 
     def forget(self) -> None:
         self.downloads.forget(self.name)
@@ -69,6 +71,9 @@ class DownloadedImageResource(ImageResource):
         super().__init__(wish, download.path, *parts)
         self._download = download
 
+    def _archive(self) -> None:
+        """Let there be an archive. The host is locked."""
+
     @contextmanager
     def fetched(self, plan: Plan[Image]) -> Iterator[dict[str, Any]]:
         """See ``Fetching``. What was not made into an image stays, so that the next run does not bring it again."""
@@ -80,10 +85,25 @@ class DownloadedImageResource(ImageResource):
 
     def _check(self) -> Archive:
         try:
+            self._archive()
             return super()._check()
         except ZonalError:
             self._download.forget()
             raise
+
+
+class RegistryImageResource(DownloadedImageResource):
+    """The archive of an image with several layers is made of them on a volume."""
+
+    def __init__(self, downloads: RegistryDownloads, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._downloads = downloads
+
+    def _archive(self) -> None:
+        name = self._download.name
+        if self._downloads.has_layers(name):
+            with self._downloads.flattened(name) as archive, self._scratch() as device:
+                self._disks.flatten(device, self._download.path, archive)
 
 
 def build_image(params: dict[str, Any], command: Command) -> ImageResource:
@@ -107,18 +127,22 @@ def build_image(params: dict[str, Any], command: Command) -> ImageResource:
     source = parse_source("src", params["src"] or "")
     if source.kind == FILE or not wish.present:
         return ImageResource(wish, os.path.expanduser(source.location), policy, *engines)
-    return DownloadedImageResource(_download(params, command, source, wish, policy), wish, policy, *engines)
+    about = (source.shown, wish.sha256 or wish.digest, largest_packed(policy.max_size), wish.sha256)
+    if source.kind == REGISTRY:
+        layers = RegistryDownloads(command, params["folder"], Registry(command, _registry_access(params)))
+        return RegistryImageResource(layers, ImageDownload(layers, lambda: source.reference, *about), wish, policy, *engines)
+    downloads = Downloads(command, params["folder"], params["ca_file"])
+    address = _s3_address(params, source) if source.kind == S3 else lambda: source.location
+    return DownloadedImageResource(ImageDownload(downloads, address, *about), wish, policy, *engines)
 
 
-def _download(params: dict[str, Any], command: Command, source: Source, wish: ImageWish, policy: Policy) -> ImageDownload:
-    return ImageDownload(
-        Downloads(command, params["folder"], params["ca_file"]),
-        _s3_address(params, source) if source.kind == S3 else lambda: source.location,
-        source.shown,
-        wish.sha256 or wish.digest,
-        largest_packed(policy.max_size),
-        wish.sha256,
-    )
+def _registry_access(params: dict[str, Any]) -> RegistryAccess:
+    user, password = params["registry_user"] or "", params["registry_password"] or ""
+    if ":" in user:
+        raise SpecError("registry_user", user, "has a colon, which no user of a registry can have")
+    if bool(user) != bool(password):
+        raise MissingError("registry_user" if password else "registry_password", "a registry knows users by both")
+    return RegistryAccess(user, password, params["ca_file"] or "")
 
 
 def _s3_address(params: dict[str, Any], source: Source) -> Callable[[], str]:

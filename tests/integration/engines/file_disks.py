@@ -75,6 +75,9 @@ class FileDisks:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
         return made
 
+    def flatten(self, device: str, layout: str, archive: str) -> None:
+        raise NotImplementedError
+
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         subprocess.run(["e2fsck", "-f", "-p", device], check=False, capture_output=True)
         subprocess.run(["resize2fs", device], check=True, capture_output=True)

@@ -12,6 +12,7 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +52,28 @@ MANY = 100_000
 ODD = ("-rf", " ", "new\nline", "\udcff\udcfe", "x" * 255, "/".join(["x" * 200] * 19), "a\\b=c#", "tail ")
 
 
+@contextmanager
+def block_device(file: str) -> Iterator[str]:
+    loop = run_command(["losetup", "--find", "--show", file]).strip()
+    try:
+        yield loop
+    finally:
+        run_command(["losetup", "--detach", loop])
+
+
 class LoopDisks:
-    """The true ``make`` on volumes that are files, which it sees as block devices."""
+    """The true ``make`` and ``flatten`` on volumes that are files, which it sees as block devices."""
 
     def __init__(self) -> None:
         self._disks = MountedGuestDisks(run_command)
 
     def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
-        loop = run_command(["losetup", "--find", "--show", device]).strip()
-        try:
+        with block_device(device) as loop:
             return self._disks.make(loop, archive, bytes_per_inode)
-        finally:
-            run_command(["losetup", "--detach", loop])
+
+    def flatten(self, device: str, layout: str, archive: str) -> None:
+        with block_device(device) as loop:
+            self._disks.flatten(loop, layout, archive)
 
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         raise NotImplementedError
@@ -140,11 +151,8 @@ def test_an_archive_that_turns_after_the_check_leaves_nothing(host: Host, kind: 
 def scratch(tmp_path: Path) -> Iterator[guest_disks.Bench]:
     (tmp_path / "disk").touch()
     os.truncate(tmp_path / "disk", guest_disks.SIZE)
-    device = run_command(["losetup", "--find", "--show", str(tmp_path / "disk")]).strip()
-    try:
+    with block_device(str(tmp_path / "disk")) as device:
         yield guest_disks.Bench(device, tmp_path, MountedGuestDisks(run_command))
-    finally:
-        run_command(["losetup", "--detach", device])
 
 
 @pytest.mark.parametrize("check", [check for check in guest_disks.CONTRACT if check not in NOT_HERE], ids=lambda check: check.__name__)

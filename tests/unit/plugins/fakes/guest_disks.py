@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
@@ -59,6 +60,12 @@ class FakeDisks:
         files.clear()
         files["archive"] = archive
         return Unpacked(self.boot_files, check_archive(archive, Policy()).content.digest if os.path.exists(archive) else "")
+
+    def flatten(self, device: str, layout: str, archive: str) -> None:
+        """Take the highest layer for all of them."""
+        self._volumes.device(device).clear()
+        top = max(Path(layout).glob("blobs/sha256/*"), key=lambda blob: blob.stat().st_mtime_ns)
+        Path(archive).write_bytes(top.read_bytes())
 
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         self._volumes.device(device).update({file.path: file.content for file in files})

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""Archives of images in a registry. The only layer of an image is its archive; several are kept as an OCI layout, to be made one of."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .._domain.registry_image import check_download
+from .._ports import Command, EngineError
+from .download import UNFINISHED, Downloads, sync
+from .skopeo import Registry
+
+_COPY = ".layers"
+_BLOBS = "/blobs/sha256"
+
+
+class RegistryDownloads(Downloads):
+    """Each in ``folder`` under its final name: a file, or a folder with layers. ``address`` is the reference of an image."""
+
+    def __init__(self, command: Command, folder: str, registry: Registry) -> None:
+        super().__init__(command, folder)
+        self._registry = registry
+
+    def size(self, name: str) -> int:
+        if not self.has_layers(name):
+            return super().size(name)
+        return sum(entry.stat().st_size for entry in os.scandir(self.path(name) + _BLOBS))
+
+    def has_layers(self, name: str) -> bool:
+        """Tell whether ``name`` is a folder with layers."""
+        return os.path.isdir(self.path(name))
+
+    @contextmanager
+    def flattened(self, name: str) -> Iterator[str]:
+        """Yield an empty file for the archive that is made of the layers; then it takes their place."""
+        path = self.path(name)
+        with open(path + UNFINISHED, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+        yield path + UNFINISHED
+        sync(path + UNFINISHED)
+        shutil.rmtree(path)
+        os.rename(path + UNFINISHED, path)
+
+    def forget(self, name: str) -> None:
+        super().forget(name + _COPY)
+        super().forget(name)
+
+    def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str) -> None:
+        self.forget(name)
+        image = self._registry.find(address)
+        if image is None:
+            raise EngineError("download", shown, "the registry does not have it")
+        check_download(image, shown, limit, sha256)
+        copy = self.path(name + _COPY)
+        try:
+            self._registry.copy(image, copy)
+            blobs = [f"{copy}{_BLOBS}/{layer.sha256}" for layer in image.layers]
+            if [os.path.getsize(blob) for blob in blobs] != [layer.size for layer in image.layers]:
+                raise EngineError("download", shown, "the registry tells other sizes of its layers than they have")
+            os.rename(blobs[0] if len(blobs) == 1 else copy, self.path(name + UNFINISHED))
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+        if len(blobs) == 1:  # whoever unpacks layers checks their sums
+            sync(self.path(name + UNFINISHED))
