@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/images.yml on a node with docker: images from a path and from an address, and a second run that fetches nothing."""
+"""playbooks/images.yml on a node with docker: images from a path, an address and a registry, and a second run that fetches nothing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
+from ansible_collections.zonal.cloud.tests.integration.engines.docker_registry import (
+    PASSWORD,
+    USER,
+    DockerRegistry,
+    made_docker_registry,
+)
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 
@@ -52,6 +59,7 @@ class Play:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        assert PASSWORD not in done.stdout + done.stderr
         changed = re.search(r"changed=(\d+)", done.stdout)
         assert changed is not None
         return int(changed[1])
@@ -80,9 +88,27 @@ def play(node: Node, docker_url: str, tmp_path: Path, prefix: str) -> Iterator[P
     )
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            yield Play(node, tmp_path, images)
+            with registry_with(node, tmp_path / "registry", content := pack(member("etc/registry", size=1000))) as registry:
+                sha256 = hashlib.sha256(content).hexdigest()
+                name, src = f"{prefix}registry:1", f"docker://{registry.name}/team/registry:1"
+                images.insert(0, {"name": name, "src": src, "kinds": ["container"], "sha256": sha256})
+                made = Play(node, tmp_path, images)
+                made.variables["instances_ca_file"] = registry.ca_file
+                made.variables["instances_registry_user"] = USER
+                made.variables["instances_registry_password"] = PASSWORD
+                yield made
         finally:
             server.kill()
+
+
+@contextmanager
+def registry_with(node: Node, folder: Path, layer: bytes) -> Iterator[DockerRegistry]:
+    """A registry on the node with one image, which is put there by this machine."""
+    folder.mkdir()
+    with made_docker_registry(folder) as here:
+        here.push("team/registry", "1", layer)
+    with made_docker_registry(folder, node.enter) as there:
+        yield there
 
 
 @pytest.fixture
@@ -95,15 +121,15 @@ def test_images_are_made_once_and_removed_on_demand(play: Play, names: Any) -> N
     assert play("--check") > 0
     assert names() == []
     assert play() > 0
-    assert names() == ["path:1", "web:1"]
+    assert names() == ["path:1", "registry:1", "web:1"]
     assert os.listdir(play.archives) == []
-    for image in play.variables["zonal_images"]:
-        (play.folder / image["name"].partition(":")[0].rpartition("-")[2]).unlink()
+    for archive in ("path", "web"):
+        (play.folder / archive).unlink()
     assert play("--check") == 0
     assert play() == 0
     play.variables["zonal_images"].pop()
     assert play("--check", zonal_image_cleanup=True) == 1
-    assert names() == ["path:1", "web:1"]
+    assert names() == ["path:1", "registry:1", "web:1"]
     assert play(zonal_image_cleanup=True) == 1
-    assert names() == ["path:1"]
+    assert names() == ["path:1", "registry:1"]
     assert play(zonal_image_cleanup=True) == 0

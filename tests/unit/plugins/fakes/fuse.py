@@ -51,7 +51,7 @@ class _Guarded:
 
 
 VOLUME_CHANGES = ("create", "clone", "grow", "rename", "retag", "set_read_only", "remove")
-DISK_CHANGES = ("make", "personalise")
+DISK_CHANGES = ("make", "flatten", "personalise")
 BOOT_CHANGES = ("store", "remove")
 VM_CHANGES = ("define", "set_autostart", "start", "stop", "resume", "remove")
 CONTAINER_CHANGES = (

@@ -62,10 +62,10 @@ class FakeDisks:
         return Unpacked(self.boot_files, check_archive(archive, Policy()).content.digest if os.path.exists(archive) else "")
 
     def flatten(self, device: str, layout: str, archive: str) -> None:
-        """Take the highest layer for all of them."""
+        """Take the largest layer for all of them."""
         self._volumes.device(device).clear()
-        top = max(Path(layout).glob("blobs/sha256/*"), key=lambda blob: blob.stat().st_mtime_ns)
-        Path(archive).write_bytes(top.read_bytes())
+        blobs = (blob.read_bytes() for blob in Path(layout).glob("blobs/sha256/*"))
+        Path(archive).write_bytes(max(blobs, key=len))
 
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         self._volumes.device(device).update({file.path: file.content for file in files})

@@ -86,6 +86,10 @@ IMAGE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"kinds": []}, r"^kinds: \[\] names no kind"),
     ({"colour": 1}, "Unsupported parameters for .*: colour"),
     ({"group": "a b"}, r"^group: 'a b' is not a name for LVM"),
+    ({"src": "docker://debian:13"}, r"^src: 'docker://debian:13' is not an image of a registry; write docker://HOST"),
+    ({"src": "docker://h.example/a:1", "registry_user": "a:b", "registry_password": "word"}, r"^registry_user: 'a:b' has a colon"),
+    ({"src": "docker://h.example/a:1", "registry_user": "zonal"}, r"^registry_password: is missing"),
+    ({"src": "docker://h.example/a:1", "registry_password": "word"}, r"^registry_user: is missing"),
 ]
 HOST_MISTAKES: dict[str, list[tuple[dict[str, Any], str]]] = {
     "bridge": [

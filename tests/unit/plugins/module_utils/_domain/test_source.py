@@ -16,6 +16,10 @@ _GOOD = {
     "HTTP://[2001:db8::1]:8080/a%20b": ("web", "http://[2001:db8::1]:8080/a%20b"),
     "https://me:word@images.example/a?X-Amz-Signature=0f": ("web", "https://images.example/a"),
     "s3://images/debian/13.tgz": ("s3", "s3://images/debian/13.tgz"),
+    "docker://registry.example/debian:13": ("registry", "docker://registry.example/debian:13"),
+    "docker://kvm01:5000/my-team/a__b.c:V_1.0-x": ("registry", "docker://kvm01:5000/my-team/a__b.c:V_1.0-x"),
+    "DOCKER://localhost/a:1": ("registry", "DOCKER://localhost/a:1"),
+    f"docker://10.0.0.1/a@sha256:{'0f' * 32}": ("registry", f"docker://10.0.0.1/a@sha256:{'0f' * 32}"),
 }
 _BAD = {
     "ftp://images.example/x": "'ftp://images.example/x' is of no kind that can be downloaded",
@@ -28,6 +32,15 @@ _BAD = {
     "https://images.example/a\n  out=/etc/passwd": "has the character '\\n'",
     "https://images.example/a\thttp://other/": "has the character '\\t'",
     "https://images.example/ä": "has the character 'ä'",
+    "docker://debian:13": "is not an image of a registry; write docker://HOST[:PORT]/PATH:TAG",
+    "docker://library/debian:13": "is not an image of a registry",
+    "docker://registry.example/debian": "is not an image of a registry",
+    "docker://registry.example/Debian:13": "is not an image of a registry",
+    "docker://registry.example:port/debian:13": "is not an image of a registry",
+    "docker://registry.example/../debian:13": "is not an image of a registry",
+    "docker://registry.example/debian:13 --all": "is not an image of a registry",
+    "docker://-x.example/debian:13?a=b": "is not an image of a registry",
+    f"docker://registry.example/debian:13@sha256:{'0f' * 32}": "is not an image of a registry",
     "s3://images": "is not a whole address",
     "s3://images/": "is not a whole address",
     "s3://images/x?versionId=1": "is not a whole address",
@@ -49,12 +62,19 @@ def test_what_it_may_not_be(value: str) -> None:
     assert _BAD[value] in str(refused.value)
 
 
-@pytest.mark.parametrize("value", ["https://me:word@[::1/x?sig=word", "ftp://me:word@host/x?sig=word", "https://me:word@h/ x?sig=word"])
+@pytest.mark.parametrize(
+    "value",
+    ["https://me:word@[::1/x?sig=word", "ftp://me:word@host/x?sig=word", "https://me:word@h/ x?sig=word", "docker://me:word@h.example/a:1"],
+)
 def test_a_refusal_keeps_secrets(value: str) -> None:
     with pytest.raises(SpecError) as refused:
         parse_source("src", value)
     assert "word" not in str(refused.value)
     assert "word" not in str(refused.value.details)
+
+
+def test_an_image_has_a_reference() -> None:
+    assert parse_source("src", "docker://kvm01:5000/debian:13").reference == "kvm01:5000/debian:13"
 
 
 def test_an_object_has_a_bucket_and_a_key() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,41 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.download import Downloads
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.registry_download import RegistryDownloads
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.s3 import S3Access
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.skopeo import Registry, RegistryAccess
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import FILE, FOLDER, Entry, digest_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import golden_of
 from ansible_collections.zonal.cloud.plugins.module_utils._module import image_download
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_download import (
     DownloadedImageResource,
     ImageDownload,
+    RegistryImageResource,
     build_image,
 )
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
+    BOOT_CHANGES,
+    CONTAINER_CHANGES,
+    DISK_CHANGES,
+    VOLUME_CHANGES,
+    Fuse,
+    PowerCut,
+)
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import FakeDisks, FilledVolumes
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.skopeo import FakeSkopeo
 
 CONTENT = pack(member("boot/vmlinuz", size=1), member("etc/motd", size=9))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+FILES = [
+    Entry(path, FILE, 0o644, 0, 0, size, hashlib.sha256(b"x" * size).hexdigest()) for path, size in ((b"boot/vmlinuz", 1), (b"etc/motd", 9))
+]
+DIGEST = digest_of([Entry(b"boot", FOLDER), Entry(b"etc", FOLDER), *FILES])
 
 
 class Host:
@@ -121,6 +140,8 @@ OPTIONS: dict[str, Any] = {
     "s3_endpoint": "http://127.0.0.1:7480/",
     "s3_access_key": "reader",
     "s3_secret_key": "word",
+    "registry_user": None,
+    "registry_password": None,
     "ca_file": None,
     "max_size": "20G",
     "privileged_files": "usual",
@@ -155,6 +176,47 @@ def test_an_object_has_an_address_for_a_day(host: Host, monkeypatch: pytest.Monk
     assert host.addresses == ["http://127.0.0.1:7480/images/debian/13.tgz?user=reader&seconds=86400"]
 
 
+LAYERS = (pack(member("boot/vmlinuz", size=1)), CONTENT + bytes(10240))
+
+
+def layered(host: Host, skopeo: FakeSkopeo, fuse: Fuse) -> RegistryImageResource:
+    downloads = RegistryDownloads(skopeo, str(host.folder), Registry(skopeo, RegistryAccess()))
+    download = ImageDownload(downloads, lambda: "h.example/a:1", "docker://h.example/a:1", DIGEST, 10**6, "")
+    return RegistryImageResource(
+        downloads,
+        download,
+        ImageWish("debian:13", frozenset(["vm", "container"]), DIGEST),
+        Policy(),
+        fuse.guard(host.containers, *CONTAINER_CHANGES),
+        fuse.guard(host.volumes, *VOLUME_CHANGES),
+        fuse.guard(FakeDisks(host.volumes), *DISK_CHANGES),
+        fuse.guard(host.boot, *BOOT_CHANGES),
+    )
+
+
+def test_one_archive_is_made_of_layers_wherever_a_run_is_cut_off(tmp_path: Path) -> None:
+    calls, cut = 0, True
+    while cut:
+        (tmp_path / str(calls)).mkdir()
+        host, skopeo, fuse = Host(tmp_path / str(calls)), FakeSkopeo(*LAYERS), Fuse(calls)
+        with suppress(PowerCut):
+            told = host.converge(layered(host, skopeo, fuse))
+            assert told["download"]["bytes"] == sum(map(len, LAYERS))
+        host.converge(layered(host, skopeo, Fuse(1000)))
+        assert (host.files(), [volume.name for volume in host.volumes.list()]) == ([], [golden_of(DIGEST)]), fuse.passed
+        assert layered(host, skopeo, Fuse(0)).observe().faces.keys() == {"vm", "container"}
+        # What had come was not brought again.
+        assert len([call for call in skopeo.calls if " copy " in call]) == 1
+        calls, cut = calls + 1, fuse.blown
+    assert "flatten" in " ".join(fuse.passed)
+
+
+def test_layers_that_make_another_content_are_not_kept(host: Host) -> None:
+    with pytest.raises(RefusedError, match="has the content digest"):
+        host.converge(layered(host, FakeSkopeo(LAYERS[0], LAYERS[0][:-512]), Fuse(1000)))
+    assert (host.files(), host.volumes.list()) == ([], [])
+
+
 BAD: list[tuple[dict[str, Any], type[ZonalError], str]] = [
     ({"src": "ftp://h/a"}, SpecError, "src: 'ftp://h/a' is of no kind"),
     (
@@ -162,6 +224,8 @@ BAD: list[tuple[dict[str, Any], type[ZonalError], str]] = [
         MissingError,
         "s3_secret_key: is missing; the archive s3://images/a is in an S3 store",
     ),
+    ({"src": "docker://debian:13"}, SpecError, "src: 'docker://debian:13' is not an image of a registry"),
+    ({"src": "docker://h.example/a:1", "registry_user": "zonal"}, MissingError, "registry_password: is missing"),
     ({"src": "s3://images/a", "s3_endpoint": "ceph"}, SpecError, "s3_endpoint: 'ceph' is no endpoint"),
 ]
 
