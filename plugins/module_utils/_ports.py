@@ -9,7 +9,7 @@ Every call raises EngineError when the engine refuses or does not answer in time
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ._domain.container_config import EngineFacts
@@ -101,6 +101,11 @@ class GuestDisks(Protocol):
     def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
         """Make an ext4 file system on ``device``, unpack ``archive`` into it, and return what it holds."""
 
+    def pack(self, device: str, archive: str) -> str:
+        """Write what an ext4 file system on ``device`` holds into the file ``archive``, which is there, packed with gzip, and return the
+        digest of the content. EngineError, and nothing written, when there may be not enough room for it. A journal is replayed.
+        """
+
     def flatten(self, device: str, layout: str, archive: str) -> None:
         """Lay the layers of an image, in the OCI layout of ``skopeo.py``, upon each other on ``device``, which loses what it had, and write
         what comes out into the file ``archive``. Nothing of it was looked at yet."""
@@ -130,6 +135,14 @@ class StoredImage:
     labels: Mapping[str, str]
     size: int
     used_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who asks a registry; without a user it is asked as by anybody."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
 
 
 class ContainerEngine(PowerEngine, Protocol):
@@ -183,6 +196,12 @@ class ContainerEngine(PowerEngine, Protocol):
 
         With ``sha256``, RefusedError and no image when the bytes that were taken in have another digest.
         """
+
+    def pushed(self, reference: str, login: Login) -> str:
+        """Return the sha256 of the manifest that a registry has for ``HOST:PORT/name:tag``, in hex; empty when it has none."""
+
+    def push(self, reference: str, login: Login) -> str:
+        """Push the local image ``HOST:PORT/name:tag`` and return the sha256 of its manifest. What the registry has is not sent again."""
 
     def remove_image(self, name: str) -> None:
         """Remove the local image ``name:tag``; no error when there is none."""

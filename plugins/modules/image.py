@@ -38,26 +38,12 @@ options:
       - Or an image of a docker registry, V(docker://HOST[:PORT]/PATH:TAG) or V(docker://HOST[:PORT]/PATH@sha256:...), of which the one for
         the host's architecture is taken. Its only layer is the archive; of several one archive is made, which is known by O(digest) alone.
         What its labels say is not trusted.
+      - What is in an S3 store or a registry is read by the user whose O(s3_access_key) or O(registry_user) is given.
     type: str
   folder:
     description: Folder of the host for downloads.
     type: path
     default: /var/lib/zonal/images
-  s3_endpoint:
-    description: Address of the S3 store, such as V(https://ceph.example:7480); needed when O(src) is in one.
-    type: str
-  s3_access_key:
-    description: Access key of a user who may read the object.
-    type: str
-  s3_secret_key:
-    description: Secret key of that user.
-    type: str
-  registry_user:
-    description: Name of a user of the registry who may pull O(src); without one the registry is asked as by anybody.
-    type: str
-  registry_password:
-    description: Password of that user.
-    type: str
   ca_file:
     description:
       - Certificates of the authorities that O(src) is checked against, on the host; without it those of the host.
@@ -79,31 +65,13 @@ options:
     elements: str
     choices: [container, vm]
     default: [container, vm]
-  max_size:
-    description: The most that the content may take on disk, such as V(20G). An archive with more is refused.
-    type: str
-    default: 20G
-  privileged_files:
-    description:
-      - Which setuid files, setgid files and files with capabilities the image may have.
-      - V(usual) are those in folders of the system (C(/usr), C(/bin), C(/sbin), C(/lib*), C(/opt)) that only their owner may write.
-    type: str
-    choices: [usual, none, any]
-    default: usual
-  group:
-    description: Volume group of the thin pool.
-    type: str
-    default: zonal
-  pool:
-    description: Thin pool that holds the golden volume.
-    type: str
-    default: pool
 requirements:
   - what M(zonal.cloud.container) and M(zonal.cloud.vm) need, for the kinds that are asked for
   - aria2, to download
   - the Python package boto3, to download from an S3 store
   - skopeo, to download from a registry, and umoci for images with several layers
 extends_documentation_fragment:
+  - zonal.cloud.image
   - zonal.cloud.attributes
 seealso:
   - module: zonal.cloud.image_info

@@ -12,10 +12,16 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_manifest import BY
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path for path in (ROOT / "plugins" / "modules").glob("*.py") if path.name != "__init__.py")
 ROLES = sorted(path.parent for path in (ROOT / "roles").glob("*/tasks"))
 ENTRY_POINT = "main"
+
+
+def test_manifests_tell_the_version_of_the_collection() -> None:
+    assert f"zonal.cloud {load(ROOT / 'galaxy.yml')['version']}" == BY
 
 
 def load(path: Path) -> Any:

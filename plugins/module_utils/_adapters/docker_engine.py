@@ -16,7 +16,7 @@ from .._domain.container_config import LABEL, EngineFacts
 from .._domain.cpus import parse_cpus
 from .._domain.errors import RefusedError
 from .._domain.guest_files import GuestFile
-from .._ports import EngineAbsent, EngineError, StoredImage
+from .._ports import EngineAbsent, EngineError, Login, StoredImage
 from .deps import need_docker
 from .packed_stream import PackedFile
 
@@ -24,6 +24,8 @@ _ONLINE = "/sys/devices/system/cpu/online"
 _TIMEOUT = 300
 _IMAGE_ID = re.compile("sha256:[0-9a-f]{64}")
 _NAMELESS = "<none>:<none>"
+# How registries say that they have no such tag, or no such repository; docker passes it on with various codes.
+_NOT_PUSHED = ("manifest unknown", "name unknown", "repository name not known to registry")
 
 
 class DockerEngine:
@@ -150,6 +152,29 @@ class DockerEngine:
             api.tag(made[0], repository, tag=tag, force=True)
         self.remove_nameless()
 
+    def pushed(self, reference: str, login: Login) -> str:
+        errors = need_docker().errors
+        with self._asking("look for", reference) as api:
+            try:
+                found = api.inspect_distribution(reference, auth_config=_auth(login))
+            except errors.APIError as error:
+                if isinstance(error, errors.NotFound) or any(words in str(error.explanation) for words in _NOT_PUSHED):
+                    return ""
+                raise
+        return str(found["Descriptor"]["digest"]).partition(":")[2]
+
+    def push(self, reference: str, login: Login) -> str:
+        digest = ""
+        with self._asking("push", reference) as api:
+            for line in api.push(reference, stream=True, decode=True, auth_config=_auth(login)):
+                # The API answers 200 and writes an error into the stream.
+                if "error" in line:
+                    raise EngineError("push", reference, str(line["error"]))
+                digest = (line.get("aux") or {}).get("Digest", digest)
+        if not digest:
+            raise EngineError("push", reference, "docker does not tell what became of it")
+        return digest.partition(":")[2]
+
     def remove_nameless(self) -> None:
         """Older images of ours have lost their name, or never got one because a run was cut off."""
         with self._asking("remove", "images without a name") as api:
@@ -183,6 +208,11 @@ class DockerEngine:
             raise EngineAbsent("reach", f"docker at {self._url}", f"{error}; is docker running?") from error
         except OSError as error:  # requests' exceptions are OSErrors: time-outs and broken connections
             raise EngineError(tried, target, f"docker does not answer: {error}") from error
+
+
+def _auth(login: Login) -> dict[str, str]:
+    """Return who asks, even if nobody: otherwise docker's own login of this host would be sent."""
+    return {"username": login.user, "password": login.password}
 
 
 def _archive(files: Sequence[GuestFile]) -> bytes:

@@ -28,6 +28,7 @@ _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
 _MOUNT_SETATTR = 442  # the same number on all architectures
 _MOUNT_ATTR_RDONLY, _AT_RECURSIVE, _AT_FDCWD = 1, 0x8000, -100
 _MOUNT_POINT = "/run/zonal-cloud.mnt"
+_LOST = "lost+found"
 _LARGEST_BOOT_FILE = 512 * 1024**2
 _UNPACK_TIMEOUT = 3600
 _CONFINED = "setpriv --no-new-privs --inh-caps=-all --bounding-set=-all"
@@ -43,6 +44,8 @@ _PACKER = (
     f"{_CONFINED},+dac_read_search tar --create --force-local --format=posix --pax-option=delete=atime,delete=ctime --sort=name "
     "--numeric-owner --acls --xattrs --xattrs-include=*"
 ).split()
+# One fast level: it is packed once and read by hosts that are no slower for it.
+_GZIP = "--use-compress-program=gzip -1 --no-name"
 _NO_UMOCI = "failed to execute umoci"
 # As many as files of one block, which is how many a content has at most.
 _LAYERS_RATIO = 4096
@@ -75,12 +78,29 @@ class MountedGuestDisks:
         def flatten() -> None:
             _empty()
             self._unpack_layers(layout)
-            # The one file of the host that may be written.
-            self._command(["mount", "--bind", archive, archive])
-            self._command(["mount", "-o", "remount,bind,rw,nosuid,nodev,noexec", archive])
-            self._command([*_PACKER, "--file", archive, "--directory", _MOUNT_POINT, "."], timeout=_UNPACK_TIMEOUT)
+            self._pack(archive)
 
         self._with_mounted(device, flatten)
+
+    def pack(self, device: str, archive: str) -> str:
+        def pack() -> str:
+            found, room = os.statvfs(_MOUNT_POINT), os.statvfs(archive)
+            used, free = (found.f_blocks - found.f_bfree) * found.f_frsize, room.f_bavail * room.f_frsize
+            if used > free:
+                raise EngineError("pack into", os.path.dirname(archive), f"it may take {used} bytes, and only {free} are free there")
+            self._pack(archive, _GZIP, "--anchored", f"--exclude=./{_LOST}")
+            _enter()
+            lost = _LOST.encode()
+            return digest_of(entry for entry in tree_entries(b"/") if entry.path.split(b"/", 1)[0] != lost)
+
+        digest: str = self._with_mounted(device, pack, "ro")
+        return digest
+
+    def _pack(self, archive: str, *options: str) -> None:
+        # The one file of the host that may be written.
+        self._command(["mount", "--bind", archive, archive])
+        self._command(["mount", "-o", "remount,bind,rw,nosuid,nodev,noexec", archive])
+        self._command([*_PACKER, *options, "--file", archive, "--directory", _MOUNT_POINT, "."], timeout=_UNPACK_TIMEOUT)
 
     def _unpack_layers(self, layout: str) -> None:
         try:
@@ -105,14 +125,14 @@ class MountedGuestDisks:
 
         self._with_mounted(device, write)
 
-    def _with_mounted(self, device: str, work: Callable[[], Any]) -> Any:
+    def _with_mounted(self, device: str, work: Callable[[], Any], mode: str = "rw") -> Any:
         """Return what ``work`` returns in a child process that alone sees ``device`` mounted."""
 
         def mounted() -> Any:
             _unshare()
             self._command(["mount", "--make-rprivate", "/"])
             _protect_host()
-            self._command(["mount", "-t", "ext4", "-o", "nosuid,nodev,noexec,noatime", device, _MOUNT_POINT])
+            self._command(["mount", "-t", "ext4", "-o", f"{mode},nosuid,nodev,noexec,noatime", device, _MOUNT_POINT])
             return work()
 
         os.makedirs(_MOUNT_POINT, mode=0o700, exist_ok=True)
@@ -162,7 +182,7 @@ def _protect_host() -> None:
 
 def _empty() -> None:
     # It is no content; e2fsck makes it anew when it needs it.
-    os.rmdir(f"{_MOUNT_POINT}/lost+found")
+    os.rmdir(f"{_MOUNT_POINT}/{_LOST}")
     # For folders that an archive only implies.
     os.umask(0o022)
 

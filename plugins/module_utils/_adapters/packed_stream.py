@@ -30,6 +30,8 @@ _FORMATS: dict[bytes, Callable[[], Any]] = {
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY),
 }
+# As manifests of published images name them.
+_NAMES = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 _LONGEST_MAGIC = max(map(len, _FORMATS))
 _OTHER_FORMATS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"\x1f\x9d": "compress", b"LZIP": "lzip"}
 _PADDED = (b"\x1f\x8b", b"\xfd7zXZ")  # their own tools pass over zeroes at the end
@@ -52,6 +54,8 @@ class PackedFile:
             os.close(handle)
             raise EngineError("read the archive", path, "it is not a regular file")
         self.size = status.st_size
+        start = os.pread(handle, _LONGEST_MAGIC, 0)
+        self.packed = next((name for magic, name in _NAMES.items() if start.startswith(magic)), "")
         self._file = os.fdopen(handle, "rb")
 
     def __enter__(self) -> PackedFile:

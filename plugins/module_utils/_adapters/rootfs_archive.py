@@ -14,6 +14,7 @@ from typing import Any
 
 from .._domain.content import FILE, FOLDER, LINK, PIPE
 from .._domain.errors import RefusedError, ZonalError
+from .._domain.image_manifest import Blob
 from .._domain.image_policy import DEVICE, HARD_LINK, OTHER, Content, Inspection, Member, Policy, too_large
 from .._domain.tar_rules import check_headers
 from .._ports import EngineError
@@ -38,11 +39,15 @@ _ZEROES = bytes(BLOCK)
 
 @dataclass(frozen=True)
 class Archive:
-    """A checked archive: the sha256 of its bytes, and what it holds."""
+    """A checked archive: its bytes, and what it holds."""
 
     path: str
-    sha256: str
+    blob: Blob
     content: Content
+
+    @property
+    def sha256(self) -> str:
+        return self.blob.sha256
 
 
 def check_archive(path: str, policy: Policy, sha256: str = "") -> Archive:
@@ -60,7 +65,7 @@ def check_archive(path: str, policy: Policy, sha256: str = "") -> Archive:
             raise
         found = file.sha256()
     _check_sha256(path, found, sha256)
-    return Archive(path, found, content)
+    return Archive(path, Blob(found, file.size, file.packed), content)
 
 
 def _check_sha256(path: str, found: str, wanted: str) -> None:

@@ -14,7 +14,7 @@ from .addresses import parse_ipv4
 from .errors import SpecError
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-_IMAGE = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+IMAGE = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", re.ASCII)
 # The loopback, and directories of /proc/sys/net beside those of the interfaces.
 _RESERVED_INTERFACES = ("all", "default", "lo")
@@ -41,7 +41,7 @@ def parse_label(field: str, value: object) -> str:
 
 def parse_image(field: str, value: object) -> str:
     """Return an image reference ``name:tag`` as docker defines it, the tag being mandatory; SpecError otherwise."""
-    if not isinstance(value, str) or len(value) > _LONGEST_IMAGE or not _IMAGE.fullmatch(value):
+    if not isinstance(value, str) or len(value) > _LONGEST_IMAGE or not IMAGE.fullmatch(value):
         raise SpecError(field, value, 'is not an image; write name:tag in lower case, such as "debian:13"')
     return value
 

@@ -38,9 +38,14 @@ class S3BucketState:
 
 def parse_spec(params: Mapping[str, Any]) -> S3BucketSpec:
     """Turn the module's options into a spec; SpecError names the option."""
-    if not _NAME.fullmatch(params["name"]):
-        raise SpecError("name", params["name"], "is no bucket; use 3 to 63 lower-case letters, digits and hyphens")
-    return S3BucketSpec(params["name"], parse_endpoint("endpoint", params["endpoint"]), params["policy"])
+    return S3BucketSpec(parse_bucket("name", params["name"]), parse_endpoint("endpoint", params["endpoint"]), params["policy"])
+
+
+def parse_bucket(field: str, value: str) -> str:
+    """Return the name of a bucket; SpecError when it cannot be one."""
+    if not _NAME.fullmatch(value):
+        raise SpecError(field, value, "is no bucket; use 3 to 63 lower-case letters, digits and hyphens")
+    return value
 
 
 def parse_endpoint(field: str, value: str) -> str:

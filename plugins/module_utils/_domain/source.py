@@ -71,6 +71,13 @@ def parse_source(field: str, value: str) -> Source:
     return Source(kind, value, shown)
 
 
+def parse_registry(field: str, value: str) -> str:
+    """Return ``HOST[:PORT]`` as it begins the names of images; SpecError when it is none."""
+    if not re.fullmatch(_HOST, value, re.ASCII):
+        raise SpecError(field, value, "is no registry; write HOST:PORT, such as registry.example:5000")
+    return value
+
+
 def _parse_image(field: str, value: str, reference: str) -> Source:
     if not _REFERENCE.fullmatch(reference):
         raise SpecError(

@@ -20,23 +20,21 @@ from .._adapters.lvm import LvmVolumes
 from .._adapters.packed_stream import largest_packed
 from .._adapters.registry_download import RegistryDownloads
 from .._adapters.rootfs_archive import Archive
-from .._adapters.s3 import S3Access, S3Buckets
+from .._adapters.s3 import S3Buckets
 from .._adapters.skopeo import Registry, RegistryAccess
-from .._domain.errors import MissingError, SpecError, ZonalError
+from .._domain.errors import SpecError, ZonalError
 from .._domain.image import CONTAINER, Image, ImageWish, parse_digest
 from .._domain.image_policy import Policy
 from .._domain.names import parse_image
 from .._domain.plan import Plan
 from .._domain.quantity import parse_size
-from .._domain.s3_bucket import parse_endpoint
 from .._domain.source import FILE, REGISTRY, S3, Source, parse_source
 from .._domain.thin_pool import parse_name
 from .._ports import Command
 from .image import ImageResource
+from .image_stores import registry_login, s3_access
 
-_REGION = "us-east-1"
 _PRESENT = "present"
-_S3_OPTIONS = ("s3_endpoint", "s3_access_key", "s3_secret_key")
 
 
 @dataclass(frozen=True)
@@ -137,18 +135,10 @@ def build_image(params: dict[str, Any], command: Command) -> ImageResource:
 
 
 def _registry_access(params: dict[str, Any]) -> RegistryAccess:
-    user, password = params["registry_user"] or "", params["registry_password"] or ""
-    if ":" in user:
-        raise SpecError("registry_user", user, "has a colon, which no user of a registry can have")
-    if bool(user) != bool(password):
-        raise MissingError("registry_user" if password else "registry_password", "a registry knows users by both")
-    return RegistryAccess(user, password, params["ca_file"] or "")
+    login = registry_login(params)
+    return RegistryAccess(login.user, login.password, params["ca_file"] or "")
 
 
 def _s3_address(params: dict[str, Any], source: Source) -> Callable[[], str]:
-    for option in _S3_OPTIONS:
-        if not params[option]:
-            raise MissingError(option, f"the archive {source.shown} is in an S3 store")
-    endpoint = parse_endpoint("s3_endpoint", params["s3_endpoint"])
-    store = S3Buckets(S3Access(endpoint, params["s3_access_key"], params["s3_secret_key"], params["ca_file"], _REGION))
+    store = S3Buckets(s3_access(params, f"the archive {source.shown} is in an S3 store"))
     return lambda: store.address_of(source.bucket, source.key, TIMEOUT)

@@ -48,12 +48,12 @@ class Fetching(Protocol):
         """Bring what the steps of ``plan`` need, and remove it when they are done; the value is added to the module's result."""
 
 
-def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resource[State]]) -> NoReturn:
-    """Build the resource from the module's parameters, converge it, and end the module."""
+def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resource[State]], *, changes_host: bool = True) -> NoReturn:
+    """Build the resource from the module's parameters, converge it, and end the module. What changes the host has it alone meanwhile."""
     done: list[Step] = []
     try:
         resource = build(module.params, HostCommand(module.run_command))
-        with _fetched(module, resource) as told, _locked(module):
+        with _fetched(module, resource) as told, _locked(module, changes_host):
             before = _observe(module, resource)
             plan = resource.plan(before)
             after = plan.after
@@ -94,8 +94,8 @@ def _fetched(module: AnsibleModule, resource: Resource[State]) -> AbstractContex
     return resource.fetched(resource.plan(resource.observe()))
 
 
-def _locked(module: AnsibleModule) -> AbstractContextManager[None]:
-    return nullcontext() if module.check_mode else host_lock()
+def _locked(module: AnsibleModule, changes_host: bool) -> AbstractContextManager[None]:
+    return host_lock() if changes_host and not module.check_mode else nullcontext()
 
 
 def _observe(module: AnsibleModule, resource: Resource[State]) -> State:

@@ -75,6 +75,9 @@ class FileDisks:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
         return made
 
+    def pack(self, device: str, archive: str) -> str:
+        raise NotImplementedError
+
     def flatten(self, device: str, layout: str, archive: str) -> None:
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL, EngineFacts
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, StoredImage
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Login, StoredImage
 
 FACTS = EngineFacts(api=(1, 45), cgroup=2, size_limits=True, cpus=frozenset(range(8)))
 _STOPPED = {"Running": False, "Paused": False, "Restarting": False}
@@ -22,13 +22,18 @@ _PAUSED = {**_RUNNING, "Paused": True}
 
 
 class FakeContainers:
-    """A docker daemon. Tests may set ``installed``, ``engine_facts`` and ``nameless``, and read ``files``."""
+    """A docker daemon. Tests may set ``installed``, ``engine_facts``, ``nameless`` and ``refusal``, why nothing can be pushed, and read
+    ``files``, ``registry``, what a registry has, and ``pushes``.
+    """
 
     def __init__(self, facts: EngineFacts = FACTS) -> None:
         self.installed = True
         self.engine_facts = facts
         self.files: dict[str, dict[str, GuestFile]] = {}
         self.nameless: list[StoredImage] = []
+        self.refusal = ""
+        self.registry: dict[str, str] = {}
+        self.pushes: list[tuple[str, Login]] = []
         self._containers: dict[str, dict[str, Any]] = {}
         self._networks: dict[str, dict[str, Any]] = {}
         self._images: dict[str, dict[str, str]] = {}
@@ -142,6 +147,18 @@ class FakeContainers:
         if sha256 and hashlib.sha256(Path(archive).read_bytes()).hexdigest() != sha256:
             raise RefusedError(f"src: {archive} changed while docker took it in; the image was removed again")
         self._images[name] = dict(labels)
+
+    def pushed(self, reference: str, login: Login) -> str:
+        self._must_be_installed()
+        return self.registry.get(reference, "")
+
+    def push(self, reference: str, login: Login) -> str:
+        self._must_be_installed()
+        if self.refusal:
+            raise EngineError("push", reference, self.refusal)
+        self.pushes.append((reference, login))
+        self.registry[reference] = hashlib.sha256(repr(self._images[reference]).encode()).hexdigest()
+        return self.registry[reference]
 
     def remove_image(self, name: str) -> None:
         self._must_be_installed()

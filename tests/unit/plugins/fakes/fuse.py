@@ -51,7 +51,8 @@ class _Guarded:
 
 
 VOLUME_CHANGES = ("create", "clone", "grow", "rename", "retag", "set_read_only", "remove")
-DISK_CHANGES = ("make", "flatten", "personalise")
+DISK_CHANGES = ("make", "pack", "flatten", "personalise")
+OBJECT_CHANGES = ("put", "put_file", "put_stream", "delete")
 BOOT_CHANGES = ("store", "remove")
 VM_CHANGES = ("define", "set_autostart", "start", "stop", "resume", "remove")
 CONTAINER_CHANGES = (
@@ -66,6 +67,7 @@ CONTAINER_CHANGES = (
     "create_network",
     "remove_network",
     "import_image",
+    "push",
     "remove_image",
     "remove_nameless",
 )

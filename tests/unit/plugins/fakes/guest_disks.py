@@ -61,6 +61,12 @@ class FakeDisks:
         files["archive"] = archive
         return Unpacked(self.boot_files, check_archive(archive, Policy()).content.digest if os.path.exists(archive) else "")
 
+    def pack(self, device: str, archive: str) -> str:
+        """Give back the archive that the volume was made of."""
+        content = Path(self._volumes.device(device)["archive"]).read_bytes()
+        Path(archive).write_bytes(content)
+        return check_archive(archive, Policy()).content.digest
+
     def flatten(self, device: str, layout: str, archive: str) -> None:
         """Take the largest layer for all of them."""
         self._volumes.device(device).clear()

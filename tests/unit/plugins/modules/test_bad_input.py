@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.zonal.cloud.plugins.modules import address_probe, bridge, container, image, thin_pool, thin_volume, vm
+from ansible_collections.zonal.cloud.plugins.modules import (
+    address_probe,
+    bridge,
+    container,
+    image,
+    image_publish,
+    thin_pool,
+    thin_volume,
+    vm,
+)
 
 NETWORK = {"bridge": "br0", "cidr": "10.20.0.0/16", "gateway": "10.20.0.1", "dns": ["10.20.0.2"]}
 GOOD: dict[str, Any] = {
@@ -91,6 +100,34 @@ IMAGE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"src": "docker://h.example/a:1", "registry_user": "zonal"}, r"^registry_password: is missing"),
     ({"src": "docker://h.example/a:1", "registry_password": "word"}, r"^registry_user: is missing"),
 ]
+PUBLISH: dict[str, Any] = {
+    "name": "debian:13",
+    "source": "/nowhere/image.tgz",
+    "s3_endpoint": "https://ceph.example:7480",
+    "s3_access_key": "AK",
+    "s3_secret_key": "SK",
+}
+PUBLISH_MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"name": "debian"}, r"^name: 'debian' is not an image"),
+    ({"name": "../x:1"}, r"^name: '\.\./x:1' is not an image"),
+    ({"source": None}, "missing required arguments: source"),
+    ({"source": ""}, r"^Cannot read the archive : No such file"),
+    ({}, r"^Cannot read the archive /nowhere/image.tgz: No such file or directory$"),
+    ({"source": "/"}, r"^Cannot read the archive /: it is not a regular file$"),
+    ({"from": "instance"}, "value of from must be one of: tgz, .*, got: instance"),
+    ({"from": "volume", "source": "--all"}, r"^source: '--all' is not a name for LVM"),
+    ({"from": "volume", "source": "/dev/zonal/x"}, r"^source: '/dev/zonal/x' is not a name for LVM"),
+    ({"s3_secret_key": None}, "missing required arguments: s3_secret_key"),
+    ({"s3_access_key": ""}, r"^s3_access_key: is missing"),
+    ({"s3_endpoint": "ceph.example"}, r"^s3_endpoint: 'ceph.example' is no endpoint"),
+    ({"bucket": "Images/x"}, r"^bucket: 'Images/x' is no bucket"),
+    ({"registry": "https://h.example:5000"}, r"^registry: 'https://h.example:5000' is no registry; write HOST:PORT"),
+    ({"registry": "user:word@h.example"}, r"^registry: 'user:word@h.example' is no registry"),
+    ({"registry": "h.example:5000", "registry_user": "zonal"}, r"^registry_password: is missing"),
+    ({"max_size": "much"}, r"^max_size: 'much' is not a size"),
+    ({"privileged_files": "all"}, r"value of privileged_files must be one of: usual, none, any"),
+    ({"from": "volume", "source": "x", "group": "a b"}, r"^group: 'a b' is not a name for LVM"),
+]
 HOST_MISTAKES: dict[str, list[tuple[dict[str, Any], str]]] = {
     "bridge": [
         ({"name": "br 0"}, r"^name: 'br 0' is not an interface name"),
@@ -139,6 +176,7 @@ MODULES = {
     "bridge": bridge,
     "container": container,
     "image": image,
+    "image_publish": image_publish,
     "thin_pool": thin_pool,
     "thin_volume": thin_volume,
     "vm": vm,
@@ -147,6 +185,7 @@ CASES = [
     *(("container", GOOD, change, message) for change, message in INSTANCE_MISTAKES),
     *(("vm", GOOD, change, message) for change, message in [*INSTANCE_MISTAKES, *VM_MISTAKES]),
     *(("image", IMAGE, change, message) for change, message in IMAGE_MISTAKES),
+    *(("image_publish", PUBLISH, change, message) for change, message in PUBLISH_MISTAKES),
     *((name, HOST_GOOD[name], change, message) for name, mistakes in HOST_MISTAKES.items() for change, message in mistakes),
 ]
 
