@@ -101,9 +101,11 @@ class GuestDisks(Protocol):
     def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
         """Make an ext4 file system on ``device``, unpack ``archive`` into it, and return what it holds."""
 
-    def pack(self, device: str, archive: str) -> str:
+    def pack(self, device: str, archive: str, *, lost_found: bool) -> str:
         """Write what an ext4 file system on ``device`` holds into the file ``archive``, which is there, packed with gzip, and return the
         digest of the content. EngineError, and nothing written, when there may be not enough room for it. A journal is replayed.
+
+        ``lost_found`` tells whether a folder /lost+found is content: after ``make`` it is, else it is the file system's own.
         """
 
     def flatten(self, device: str, layout: str, archive: str) -> None:

@@ -82,16 +82,16 @@ class MountedGuestDisks:
 
         self._with_mounted(device, flatten)
 
-    def pack(self, device: str, archive: str) -> str:
+    def pack(self, device: str, archive: str, *, lost_found: bool) -> str:
         def pack() -> str:
             found, room = os.statvfs(_MOUNT_POINT), os.statvfs(archive)
             used, free = (found.f_blocks - found.f_bfree) * found.f_frsize, room.f_bavail * room.f_frsize
             if used > free:
                 raise EngineError("pack into", os.path.dirname(archive), f"it may take {used} bytes, and only {free} are free there")
-            self._pack(archive, _GZIP, "--anchored", f"--exclude=./{_LOST}")
+            self._pack(archive, _GZIP, *(() if lost_found else ("--anchored", f"--exclude=./{_LOST}")))
             _enter()
-            lost = _LOST.encode()
-            return digest_of(entry for entry in tree_entries(b"/") if entry.path.split(b"/", 1)[0] != lost)
+            entries = tree_entries(b"/")
+            return digest_of(entry for entry in entries if lost_found or entry.path.split(b"/", 1)[0] != _LOST.encode())
 
         digest: str = self._with_mounted(device, pack, "ro")
         return digest

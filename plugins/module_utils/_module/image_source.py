@@ -90,7 +90,7 @@ class VolumeSource:
             path = os.path.join(folder, _ARCHIVE)
             with open(path, "xb"):
                 pass
-            packed = self._pack(path)
+            packed = self._pack(path, lost_found=bool(known))
             archive = check_archive(path, self._policy)
             if archive.content.digest != packed or known not in ("", packed):
                 raise RefusedError(
@@ -101,13 +101,13 @@ class VolumeSource:
                 )
             yield archive
 
-    def _pack(self, path: str) -> str:
+    def _pack(self, path: str, *, lost_found: bool) -> str:
         hidden = f"{self._name}-publish{UNFINISHED}"
         try:
             with self._lock():
                 self._volumes.remove(hidden)
                 snapshot = self._volumes.clone(self._name, hidden, ())
-            return self._disks.pack(snapshot.path, path)
+            return self._disks.pack(snapshot.path, path, lost_found=lost_found)
         finally:
             with self._lock():
                 self._volumes.remove(hidden)

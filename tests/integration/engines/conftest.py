@@ -95,3 +95,10 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(content), mode
     tar.addfile(entry, io.BytesIO(content))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file together, and all that need the registry, which takes minutes to make."""
+    for item in items:
+        alone = "registry" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("registry" if alone else item.path.name))

@@ -75,7 +75,7 @@ class FileDisks:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
         return made
 
-    def pack(self, device: str, archive: str) -> str:
+    def pack(self, device: str, archive: str, *, lost_found: bool) -> str:
         raise NotImplementedError
 
     def flatten(self, device: str, layout: str, archive: str) -> None:

@@ -12,7 +12,7 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files im
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import KINDS, ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import VolumeSource
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import Unpacked
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
@@ -62,7 +63,7 @@ def block_device(file: str) -> Iterator[str]:
 
 
 class LoopDisks:
-    """The true ``make`` and ``flatten`` on volumes that are files, which it sees as block devices."""
+    """The true ``make``, ``pack`` and ``flatten`` on volumes that are files, which it sees as block devices."""
 
     def __init__(self) -> None:
         self._disks = MountedGuestDisks(run_command)
@@ -70,6 +71,10 @@ class LoopDisks:
     def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
         with block_device(device) as loop:
             return self._disks.make(loop, archive, bytes_per_inode)
+
+    def pack(self, device: str, archive: str, *, lost_found: bool) -> str:
+        with block_device(device) as loop:
+            return self._disks.pack(loop, archive, lost_found=lost_found)
 
     def flatten(self, device: str, layout: str, archive: str) -> None:
         with block_device(device) as loop:
@@ -240,3 +245,63 @@ def test_an_older_content_goes_when_nothing_uses_it(host: Host) -> None:
         converge(host.resource(host.wish(path), path, Policy()))
     assert [image.names for image in host.docker.images() if host.name in image.names or not image.names] == [(host.name,)]
     assert len(host.volumes.list()) == 1
+
+
+def volume_source(host: Host, name: str) -> VolumeSource:
+    return VolumeSource(name, Policy(), str(host.folder / "work"), host.volumes, LoopDisks(), nullcontext)
+
+
+def test_what_a_golden_volume_is_packed_into_is_the_image(host: Host) -> None:
+    path = host.archive(pack(*everything(MANY // 50), member("lost+found/kept")))
+    converge(host.resource(host.wish(path), path, Policy()))
+    (golden,) = host.volumes.list()
+    source = volume_source(host, golden.name)
+    with source.archive() as packed:
+        assert packed.content.digest == source.digest() == check_archive(path, Policy()).content.digest
+        assert packed.sha256 != check_archive(path, Policy()).sha256
+        assert os.stat(packed.path).st_size < os.stat(path).st_size / 2
+        assert os.stat(os.path.dirname(packed.path)).st_mode & 0o077 == 0
+        assert converge(host.resource(host.wish(packed.path, "container"), packed.path, Policy())) == ["make_container"]
+        assert saved_digest(host) == packed.content.digest
+    assert host.volumes.list() == [golden]
+    assert os.listdir(host.folder / "work") == []
+
+
+@contextmanager
+def mounted(device: str, folder: Path, *options: str) -> Iterator[Path]:
+    folder.mkdir(exist_ok=True)
+    run_command(["mount", *options, device, str(folder)])
+    try:
+        yield folder
+    finally:
+        run_command(["umount", str(folder)])
+
+
+def test_a_volume_in_use_is_packed_with_its_journal(host: Host) -> None:
+    volume = host.volumes.create("root", 64 * 1024**2, ())
+    run_command(["mkfs.ext4", "-q", volume.path])
+    with block_device(volume.path) as loop, mounted(loop, host.folder / "in-use") as root:
+        (root / "etc").mkdir()
+        (root / "etc" / "motd").write_text("hello\n")
+        os.sync()
+        before = Path(volume.path).read_bytes()
+        source = volume_source(host, "root")
+        assert source.digest() == ""
+        with source.archive() as packed, tarfile.open(packed.path) as tar:
+            assert [name for name in tar.getnames() if name != "."] == ["./etc", "./etc/motd"]
+        assert Path(volume.path).read_bytes() == before
+    assert host.volumes.list() == [volume]
+
+
+def test_too_little_room_is_told_before_anything_is_written(host: Host) -> None:
+    path = host.archive(pack(member("boot/vmlinuz", size=10), member("usr/large", size=2 * 1024**2)))
+    converge(host.resource(host.wish(path, "vm"), path, Policy()))
+    (golden,) = host.volumes.list()
+    with mounted("tmpfs", host.folder / "work", "-t", "tmpfs", "-o", "size=1M") as work:
+        with (
+            pytest.raises(ZonalError, match=r"it may take \d+ bytes, and only \d+ are free there$"),
+            volume_source(host, golden.name).archive(),
+        ):
+            raise AssertionError("there is no archive")
+        assert os.listdir(work) == []
+    assert host.volumes.list() == [golden]

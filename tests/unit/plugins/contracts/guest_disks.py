@@ -9,6 +9,7 @@ DEVICE is a loop device over FOLDER/disk, which is overwritten. What a guest hol
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import digest_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
@@ -286,6 +288,38 @@ def what_is_no_file_system_is_one_message(bench: Bench) -> None:
     assert refused(lambda: bench.disks.personalise(f"{bench.device}-nowhere", [HOSTNAME]), "nowhere")
 
 
+def what_is_packed_is_what_was_unpacked(bench: Bench) -> None:
+    links = [archives.member("usr/bin/su", size=3, mode=0o4755), archives.hardlink("usr/bin/a", "usr/bin/su", 0o4755)]
+    ping = archives.with_xattr("usr/bin/ping", "security.capability", archives.CAPABILITY)
+    marked = archives.with_xattr("etc/m", "user.a", b"\xff\0=\n")
+    odd = [archives.member(name, size=4) for name in ("-rf", "new\nline", "\udcff\udcfe", "tail ", "x" * 255, "a/lost+found/b")]
+    others = [archives.folder("empty"), archives.symlink("bin", "usr/bin"), archives.member("run/pipe", kind=tarfile.FIFOTYPE)]
+    members = [*links, ping, marked, *odd, *others]
+    without = check_archive(bench.archive(*members), Policy()).content.digest
+    made = bench.disks.make(bench.device, bench.archive(*members, archives.member("lost+found/a")), RATIO)
+    assert [pack(bench, lost_found=True), pack(bench, lost_found=True)] == [(made.digest, made.digest)] * 2
+    assert pack(bench, lost_found=False) == (without, without)
+    assert pack(bench, lost_found=False)[0] != made.digest
+
+
+def an_empty_file_system_has_no_content(bench: Bench) -> None:
+    run_command(["mkfs.ext4", "-q", "-F", bench.device])
+    path = bench.folder / "packed"
+    path.write_bytes(b"")
+    assert bench.disks.pack(bench.device, str(path), lost_found=False) == digest_of([])
+
+
+def pack(bench: Bench, *, lost_found: bool) -> tuple[str, str]:
+    """Return the digests that packing tells, and that of the archive; its bytes are the same each time."""
+    path = bench.folder / "packed"
+    path.write_bytes(b"")
+    told = bench.disks.pack(bench.device, str(path), lost_found=lost_found)
+    first = hashlib.sha256(path.read_bytes()).hexdigest()
+    bench.disks.pack(bench.device, str(path), lost_found=lost_found)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == first
+    return told, check_archive(str(path), Policy()).content.digest
+
+
 CONTRACT = (
     an_image_is_unpacked_as_it_is,
     the_newest_kernel_is_taken_and_none_is_no_error,
@@ -306,6 +340,8 @@ CONTRACT = (
     hostile_images_harm_nobody,
     a_device_that_is_too_small_is_one_message,
     what_is_no_file_system_is_one_message,
+    what_is_packed_is_what_was_unpacked,
+    an_empty_file_system_has_no_content,
 )
 
 

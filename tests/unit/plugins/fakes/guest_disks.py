@@ -61,7 +61,7 @@ class FakeDisks:
         files["archive"] = archive
         return Unpacked(self.boot_files, check_archive(archive, Policy()).content.digest if os.path.exists(archive) else "")
 
-    def pack(self, device: str, archive: str) -> str:
+    def pack(self, device: str, archive: str, *, lost_found: bool) -> str:
         """Give back the archive that the volume was made of."""
         content = Path(self._volumes.device(device)["archive"]).read_bytes()
         Path(archive).write_bytes(content)

@@ -1,0 +1,259 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images published into a real Ceph and a real registry by the module as Ansible runs it, with docker on the host of the registry."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_manifest import Blob, manifest_key, read_manifest
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
+from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import ROOT
+from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import IMAGES, Registry, watched
+from ansible_collections.zonal.cloud.tests.integration.engines.node import wait_for
+from ansible_collections.zonal.cloud.tests.integration.engines.test_images import everything
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
+
+_MIB = 1024**2
+_CA_FILE = "/etc/ssl/zonal-registry/ca.crt"
+_SERVICE = "docker-registry.service"
+
+
+class Builder:
+    """The host that publishes; ``options`` are the module's."""
+
+    def __init__(self, registry: Registry, folder: Path, name: str) -> None:
+        keys = registry.keys("zonal-images")
+        self.registry = registry
+        self.folder = folder
+        self.name = name
+        self.reference = f"{registry.name}/{name}"
+        self.secrets = [keys["aws_secret_access_key"], registry.login["password"]]
+        self.options: dict[str, Any] = {
+            "name": name,
+            "source": str(folder / "image.tgz"),
+            "s3_endpoint": registry.s3_url,
+            "s3_access_key": keys["aws_access_key_id"],
+            "s3_secret_key": keys["aws_secret_access_key"],
+            "ca_file": _CA_FILE,
+            "registry": registry.name,
+            "registry_user": registry.login["username"],
+            "registry_password": registry.login["password"],
+            "folder": str(folder / "work"),
+        }
+
+    def archive(self, content: bytes) -> str:
+        (self.folder / "image.tgz").write_bytes(content)
+        return self.options["source"]
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        (self.folder / "told.json").unlink(missing_ok=True)
+        told = {"content": "{{ told | to_json }}", "dest": str(self.folder / "told.json"), "mode": "0600"}
+        module = {"zonal.cloud.image_publish": {**self.options, **options}, "register": "told", "ignore_errors": True}
+        play = {"hosts": "r1", "gather_facts": False, "tasks": [module, {"ansible.builtin.copy": told, "check_mode": False}]}
+        (self.folder / "play.json").write_text(json.dumps([play]))
+        inventory = str(self.registry.folder / "inventory.json")
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", inventory, *arguments, str(self.folder / "play.json")]
+        env = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections"),
+        }
+        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def publish(self, *arguments: str, **options: Any) -> dict[str, Any]:
+        """Run the module, and return its result; no secret is shown."""
+        output = self.start(*arguments, **options).communicate(timeout=400)[0]
+        assert [secret for secret in self.secrets if secret in output] == []
+        told: dict[str, Any] = json.loads((self.folder / "told.json").read_text())
+        assert "Traceback" not in output
+        return told
+
+    def manifest(self) -> str:
+        """Return what is under the name; "refused: ..." when there is nothing."""
+        return self.registry.s3("zonal-images", "get_object", Bucket=IMAGES, Key=manifest_key(self.name))
+
+    def objects(self) -> dict[str, int]:
+        told = json.loads(self.registry.s3("zonal-images", "list_objects_v2", Bucket=IMAGES))
+        return {item["Key"]: item["Size"] for item in told.get("Contents", [])}
+
+    def parts(self) -> Any:
+        """Return what is left of uploads in parts."""
+        return json.loads(self.registry.s3("zonal-images", "list_multipart_uploads", Bucket=IMAGES)).get("Uploads", [])
+
+    def pulled_digest(self) -> str:
+        """Pull the image and return the digest of what docker then has."""
+        api = self.registry.docker()
+        assert self.registry.pull(self.reference) == ""
+        try:
+            saved = self.folder / "saved.tar"
+            with open(saved, "wb") as file:
+                file.writelines(api.get_image(self.reference))
+            with tarfile.open(saved) as tar:
+                described = tar.extractfile("manifest.json")
+                assert described is not None
+                (layer,) = json.load(io.TextIOWrapper(described))[0]["Layers"]
+                tar.extract(layer, self.folder, filter="data")
+            return check_archive(str(self.folder / layer), Policy()).content.digest
+        finally:
+            api.remove_image(self.reference)
+
+    def is_clean(self) -> bool:
+        work = self.folder / "work"
+        return not self.registry.docker().images(self.reference) and (not work.exists() or os.listdir(work) == [])
+
+
+@pytest.fixture
+def builder(registry: Registry, tmp_path: Path, prefix: str) -> Iterator[Builder]:
+    made = Builder(registry, tmp_path, f"{prefix}base/debian:13")
+    before = made.objects()
+    yield made
+    for key in made.objects().keys() - before.keys():
+        registry.s3("zonal-images", "delete_object", Bucket=IMAGES, Key=key)
+
+
+def actions(told: dict[str, Any]) -> list[str]:
+    return [step["action"] for step in told["plan"]]
+
+
+ALL = ["upload", "push", "write_manifest"]
+
+
+def test_both_faces_have_the_content_and_are_published_once(builder: Builder) -> None:
+    checked = check_archive(builder.archive(gzip.compress(pack(*everything(1000)), mtime=0)), Policy())
+    before = builder.objects()
+    foretold = builder.publish("--check")
+    assert (foretold["changed"], actions(foretold), builder.objects(), builder.is_clean()) == (True, ALL, before, True)
+    with watched() as seen:
+        told = builder.publish()
+    assert "failed" not in told or not told["failed"], told
+    assert [line for line in seen if any(secret in line for secret in builder.secrets)] == []
+    assert (told["changed"], actions(told), builder.is_clean()) == (True, ALL, True)
+    image = told["image"]
+    assert (image["digest"], image["sha256"]) == (checked.content.digest, checked.sha256)
+    assert builder.objects() == {**before, manifest_key(builder.name): len(builder.manifest()) + 1, checked.blob.key: checked.blob.size}
+    manifest = read_manifest(builder.name, builder.manifest().encode())
+    assert (manifest.digest, manifest.blob, manifest.bootable) == (checked.content.digest, checked.blob, True)
+    assert manifest.pushed is not None
+    assert (manifest.pushed.reference, manifest.pushed.sha256) == (builder.reference, image["registry"]["sha256"])
+    assert builder.pulled_digest() == checked.content.digest
+    again = builder.publish()
+    assert (again["changed"], again["plan"], again["image"]) == (False, [], image)
+    builder.archive(pack(*everything(1000)))
+    assert builder.publish()["plan"] == []
+
+
+def test_of_a_hostile_archive_nothing_is_published(builder: Builder) -> None:
+    builder.archive(pack(member("etc/motd"), member("../../etc/passwd")))
+    before = builder.objects()
+    told = builder.publish()
+    assert (told["failed"], told["changed"]) == (True, False)
+    assert "which leads out of its root" in told["msg"]
+    assert (builder.objects(), builder.is_clean()) == (before, True)
+    assert builder.registry.pull(builder.reference) != ""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"registry_password": "wrong"}, "unauthorized"),
+        ({"s3_secret_key": "wrong"}, "the store refuses this user"),
+        ({"ca_file": "/nowhere/ca.crt"}, "/nowhere/ca.crt"),
+        ({"bucket": "nothing-here"}, "there is no such bucket"),
+        ({"registry": "127.0.0.1:9"}, "connection refused"),
+        ({"s3_endpoint": "https://127.0.0.1:9"}, "Could not connect to the endpoint"),
+    ],
+)
+def test_what_stands_against_it_is_one_message(builder: Builder, change: dict[str, str], words: str) -> None:
+    builder.archive(pack(member("etc/motd")))
+    told = builder.publish(**change)
+    assert told["failed"] is True
+    assert words in told["msg"]
+    assert "\n" not in told["msg"]
+    assert builder.manifest().startswith("refused: NoSuchKey")
+
+
+def test_killed_when_half_is_there_the_name_is_nothing_and_the_next_run_finishes(builder: Builder) -> None:
+    blob = large(builder)
+    process = builder.start()
+    wait_for("the archive in the store", lambda: blob.key in builder.objects(), 120)
+    kill(process)
+    assert builder.manifest().startswith("refused: NoSuchKey")
+    told = builder.publish()
+    assert (actions(told), builder.parts(), builder.is_clean()) == (["push", "write_manifest"], [], True)
+    assert builder.publish()["plan"] == []
+
+
+def test_killed_while_it_sends_nothing_is_left_of_it(builder: Builder) -> None:
+    large(builder)
+    process = builder.start()
+    wait_for("a part of the archive in the store", lambda: builder.parts(), 120)
+    kill(process)
+    assert builder.manifest().startswith("refused: NoSuchKey")
+    told = builder.publish()
+    assert (actions(told), builder.parts(), builder.is_clean()) == (ALL, [], True)
+
+
+def test_a_registry_that_goes_away_is_told_and_the_next_run_finishes(builder: Builder) -> None:
+    node, blob = builder.registry.node, large(builder)
+
+    def stop() -> None:
+        wait_for("the archive in the store", lambda: blob.key in builder.objects(), 120)
+        node.systemctl("stop", _SERVICE)
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    try:
+        told = builder.publish()
+    finally:
+        stopping.join()
+        node.systemctl("start", _SERVICE)
+    assert told["failed"] is True
+    assert f"Cannot push {builder.reference}: " in told["msg"]
+    assert [step["action"] for step in told["plan"]] == ["upload"]
+    assert (builder.manifest().startswith("refused: NoSuchKey"), builder.is_clean()) == (True, True)
+    login = {"username": "nobody", "password": "x"}
+    wait_for("the registry", lambda: "unauthorized" in builder.registry.pull(builder.reference, login))
+    assert actions(builder.publish()) == ["push", "write_manifest"]
+
+
+def large(builder: Builder) -> Blob:
+    """Make an archive that takes its time."""
+    size = 300 * _MIB
+    with tarfile.open(builder.options["source"], "w") as tar:
+        entry = tarfile.TarInfo("bytes")
+        entry.size = size
+        with open("/dev/urandom", "rb") as file:
+            tar.addfile(entry, file)
+    return check_archive(builder.options["source"], Policy()).blob
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a run and all that it has started, at once."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(words[1]), []).append(int(path.parent.name))
+    found = [process.pid]
+    for pid in found:
+        found += children.get(pid, [])
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
