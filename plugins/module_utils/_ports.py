@@ -95,6 +95,9 @@ class Unpacked:
     digest: str
 
 
+LAYOUT_TAG = "image"
+
+
 class GuestDisks(Protocol):
     """File systems of guests on block devices. Nothing of a guest is ever run, and no link in it leads to the host."""
 
@@ -109,8 +112,8 @@ class GuestDisks(Protocol):
         """
 
     def flatten(self, device: str, layout: str, archive: str) -> None:
-        """Lay the layers of an image, in the OCI layout of ``skopeo.py``, upon each other on ``device``, which loses what it had, and write
-        what comes out into the file ``archive``. Nothing of it was looked at yet."""
+        """Lay the layers of the image LAYOUT_TAG of an OCI layout upon each other on ``device``, which loses what it had, and write what
+        comes out into the file ``archive``. Nothing of it was looked at yet."""
 
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         """Grow the file system to its device and write ``files`` into it, replacing what stands there."""

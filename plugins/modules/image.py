@@ -127,7 +127,7 @@ download:
   type: dict
   returned: when O(src) is an address and the image was made
   contains:
-    bytes: {description: Size of the archive, or of all layers; 0 when an earlier run had downloaded it., type: int}
+    bytes: {description: Size of the archive or of all layers; 0 when an earlier run had downloaded it., type: int}
     seconds: {description: How long it took., type: float}
   sample: {bytes: 402653184, seconds: 11.2}
 image:

@@ -83,7 +83,7 @@ EXAMPLES = r"""
     registry: kvm01.example:5000
     registry_user: zonal
     registry_password: "{{ registry_password }}"
-    ca_file: /usr/local/share/ca-certificates/zonal-registry.crt
+    ca_file: /etc/ssl/certs/ca-certificates.crt
   register: published
 
 - name: Show what to write into zonal_images

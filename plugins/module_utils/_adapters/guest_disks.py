@@ -20,9 +20,8 @@ from typing import Any, Callable
 from .._domain.content import digest_of
 from .._domain.errors import ZonalError
 from .._domain.guest_files import GuestFile
-from .._ports import BootFiles, Command, EngineError, Unpacked
+from .._ports import LAYOUT_TAG, BootFiles, Command, EngineError, Unpacked
 from .rootfs_tree import tree_entries
-from .skopeo import LAYOUT_TAG
 
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
 _MOUNT_SETATTR = 442  # the same number on all architectures
@@ -33,12 +32,12 @@ _LARGEST_BOOT_FILE = 512 * 1024**2
 _UNPACK_TIMEOUT = 3600
 _CONFINED = "setpriv --no-new-privs --inh-caps=-all --bounding-set=-all"
 # All that tar and umoci need of root's rights.
+_WRITING = f"{_CONFINED},+chown,+dac_override,+fowner,+fsetid,+setfcap"
 _UNPACKER = (
-    f"{_CONFINED},+chown,+dac_override,+fowner,+fsetid,+setfcap "
-    "tar --extract --force-local --numeric-owner --same-owner --preserve-permissions --no-acls --no-selinux "
+    f"{_WRITING} tar --extract --force-local --numeric-owner --same-owner --preserve-permissions --no-acls --no-selinux "
     "--xattrs --xattrs-include=user.* --xattrs-include=security.capability"
 ).split()
-_LAYERER = f"{_CONFINED},+chown,+dac_override,+fowner,+fsetid,+setfcap umoci raw unpack".split()
+_LAYERS_UNPACKER = f"{_WRITING} umoci raw unpack".split()
 # With all that is there, so that the check of the archive sees it.
 _PACKER = (
     f"{_CONFINED},+dac_read_search tar --create --force-local --format=posix --pax-option=delete=atime,delete=ctime --sort=name "
@@ -46,7 +45,10 @@ _PACKER = (
 ).split()
 # One fast level: it is packed once and read by hosts that are no slower for it.
 _GZIP = "--use-compress-program=gzip -1 --no-name"
-_NO_UMOCI = "failed to execute umoci"
+_CAUSES = {
+    "failed to execute umoci": "the program umoci is not installed; install the package umoci",
+    "no space left on device": "they take more than there may be (option max_size), or than the thin pool has free",
+}
 # As many as files of one block, which is how many a content has at most.
 _LAYERS_RATIO = 4096
 
@@ -104,11 +106,11 @@ class MountedGuestDisks:
 
     def _unpack_layers(self, layout: str) -> None:
         try:
-            self._command([*_LAYERER, "--image", f"{layout}:{LAYOUT_TAG}", _MOUNT_POINT], timeout=_UNPACK_TIMEOUT)
+            self._command([*_LAYERS_UNPACKER, "--image", f"{layout}:{LAYOUT_TAG}", _MOUNT_POINT], timeout=_UNPACK_TIMEOUT)
         except EngineError as error:
-            cause = error.details["cause"].rpartition("\u2a2f")[2]  # umoci's sign for its last words
-            cause = "the program umoci is not installed; install the package umoci" if _NO_UMOCI in cause else cause
-            raise EngineError("unpack the layers in", layout, cause) from None
+            said = error.details["cause"].rpartition("\u2a2f")[2]  # umoci's sign for its last words
+            known = next((cause for words, cause in _CAUSES.items() if words in said), said)
+            raise EngineError("unpack the layers in", layout, known) from None
 
     def _format(self, device: str, bytes_per_inode: int) -> None:
         options = ["-i", str(bytes_per_inode), "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"]

@@ -39,12 +39,16 @@ class RegistryDownloads(Downloads):
     def flattened(self, name: str) -> Iterator[str]:
         """Yield an empty file for the archive that is made of the layers; then it takes their place."""
         path = self.path(name)
-        with open(path + UNFINISHED, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-        yield path + UNFINISHED
-        sync(path + UNFINISHED)
-        shutil.rmtree(path)
-        os.rename(path + UNFINISHED, path)
+        try:
+            with open(path + UNFINISHED, "wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+            yield path + UNFINISHED
+            sync(path + UNFINISHED)
+            with self._alone():
+                shutil.rmtree(path)
+                os.rename(path + UNFINISHED, path)
+        except OSError as error:
+            raise EngineError("store the archive of", path, f"{error.filename}: {error.strerror}") from error
 
     def forget(self, name: str) -> None:
         super().forget(name + _COPY)

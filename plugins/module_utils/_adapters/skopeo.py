@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .._domain.registry_image import RegistryImage, choose_manifest, parse_labels, parse_manifest, repository_of
-from .._ports import Command, EngineAbsent, EngineError
+from .._ports import LAYOUT_TAG, Command, EngineAbsent, EngineError
 
-LAYOUT_TAG = "image"
 TIMEOUT = 24 * 3600  # seconds
 _ASK_SECONDS = 120
 _TRIES = "3"

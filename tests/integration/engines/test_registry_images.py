@@ -273,7 +273,11 @@ def hostile(canary: Path) -> dict[str, tuple[bytes, bytes, str]]:
         ),
         "a device": (base(), pack(member("null", kind=tarfile.CHRTYPE)), "which is a device node"),
         "a disk": (base(), pack(disk()), "mknod"),
-        "more than may be": (base(), pack(member("a", size=200 * MIB), member("b", size=200 * MIB)), "no space left on device"),
+        "more than may be": (
+            base(),
+            pack(member("a", size=200 * MIB), member("b", size=200 * MIB)),
+            "they take more than there may be (option max_size)",
+        ),
         "setuid elsewhere": (base(), pack(member("home/su", mode=0o4755)), "which is setuid outside the system's folders"),
         "no archive": (base(), gzip.compress(b"words" * 1000), "Cannot unpack the layers"),
     }
