@@ -29,11 +29,13 @@ options:
       - V(tgz) is an archive, as M(zonal.cloud.image) takes it, whose own bytes are published.
       - V(volume) is a thin volume with ext4, such as the golden volume of an image. A snapshot of it is packed, so that whoever uses the
         volume goes on, and removed again.
+      - V(docker) is an image of the host's docker. Its only layer is the archive; several are laid upon each other on a
+        volume that is there meanwhile. What it tells containers to run is not kept.
     type: str
-    choices: [tgz, volume]
+    choices: [tgz, volume, docker]
     default: tgz
   source:
-    description: Path of the archive on the host, or name of the volume in O(group).
+    description: Path of the archive on the host, name of the volume in O(group), or C(name:tag) of the image in docker.
     type: str
     required: true
   bucket:
@@ -56,7 +58,7 @@ options:
     type: str
   folder:
     description:
-      - Folder of the host where a volume is packed, with room for all that the volume holds. It is readable for its owner only when it
+      - Folder of the host where archives are made, with room for all that the volume holds. It is readable for its owner only when it
         is made here.
     type: path
     default: /var/lib/zonal/publish
@@ -64,6 +66,7 @@ requirements:
   - the Python package boto3
   - docker and its Python package, for O(registry)
   - lvm2, for O(from=volume)
+  - skopeo, for O(from=docker), and umoci and lvm2 for images with several layers
 extends_documentation_fragment:
   - zonal.cloud.image
   - zonal.cloud.attributes
@@ -122,7 +125,7 @@ pending:
 image:
   description:
     - What is published under the name, or in check mode would be.
-    - In check mode only RV(image.name) and RV(image.digest) are known of a volume that is yet to be packed, and the latter only of a
+    - In check mode only RV(image.name) and RV(image.digest) are known of what is yet to be packed, and the latter only of a
       golden volume.
   type: dict
   returned: success
@@ -175,7 +178,7 @@ def main() -> None:
     """Run the module."""
     options = {
         "name": {"type": "str", "required": True},
-        "from": {"type": "str", "choices": ["tgz", "volume"], "default": "tgz"},
+        "from": {"type": "str", "choices": ["tgz", "volume", "docker"], "default": "tgz"},
         "source": {"type": "str", "required": True},
         "bucket": {"type": "str", "default": "images"},
         "s3_endpoint": {"type": "str", "required": True},

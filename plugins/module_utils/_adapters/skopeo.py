@@ -146,3 +146,28 @@ def _failure(tried: str, reference: str, said: str) -> EngineError:
     known = next((cause for words, cause in _CAUSES.items() if words in said), "")
     message = _MESSAGE.search(said)
     return EngineError(tried, reference, known or _QUERY.sub("", message.group(1).replace("\\", "") if message else said))
+
+
+class LocalImages:
+    """The images of the docker of this host."""
+
+    def __init__(self, command: Command, daemon: str = "unix:///var/run/docker.sock") -> None:
+        self._command = command
+        self._daemon = daemon
+
+    def copy(self, name: str, folder: str, limit: int) -> list[str]:
+        """Make ``folder`` an OCI layout of the image ``name:tag`` under the tag LAYOUT_TAG, no file of it larger than ``limit`` bytes, and
+        return the paths of its layers, the lowest first, each packed with gzip.
+        """
+        os.mkdir(folder, mode=0o700)
+        # It keeps what docker exports in a file first.
+        argv = ["env", f"TMPDIR={folder}", "setpriv", "--pdeathsig=KILL", "prlimit", f"--fsize={limit}", "skopeo", "copy", "--quiet"]
+        argv += [f"--src-daemon-host={self._daemon}", f"docker-daemon:{name}", f"oci:{folder}:{LAYOUT_TAG}"]
+        try:
+            self._command(argv, timeout=TIMEOUT)
+            raw = self._command(["skopeo", "inspect", "--raw", f"oci:{folder}:{LAYOUT_TAG}"])
+        except EngineError as error:
+            raise _failure("export", name, error.details["cause"]) from None
+        with _understood(name):
+            manifest = parse_manifest(f"localhost/{name}", raw)
+        return [f"{folder}/blobs/sha256/{layer.sha256}" for layer in manifest.layers]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .errors import SpecError
+from .names import IMAGE
 
 FILE, WEB, S3, REGISTRY = "file", "web", "s3", "registry"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://", re.ASCII)
@@ -75,6 +76,13 @@ def parse_registry(field: str, value: str) -> str:
     """Return ``HOST[:PORT]`` as it begins the names of images; SpecError when it is none."""
     if not re.fullmatch(_HOST, value, re.ASCII):
         raise SpecError(field, value, "is no registry; write HOST:PORT, such as registry.example:5000")
+    return value
+
+
+def parse_local_image(field: str, value: str) -> str:
+    """Return the name of an image of the host's docker, with a tag; SpecError when it cannot be one."""
+    if not re.fullmatch(rf"(?:{_HOST}/)?{IMAGE.pattern}", value, re.ASCII):
+        raise SpecError(field, value, 'is no image of docker; write name:tag, such as "debian:13"')
     return value
 
 

@@ -17,7 +17,8 @@ from .._adapters.host_lock import host_lock
 from .._adapters.lvm import LvmVolumes
 from .._adapters.rootfs_archive import Archive
 from .._adapters.s3 import S3Objects
-from .._domain.errors import RefusedError
+from .._adapters.skopeo import LocalImages
+from .._domain.errors import RefusedError, SpecError
 from .._domain.image_manifest import LONGEST, Blob, ImageManifest, Pushed, manifest_key, read_manifest, write_manifest
 from .._domain.image_policy import Policy
 from .._domain.image_publish import Candidate, Published, PublishWish, plan_publication, report
@@ -25,12 +26,12 @@ from .._domain.names import parse_image
 from .._domain.plan import Plan, Step
 from .._domain.quantity import parse_size
 from .._domain.s3_bucket import parse_bucket
-from .._domain.source import parse_registry
+from .._domain.source import parse_local_image, parse_registry
 from .._domain.thin_pool import parse_name
 from .._ports import Command, ContainerEngine, Login
 from .._ports_s3 import Objects
 from .image import DIGEST_LABEL, SHA256_LABEL
-from .image_source import ArchiveSource, ImageSource, VolumeSource
+from .image_source import ArchiveSource, DockerSource, ImageSource, VolumeSource, Workshop
 from .image_stores import registry_login, s3_access
 
 
@@ -153,11 +154,17 @@ def build_image_publish(params: Mapping[str, Any], command: Command) -> ImagePub
     wish = PublishWish(parse_image("name", params["name"]), parse_bucket("bucket", params["bucket"]), registry)
     policy = Policy(parse_size("max_size", params["max_size"]), params["privileged_files"], old_sparse=False)
     objects = S3Objects(s3_access(params, "images are published in an S3 store"), wish.bucket)
-    return ImagePublishResource(wish, _source(params, policy, command), objects, DockerEngine(), registry_login(params))
+    return ImagePublishResource(wish, _source(params, wish, policy, command), objects, DockerEngine(), registry_login(params))
 
 
-def _source(params: Mapping[str, Any], policy: Policy, command: Command) -> ImageSource:
+def _source(params: Mapping[str, Any], wish: PublishWish, policy: Policy, command: Command) -> ImageSource:
+    source = params["source"]
     if params["from"] == "tgz":
-        return ArchiveSource(os.path.expanduser(params["source"]), policy)
+        return ArchiveSource(os.path.expanduser(source), policy)
     volumes = LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
-    return VolumeSource(parse_name("source", params["source"]), policy, params["folder"], volumes, MountedGuestDisks(command), host_lock)
+    workshop = Workshop(params["folder"], volumes, MountedGuestDisks(command), host_lock)
+    if params["from"] == "volume":
+        return VolumeSource(parse_name("source", source), policy, workshop)
+    if source == wish.reference:
+        raise SpecError("source", source, "is the name that the image is pushed by, and docker forgets it then; give the image another one")
+    return DockerSource(parse_local_image("source", source), policy, workshop, LocalImages(command))

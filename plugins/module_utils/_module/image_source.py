@@ -1,24 +1,29 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: may change without notice.
-"""What an image is published from: an archive of the host, or a thin volume that one is packed of."""
+"""What an image is published from: an archive of the host, or what one is made of, a thin volume or an image of docker."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Callable, Protocol
 
+from .._adapters.packed_stream import largest_packed
 from .._adapters.rootfs_archive import Archive, check_archive
+from .._adapters.skopeo import LocalImages
 from .._adapters.work_folder import work_folder
 from .._domain.errors import RefusedError, SpecError
-from .._domain.image_policy import Policy
+from .._domain.image_policy import Policy, volume_size
 from .._domain.names import UNFINISHED, golden_of
 from .._domain.volume import DIGEST_TAG, Volume, tag_value
 from .._ports import GuestDisks, Volumes
 
-_ARCHIVE = "archive.tgz"
+_ARCHIVE, _LAYOUT = "archive", "layers"
+_SCRATCH = f"publish{UNFINISHED}"
+_BLOCK = 1024**2
 
 
 class ImageSource(Protocol):
@@ -32,6 +37,28 @@ class ImageSource(Protocol):
 
     def archive(self) -> AbstractContextManager[Archive]:
         """Give its checked archive, which may be there meanwhile only."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where archives are made: a folder, and volumes that are there meanwhile. ``lock`` is that of the host."""
+
+    folder: str
+    volumes: Volumes
+    disks: GuestDisks
+    lock: Callable[[], AbstractContextManager[None]]
+
+    @contextmanager
+    def scratch(self, make: Callable[[str], Volume]) -> Iterator[Volume]:
+        """Yield the volume that ``make`` makes under the hidden name it is given; one that a run has left there goes first."""
+        try:
+            with self.lock():
+                self.volumes.remove(_SCRATCH)
+                volume = make(_SCRATCH)
+            yield volume
+        finally:
+            with self.lock():
+                self.volumes.remove(_SCRATCH)
 
 
 class ArchiveSource:
@@ -57,23 +84,12 @@ class ArchiveSource:
 
 
 class VolumeSource:
-    """A thin volume with ext4, of which a snapshot is packed: whoever uses the volume goes on. ``lock`` is that of the host."""
+    """A thin volume with ext4, of which a snapshot is packed: whoever uses the volume goes on."""
 
-    def __init__(
-        self,
-        name: str,
-        policy: Policy,
-        folder: str,
-        volumes: Volumes,
-        disks: GuestDisks,
-        lock: Callable[[], AbstractContextManager[None]],
-    ) -> None:
+    def __init__(self, name: str, policy: Policy, workshop: Workshop) -> None:
         self._name = name
         self._policy = policy
-        self._folder = folder
-        self._volumes = volumes
-        self._disks = disks
-        self._lock = lock
+        self._workshop = workshop
 
     def find(self) -> None:
         return None
@@ -85,12 +101,11 @@ class VolumeSource:
 
     @contextmanager
     def archive(self) -> Iterator[Archive]:
-        known = self.digest()
-        with work_folder(self._folder) as folder:
-            path = os.path.join(folder, _ARCHIVE)
-            with open(path, "xb"):
-                pass
-            packed = self._pack(path, lost_found=bool(known))
+        known, shop = self.digest(), self._workshop
+        with work_folder(shop.folder) as folder:
+            path = _new_file(folder)
+            with shop.scratch(lambda hidden: shop.volumes.clone(self._name, hidden, ())) as snapshot:
+                packed = shop.disks.pack(snapshot.path, path, lost_found=bool(known))
             archive = check_archive(path, self._policy)
             if archive.content.digest != packed or known not in ("", packed):
                 raise RefusedError(
@@ -101,19 +116,49 @@ class VolumeSource:
                 )
             yield archive
 
-    def _pack(self, path: str, *, lost_found: bool) -> str:
-        hidden = f"{self._name}-publish{UNFINISHED}"
-        try:
-            with self._lock():
-                self._volumes.remove(hidden)
-                snapshot = self._volumes.clone(self._name, hidden, ())
-            return self._disks.pack(snapshot.path, path, lost_found=lost_found)
-        finally:
-            with self._lock():
-                self._volumes.remove(hidden)
-
     def _volume(self) -> Volume:
-        volume = self._volumes.find(self._name)
+        volume = self._workshop.volumes.find(self._name)
         if volume is None:
             raise SpecError("source", self._name, "is no volume of that group on this host; zonal.cloud.image_info tells those of images")
         return volume
+
+
+class DockerSource:
+    """An image of the host's docker. Its only layer is the archive; several are laid upon each other on a volume."""
+
+    def __init__(self, name: str, policy: Policy, workshop: Workshop, images: LocalImages) -> None:
+        self._name = name
+        self._policy = policy
+        self._workshop = workshop
+        self._images = images
+
+    def find(self) -> None:
+        return None
+
+    def digest(self) -> str:
+        """Labels are not believed: whoever builds an image writes them."""
+        return ""
+
+    @contextmanager
+    def archive(self) -> Iterator[Archive]:
+        with work_folder(self._workshop.folder) as folder:
+            layout = os.path.join(folder, _LAYOUT)
+            layers = self._images.copy(self._name, layout, largest_packed(self._policy.max_size))
+            yield check_archive(layers[0] if len(layers) == 1 else self._flattened(folder, layout), self._policy)
+
+    def _flattened(self, folder: str, layout: str) -> str:
+        path, shop = _new_file(folder), self._workshop
+
+        def create(hidden: str) -> Volume:
+            size = min(volume_size(self._policy.max_size), shop.volumes.free())
+            return shop.volumes.create(hidden, size // _BLOCK * _BLOCK, ())
+
+        with shop.scratch(create) as volume:
+            shop.disks.flatten(volume.path, layout, path)
+        return path
+
+
+def _new_file(folder: str) -> str:
+    path = os.path.join(folder, _ARCHIVE)
+    with open(path, "xb"):
+        return path

@@ -23,12 +23,13 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files i
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.skopeo import LocalImages
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import KINDS, ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
-from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import VolumeSource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import DockerSource, VolumeSource, Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import Unpacked
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
@@ -247,8 +248,16 @@ def test_an_older_content_goes_when_nothing_uses_it(host: Host) -> None:
     assert len(host.volumes.list()) == 1
 
 
+def workshop(host: Host) -> Workshop:
+    return Workshop(str(host.folder / "work"), host.volumes, LoopDisks(), nullcontext)
+
+
 def volume_source(host: Host, name: str) -> VolumeSource:
-    return VolumeSource(name, Policy(), str(host.folder / "work"), host.volumes, LoopDisks(), nullcontext)
+    return VolumeSource(name, Policy(), workshop(host))
+
+
+def docker_source(host: Host, url: str, name: str) -> DockerSource:
+    return DockerSource(name, Policy(), workshop(host), LocalImages(run_command, url))
 
 
 def test_what_a_golden_volume_is_packed_into_is_the_image(host: Host) -> None:
@@ -305,3 +314,34 @@ def test_too_little_room_is_told_before_anything_is_written(host: Host) -> None:
             raise AssertionError("there is no archive")
         assert os.listdir(work) == []
     assert host.volumes.list() == [golden]
+
+
+def test_an_image_of_docker_becomes_the_archive_that_it_was(host: Host, docker_url: str) -> None:
+    path = host.archive(pack(*everything(100)))
+    converge(host.resource(host.wish(path, "container"), path, Policy()))
+    with docker_source(host, docker_url, host.name).archive() as made:
+        assert made.content.digest == check_archive(path, Policy()).content.digest
+        assert made.blob.packed == "gzip"
+    assert os.listdir(host.folder / "work") == []
+
+
+def test_layers_of_docker_become_one_archive(host: Host, docker_url: str) -> None:
+    path = host.archive(pack(*everything(10), member("etc/passwd", size=5)))
+    converge(host.resource(host.wish(path, "container"), path, Policy()))
+    made = host.api.create_container(host.name, "sh")["Id"]
+    try:
+        host.api.put_archive(made, "/", pack(member("etc/motd", size=9)))
+        host.api.commit(made, *host.name.replace(":1", ":2").split(":"))
+    finally:
+        host.api.remove_container(made)
+    with docker_source(host, docker_url, host.name.replace(":1", ":2")).archive() as flat, tarfile.open(flat.path) as tar:
+        names = {name.removeprefix("./") for name in tar.getnames()}
+        assert {"etc/motd", "etc/passwd", "boot/vmlinuz"} <= names
+        assert tar.getmember("./usr/bin/su").mode == 0o4755
+    assert (host.volumes.list(), os.listdir(host.folder / "work")) == ([], [])
+
+
+def test_an_image_that_docker_does_not_have_is_told(host: Host, docker_url: str) -> None:
+    with pytest.raises(ZonalError, match=r"^Cannot export none:1: "), docker_source(host, docker_url, "none:1").archive():
+        raise AssertionError("there is no archive")
+    assert os.listdir(host.folder / "work") == []

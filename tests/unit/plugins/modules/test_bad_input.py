@@ -117,6 +117,12 @@ PUBLISH_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"from": "instance"}, "value of from must be one of: tgz, .*, got: instance"),
     ({"from": "volume", "source": "--all"}, r"^source: '--all' is not a name for LVM"),
     ({"from": "volume", "source": "/dev/zonal/x"}, r"^source: '/dev/zonal/x' is not a name for LVM"),
+    ({"from": "docker", "source": "--all"}, r"^source: '--all' is no image of docker"),
+    ({"from": "docker", "source": "debian"}, r"^source: 'debian' is no image of docker"),
+    (
+        {"from": "docker", "source": "h.x:1/debian:13", "registry": "h.x:1"},
+        r"^source: 'h.x:1/debian:13' is the name that the image is pushed",
+    ),
     ({"s3_secret_key": None}, "missing required arguments: s3_secret_key"),
     ({"s3_access_key": ""}, r"^s3_access_key: is missing"),
     ({"s3_endpoint": "ceph.example"}, r"^s3_endpoint: 'ceph.example' is no endpoint"),

@@ -20,7 +20,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_publish 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import golden_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_publish import ImagePublishResource
-from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import ArchiveSource, ImageSource, VolumeSource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import ArchiveSource, ImageSource, VolumeSource, Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError, Login
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
@@ -69,7 +69,8 @@ class Site:
     def from_volume(self, name: str, fuse: Fuse | None = None) -> ImagePublishResource:
         fuse = fuse or Fuse(-1)
         volumes, disks = fuse.guard(self.volumes, *VOLUME_CHANGES), fuse.guard(self.disks, *DISK_CHANGES)
-        return self.resource(VolumeSource(name, Policy(), str(self.folder / "work"), volumes, disks, nullcontext), fuse=fuse)
+        workshop = Workshop(str(self.folder / "work"), volumes, disks, nullcontext)
+        return self.resource(VolumeSource(name, Policy(), workshop), fuse=fuse)
 
     def from_archive(self, content: bytes, fuse: Fuse | None = None) -> ImagePublishResource:
         return self.resource(ArchiveSource(self.path(content), Policy()), fuse=fuse)
