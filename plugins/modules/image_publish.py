@@ -38,6 +38,7 @@ options:
     description: Path of the archive on the host, name of the volume in O(group), or C(name:tag) of the image in docker.
     type: str
     required: true
+    aliases: [src]
   bucket:
     description: Bucket of the store, which is there.
     type: str
@@ -110,7 +111,7 @@ plan:
   elements: dict
   returned: success
   contains:
-    action: {description: V(upload), V(push) or V(write_manifest)., type: str}
+    action: {description: "V(upload), V(push) or V(write_manifest).", type: str}
     target: {description: What is written., type: str}
     reason: {description: Why., type: str}
     fields: {description: Always empty., type: list, elements: str}
@@ -179,7 +180,7 @@ def main() -> None:
     options = {
         "name": {"type": "str", "required": True},
         "from": {"type": "str", "choices": ["tgz", "volume", "docker"], "default": "tgz"},
-        "source": {"type": "str", "required": True},
+        "source": {"type": "str", "required": True, "aliases": ["src"]},
         "bucket": {"type": "str", "default": "images"},
         "s3_endpoint": {"type": "str", "required": True},
         "s3_access_key": {"type": "str", "required": True, "no_log": False},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,9 @@ class _S3:
     def _client(self) -> Any:
         if self._connected is None:
             boto3, botocore = need_boto3()
+            ca_file = self._access.ca_file
+            if ca_file and not os.path.isfile(ca_file):
+                raise EngineError("check the certificate of", self._access.endpoint, f"there is no file {ca_file} (option ca_file)")
             options = {
                 "signature_version": "s3v4",
                 # The signature is the checksum that every store knows: it covers the sha256 of what is sent.
@@ -94,7 +98,7 @@ class _S3:
                 aws_access_key_id=self._access.access_key,
                 aws_secret_access_key=self._access.secret_key,
                 region_name=self._access.region,
-                verify=self._access.ca_file or True,
+                verify=ca_file or True,
                 config=botocore.config.Config(**{option: value for option, value in options.items() if option in known}),
             )
         return self._connected

@@ -65,7 +65,11 @@ def plan_publication(wish: PublishWish, candidate: Candidate, found: Published) 
         steps.append(Step("push", wish.reference, reason))
     if steps or manifest is None or manifest.blob != found.stored:
         steps.append(Step("write_manifest", wish.address(manifest_key(wish.name)), _reason(found, manifest)))
-    return Plan(_after(wish, candidate, found, manifest) if steps else found, tuple(steps))
+    if not steps:
+        return Plan(found)
+    kept = manifest.pushed if manifest else None
+    pushed = Pushed(wish.reference, "") if any(step.action == "push" for step in steps) else kept
+    return Plan(_after(wish, candidate, found, pushed), tuple(steps))
 
 
 def report(wish: PublishWish, state: Published) -> dict[str, Any]:
@@ -96,10 +100,9 @@ def _reason(found: Published, manifest: ImageManifest | None) -> str:
     return "what it names is not all there" if manifest else "the name means another content"
 
 
-def _after(wish: PublishWish, candidate: Candidate, found: Published, manifest: ImageManifest | None) -> Published:
-    blob = found.stored or candidate.blob
-    if blob is None:
+def _after(wish: PublishWish, candidate: Candidate, found: Published, pushed: Pushed | None) -> Published:
+    """Return what the steps lead to, as far as it is known before an archive is made."""
+    if candidate.blob is None:
         return Published(digest=candidate.digest)
-    pushed = Pushed(wish.reference, "") if wish.registry else manifest and manifest.pushed
-    size, bootable = (candidate.content_size, candidate.bootable) if manifest is None else (manifest.content_size, manifest.bootable)
-    return Published(ImageManifest(wish.name, candidate.digest, blob, size, bootable, pushed, ""), blob)
+    blob = found.stored or candidate.blob
+    return Published(ImageManifest(wish.name, candidate.digest, blob, candidate.content_size, candidate.bootable, pushed, ""), blob)

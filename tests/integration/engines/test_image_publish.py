@@ -58,7 +58,7 @@ class Builder:
 
     def archive(self, content: bytes) -> str:
         (self.folder / "image.tgz").write_bytes(content)
-        return self.options["source"]
+        return str(self.folder / "image.tgz")
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         (self.folder / "told.json").unlink(missing_ok=True)
@@ -157,6 +157,25 @@ def test_both_faces_have_the_content_and_are_published_once(builder: Builder) ->
     assert builder.publish()["plan"] == []
 
 
+def test_what_docker_pulls_is_published_as_what_it_was(builder: Builder) -> None:
+    checked = check_archive(builder.archive(pack(*everything(10))), Policy())
+    told = builder.publish()
+    api, local = builder.registry.docker(), f"local-{builder.name}"
+    assert builder.registry.pull(builder.reference) == ""
+    api.tag(builder.reference, *local.rsplit(":", 1))
+    try:
+        docker = {"name": local, "source": local, "from": "docker"}
+        foretold = builder.publish("--check", **docker)
+        assert (foretold["changed"], foretold["image"]) == (True, {"name": local})
+        again = builder.publish(**docker)
+        assert actions(again) == ALL
+        assert again["image"]["digest"] == told["image"]["digest"] == checked.content.digest
+        assert builder.publish(**docker)["plan"] == []
+    finally:
+        for name in (local, builder.reference):
+            api.remove_image(name)
+
+
 def test_of_a_hostile_archive_nothing_is_published(builder: Builder) -> None:
     builder.archive(pack(member("etc/motd"), member("../../etc/passwd")))
     before = builder.objects()
@@ -172,7 +191,7 @@ def test_of_a_hostile_archive_nothing_is_published(builder: Builder) -> None:
     [
         ({"registry_password": "wrong"}, "unauthorized"),
         ({"s3_secret_key": "wrong"}, "the store refuses this user"),
-        ({"ca_file": "/nowhere/ca.crt"}, "/nowhere/ca.crt"),
+        ({"ca_file": "/nowhere/ca.crt"}, "there is no file /nowhere/ca.crt (option ca_file)"),
         ({"bucket": "nothing-here"}, "there is no such bucket"),
         ({"registry": "127.0.0.1:9"}, "connection refused"),
         ({"s3_endpoint": "https://127.0.0.1:9"}, "Could not connect to the endpoint"),
@@ -201,7 +220,7 @@ def test_killed_when_half_is_there_the_name_is_nothing_and_the_next_run_finishes
 def test_killed_while_it_sends_nothing_is_left_of_it(builder: Builder) -> None:
     large(builder)
     process = builder.start()
-    wait_for("a part of the archive in the store", lambda: builder.parts(), 120)
+    wait_for("a part of the archive in the store", builder.parts, 120)
     kill(process)
     assert builder.manifest().startswith("refused: NoSuchKey")
     told = builder.publish()

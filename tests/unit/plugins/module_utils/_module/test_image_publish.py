@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -262,20 +261,20 @@ def test_cut_off_anywhere_the_name_is_what_it_was_and_the_next_run_finishes(tmp_
         site = Site(folder)
         run(site.from_archive(TWO))
         before = site.objects.content[KEY]
-        start: Callable[..., ImagePublishResource]
-        if kind == "archive":
-            start, what = site.from_archive, ONE
-        else:
-            start, what = site.from_volume, site.volume(ONE, kind == "golden")
+        name = site.volume(ONE, kind == "golden") if kind != "archive" else ""
+
+        def start(fuse: Fuse | None, site: Site = site, name: str = name) -> ImagePublishResource:
+            return site.from_volume(name, fuse) if name else site.from_archive(ONE, fuse)
+
         fuse = Fuse(cuts)
         try:
-            run(start(what, fuse))
+            run(start(fuse))
         except PowerCut:
             assert site.objects.content[KEY] == before
         sent = list(site.objects.written)
-        run(start(what))
+        run(start(None))
         assert site.is_clean()
-        assert run(start(what))[0] == []
+        assert run(start(None))[0] == []
         assert len([key for key in site.objects.written if key.startswith("blobs/")]) == 2, sent
         if not fuse.blown:
             break
