@@ -74,6 +74,9 @@ class Volumes(Protocol):
     def remove(self, name: str) -> None:
         """Remove the volume with its data; no error when it is already gone."""
 
+    def is_open(self, name: str) -> bool:
+        """Tell whether anything has opened the volume, such as a VM that runs or a mount; False when there is none."""
+
     def free(self) -> int:
         """Return the bytes of the pool that hold no data yet, as the pool reports them; 0 when there is no pool."""
 

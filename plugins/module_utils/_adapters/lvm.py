@@ -115,6 +115,10 @@ class LvmVolumes:
         # With a selection it is no error that nothing matches.
         self._command(["lvremove", "--yes", "--select", f'{self._selection()} && lv_name="{name}"'])
 
+    def is_open(self, name: str) -> bool:
+        rows = read_volumes(self._command, ("lv_device_open",), f'{self._selection()} && lv_name="{name}"')
+        return any(row["lv_device_open"] == "open" for row in rows)
+
     def free(self) -> int:
         fields = ("lv_size", "data_percent")
         rows = read_volumes(self._command, fields, f'{self._selection()} && lv_name="{self._pool}"')

@@ -141,6 +141,12 @@ def what_is_gone_may_be_removed_again(volumes: Volumes) -> None:
     assert clone.origin == ""
 
 
+def what_nobody_has_opened_is_not_open(volumes: Volumes) -> None:
+    volumes.create(A, 32 * MIB, [])
+    assert not volumes.is_open(A)
+    assert not volumes.is_open(B)
+
+
 def the_pool_has_free_space(volumes: Volumes) -> None:
     before = volumes.free()
     assert before > 0
@@ -163,6 +169,7 @@ CONTRACT = (
     tags_are_added_and_removed,
     write_protection_may_be_repeated,
     what_is_gone_may_be_removed_again,
+    what_nobody_has_opened_is_not_open,
     the_pool_has_free_space,
 )
 
@@ -185,11 +192,13 @@ def main(group: str, pool: str) -> int:
     device = volumes.clone(A, B, []).path
     with open(device, "rb+") as handle:
         assert handle.read(1) == b"\0", "a clone is active and its device is there"
+        assert volumes.is_open(B)
+        assert not volumes.is_open(A)
     volumes.remove(A)
     volumes.remove(B)
     print("ok a clone is active", flush=True)
     nowhere = LvmVolumes(run_command, group + "-missing", pool)
-    assert (nowhere.find(A), nowhere.list(), nowhere.free()) == (None, [], 0)
+    assert (nowhere.find(A), nowhere.list(), nowhere.free(), nowhere.is_open(A)) == (None, [], 0, False)
     nowhere.remove(A)
     print("ok a missing group is empty", flush=True)
     return 1 if failed else 0

@@ -76,6 +76,10 @@ class FakeVolumes:
             self.read_only.discard(name)
             self._point_origins(name, "")
 
+    def is_open(self, name: str) -> bool:
+        self._must_be_installed()
+        return name in self.busy
+
     def free(self) -> int:
         self._must_be_installed()
         return max(0, self.capacity - self.used) if self.exists else 0
