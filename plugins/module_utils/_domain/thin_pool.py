@@ -210,11 +210,16 @@ def parse_tags(field: str, value: Iterable[str] | None) -> frozenset[str] | None
     if value is None:
         return None
     for tag in value:
-        if not _TAG.fullmatch(tag):
+        if not is_tag(tag):
             raise SpecError(field, tag, "is not a tag for LVM; use up to 128 letters, digits and _ + . - / = ! : & #")
         if tag.startswith(RESERVED_TAGS):
             raise SpecError(field, tag, f"begins with {RESERVED_TAGS}, which this collection keeps for itself; choose another")
     return frozenset(value)
+
+
+def is_tag(value: str) -> bool:
+    """Tell whether LVM takes a text as a tag."""
+    return _TAG.fullmatch(value) is not None
 
 
 def parse_wanted_size(field: str, value: str) -> WantedSize:
