@@ -42,7 +42,7 @@ class Resource(Protocol[State]):
 
 @runtime_checkable
 class Fetching(Protocol):
-    """A resource that brings something to the host. That may take long, so it happens before the host is locked."""
+    """A resource that brings much to the host or away from it. That may take long, so it happens before the host is locked."""
 
     def fetched(self, plan: Plan[Any]) -> AbstractContextManager[dict[str, Any]]:
         """Bring what the steps of ``plan`` need, and remove it when they are done; the value is added to the module's result."""
