@@ -77,29 +77,32 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Copy the root disk of a VM, which may run
-  zonal.cloud.disk_copy: &store
-    name: "{{ now(utc=true).strftime('%Y-%m-%d') }}"
-    volume: vm-idc01-dev-db-101007
-    bucket: copies
-    endpoint: https://kvm01.example:7480
-    access_key: "{{ copies_access_key }}"
-    secret_key: "{{ copies_secret_key }}"
+- name: Copies of a VM's root disk
+  module_defaults:
+    zonal.cloud.disk_copy:
+      bucket: copies
+      endpoint: https://kvm01.example:7480
+      access_key: "{{ copies_access_key }}"
+      secret_key: "{{ copies_secret_key }}"
+  block:
+    - name: Make one; the VM may run
+      zonal.cloud.disk_copy:
+        name: "{{ now(utc=true).strftime('%Y-%m-%d') }}"
+        volume: vm-idc01-dev-db-101007
 
-- name: Bring the disk back, after the VM was stopped
-  zonal.cloud.disk_copy:
-    <<: *store
-    name: "2026-11-25"
-    overwrite: true
-    state: restored
+    - name: Bring the disk back, after the VM was stopped
+      zonal.cloud.disk_copy:
+        name: "2026-11-25"
+        volume: vm-idc01-dev-db-101007
+        overwrite: true
+        state: restored
 
-- name: Look into a copy beside the disk that is used
-  zonal.cloud.disk_copy:
-    <<: *store
-    name: "2026-11-25"
-    source: vm-idc01-dev-db-101007
-    volume: look-into
-    state: restored
+    - name: Look into a copy beside the disk that is used
+      zonal.cloud.disk_copy:
+        name: "2026-11-25"
+        source: vm-idc01-dev-db-101007
+        volume: look-into
+        state: restored
 """
 
 RETURN = r"""

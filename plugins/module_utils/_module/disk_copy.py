@@ -90,15 +90,15 @@ class DiskCopyResource:
     @contextmanager
     def fetched(self, plan: Plan[CopyState]) -> Iterator[dict[str, Any]]:
         """See ``Fetching``: bring the bytes to where they shall be. They count only when the step is applied."""
-        if not _moves(plan):
+        if self._wish.state == ABSENT or not plan.steps:
             yield {}
             return
+        # Whoever has this lock owns the hidden volume: without it one that is in use would be taken for one that was left.
         with host_lock(f"{LOCKS}/zonal-cloud.{self._wish.group}.{self._wish.volume}.lock"):
             # Another run may have done it meanwhile.
-            moves = _moves(self.plan(self.observe()))
-            self._volumes.remove(self._wish.hidden)
+            steps = self.plan(self.observe()).steps
             try:
-                yield {"transfer": self._transfer()} if moves else {}
+                yield {"transfer": self._transfer()} if any(step.action in (STORE, RESTORE) for step in steps) else {}
             finally:
                 self._volumes.remove(self._wish.hidden)
 
@@ -123,6 +123,7 @@ class DiskCopyResource:
 
     def _transfer(self) -> dict[str, Any]:
         began = time.monotonic()
+        self._volumes.remove(self._wish.hidden)
         self._moved = self._restore() if self._wish.state == RESTORED else self._store()
         return {"bytes": self._moved.stored, "seconds": round(time.monotonic() - began, 1)}
 
@@ -196,7 +197,3 @@ def _show(objects: Objects, volume: str, name: str) -> dict[str, Any]:
 def _objects(params: Mapping[str, Any], bucket: str) -> S3Objects:
     endpoint = parse_endpoint("endpoint", params["endpoint"])
     return S3Objects(S3Access(endpoint, params["access_key"], params["secret_key"], params["ca_file"], params["region"]), bucket)
-
-
-def _moves(plan: Plan[CopyState]) -> bool:
-    return any(step.action in (STORE, RESTORE) for step in plan.steps)

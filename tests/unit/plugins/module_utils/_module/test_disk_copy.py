@@ -323,6 +323,17 @@ def test_another_run_that_was_faster_has_made_the_copy(world: World) -> None:
     assert len(world.objects.written) == written
 
 
+def test_a_snapshot_that_another_run_reads_is_not_taken_for_a_leftover(world: World) -> None:
+    world.do()
+    other = world.resource(name="tuesday")
+    ours = world.resource()
+    with other.fetched(other.plan(other.observe())):
+        seen = ours.plan(ours.observe())
+        assert [step.action for step in seen.steps] == ["remove_unfinished"]
+    with ours.fetched(seen):
+        assert ours.plan(ours.observe()).steps == ()
+
+
 def test_nothing_is_there_where_nothing_is_installed(world: World) -> None:
     assert world.resource().nothing() == CopyState()
 
