@@ -48,7 +48,7 @@ _VOLUME: dict[str, Any] = {
 PARTITION_TABLE = bytes(446) + bytes([0, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 0, 1, 0]) + bytes(48) + bytes([0x55, 0xAA])
 # What is sent to the host: all that on_host.py and the contract of the volumes import.
 _PACKAGE = "ansible_collections/zonal/cloud"
-_SENT = ("plugins/module_utils", "tests/unit/plugins/contracts", "tests/host_command.py", "tests/lab/zone/on_host.py")
+_SENT = ("plugins/module_utils", "tests/unit/plugins/contracts", "tests/host_command.py", "tests/lab/zone", "tests/unit/plugins/fakes")
 
 
 class Host:
@@ -128,6 +128,12 @@ def test_lvm_keeps_the_contract_of_the_volumes(host: Host) -> None:
     told = host.sh(f"cd {FOLDER}/tree && python3 -m {contract} zonal pool")
     assert "FAILED" not in told, told
     assert told.count("ok ") >= 15
+
+
+def test_a_disk_is_copied_while_it_is_written_to_and_restored(host: Host) -> None:
+    script = f"{_PACKAGE.replace('/', '.')}.tests.lab.zone.disk_copies"
+    told = host.sh(f"cd {FOLDER}/tree && python3 -m {script} zonal pool 2>&1")
+    assert told.count("ok ") == 2, told
 
 
 def test_a_device_that_carries_something_is_refused_by_name_and_left_alone(host: Host, loops: list[str]) -> None:
