@@ -137,7 +137,8 @@ def _plan_present(wish: CopyWish, found: CopyState) -> Plan[CopyState]:
     if not volume.pool:
         raise SpecError("volume", wish.volume, "is no thin volume, so that it cannot be copied as it is at one moment")
     planned = DiskCopy(wish.volume, wish.name, volume.size, tags=volume.tags)
-    return Plan(replace(found, copy=planned), (Step(STORE, wish.url, f"does not exist; {wish.target} has {format_size(volume.size)}"),))
+    step = Step(STORE, wish.url, f"does not exist; {wish.target} has {format_size(volume.size)}", ("name",))
+    return Plan(replace(found, copy=planned), (step,))
 
 
 def _plan_restored(wish: CopyWish, found: CopyState) -> Plan[CopyState]:
