@@ -126,7 +126,7 @@ def _dicts(items: object) -> list[dict[str, Any]]:
 
 def _layer(item: dict[str, Any]) -> Layer:
     size = item.get("size")
-    if type(size) is not int or size < 0:
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise ValueError("its manifest has a layer without a size")
     if item.get("urls"):
         raise ValueError("a layer of it is not in the registry but elsewhere (foreign layer)")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.zonal.cloud.bench.images import measured
 
-HOST, MIB = "h1", 300
+HOST, MIB = "h1", 600
 
 
 def test_a_root_disk_is_a_snapshot() -> None:
