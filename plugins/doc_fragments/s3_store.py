@@ -10,16 +10,12 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
-  bucket:
-    description: Name of the bucket, which must be there, see M(zonal.cloud.s3_bucket).
-    type: str
-    required: true
   endpoint:
     description: URL of the store, such as V(https://kvm01.example:7480).
     type: str
     required: true
   access_key:
-    description: Access key of a user of the bucket.
+    description: Access key of a user of the store, of a bucket that is there its owner or who its policy lets in.
     type: str
     required: true
   secret_key:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,27 +25,12 @@ class Buckets(Protocol):
         """Replace the bucket's policy; an empty one removes it."""
 
 
-class Readable(Protocol):
-    """A stream of bytes."""
-
-    def read(self, size: int) -> bytes:
-        """Return at most ``size`` bytes, none at the end."""
-
-
 @dataclass(frozen=True)
 class StoredObject:
     """What a store tells of an object. Keys of ``metadata`` are lower-case."""
 
     size: int
     metadata: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What was read of a stream and is now in the store."""
-
-    size: int
-    sha256: str
 
 
 class Objects(Protocol):
@@ -65,21 +49,11 @@ class Objects(Protocol):
     def read(self, key: str, limit: int) -> bytes | None:
         """Return the content of a small object; None when there is none, EngineError when it has more than ``limit`` bytes."""
 
-    def open(self, key: str) -> AbstractContextManager[Readable]:
-        """Give the content of an object as a stream. EngineError when there is none, and also from ``read`` when the stream breaks off;
-        the last one is raised where the block ends.
-        """
-
     def put(self, key: str, content: bytes) -> None:
         """Write a small object, in one request."""
 
     def put_file(self, key: str, path: str, sha256: str, metadata: Mapping[str, str]) -> None:
         """Write a file as an object. RefusedError and no object when the bytes that were read have another ``sha256``."""
-
-    def put_stream(self, key: str, stream: Readable, metadata: Mapping[str, str], limit: int) -> Sent:
-        """Write what ``stream`` gives until its end, of unknown length, of which not more than ``limit`` bytes are taken: EngineError and
-        no object when there are more, and no object when ``read`` raises an error, which comes out as it is.
-        """
 
     def delete(self, key: str) -> None:
         """Remove an object; no error when there is none."""

@@ -43,6 +43,10 @@ options:
     description: Name of the thin pool in that group, see M(zonal.cloud.thin_pool).
     type: str
     default: pool
+  bucket:
+    description: Name of the bucket, which must be there, see M(zonal.cloud.s3_bucket).
+    type: str
+    required: true
   overwrite:
     description:
       - If V(true), O(state=restored) gives up a volume that is there, and does so again in each run. It stays until the new one is whole,
@@ -161,6 +165,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.zonal.cloud.plugins.module_utils._module.disk_copy import build_disk_copy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
+from ansible_collections.zonal.cloud.plugins.module_utils._module.s3_options import s3_options
 
 
 def main() -> None:
@@ -172,11 +177,7 @@ def main() -> None:
             "group": {"type": "str", "default": "zonal"},
             "pool": {"type": "str", "default": "pool"},
             "bucket": {"type": "str", "required": True},
-            "endpoint": {"type": "str", "required": True},
-            "access_key": {"type": "str", "required": True, "no_log": False},
-            "secret_key": {"type": "str", "required": True, "no_log": True},
-            "ca_file": {"type": "path"},
-            "region": {"type": "str", "default": "us-east-1"},
+            **s3_options(),
             "overwrite": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "restored", "absent"], "default": "present"},
         },

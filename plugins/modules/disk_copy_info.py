@@ -16,6 +16,10 @@ options:
   volume:
     description: Volume whose copies are returned. If not set, those of all volumes.
     type: str
+  bucket:
+    description: Name of the bucket, which must be there, see M(zonal.cloud.s3_bucket).
+    type: str
+    required: true
 extends_documentation_fragment:
   - zonal.cloud.s3_store
   - zonal.cloud.attributes.info_module
@@ -72,6 +76,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.zonal.cloud.plugins.module_utils._module.disk_copy import read_disk_copies
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import inform
+from ansible_collections.zonal.cloud.plugins.module_utils._module.s3_options import s3_options
 
 
 def main() -> None:
@@ -79,11 +84,7 @@ def main() -> None:
     options = {
         "volume": {"type": "str"},
         "bucket": {"type": "str", "required": True},
-        "endpoint": {"type": "str", "required": True},
-        "access_key": {"type": "str", "required": True, "no_log": False},
-        "secret_key": {"type": "str", "required": True, "no_log": True},
-        "ca_file": {"type": "path"},
-        "region": {"type": "str", "default": "us-east-1"},
+        **s3_options(),
     }
     inform(AnsibleModule(argument_spec=options, supports_check_mode=True), read_disk_copies)
 

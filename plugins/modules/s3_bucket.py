@@ -12,37 +12,17 @@ short_description: Manage a bucket of an S3 store and its policy
 version_added: 0.1.0
 description:
   - Makes a bucket at an S3 endpoint, such as that of Ceph's gateway, and sets its policy. What lies in it is never touched.
-  - A bucket without a policy is read and written by its owner only, that is the user whose keys are given.
+  - A bucket without a policy is read and written by its owner only, that is the user whose keys are given, who makes it.
 options:
   name:
     description: Name of the bucket, 3 to 63 lower-case letters, digits and hyphens.
     type: str
     required: true
-  endpoint:
-    description: URL of the store, such as V(https://kvm01.example:7480).
-    type: str
-    required: true
-  access_key:
-    description: Access key of the bucket's owner.
-    type: str
-    required: true
-  secret_key:
-    description: Secret key of the bucket's owner.
-    type: str
-    required: true
-  ca_file:
-    description: Path on the host of the authority's certificate that the store's is checked with. If not set, the system's authorities.
-    type: path
-  region:
-    description: Name of the region that requests are signed for.
-    type: str
-    default: us-east-1
   policy:
     description: The bucket's policy, in the words of S3. If not set it is left as it is, an empty one removes it.
     type: dict
-requirements:
-  - python3-boto3 on the host
 extends_documentation_fragment:
+  - zonal.cloud.s3_store
   - zonal.cloud.attributes
 author:
   - zonal.cloud contributors (@zonal-cloud)
@@ -105,17 +85,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 from ansible_collections.zonal.cloud.plugins.module_utils._module.s3_bucket import build_s3_bucket
+from ansible_collections.zonal.cloud.plugins.module_utils._module.s3_options import s3_options
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "endpoint": {"type": "str", "required": True},
-            "access_key": {"type": "str", "required": True, "no_log": False},
-            "secret_key": {"type": "str", "required": True, "no_log": True},
-            "ca_file": {"type": "path"},
-            "region": {"type": "str", "default": "us-east-1"},
+            **s3_options(),
             "policy": {"type": "dict"},
         },
         supports_check_mode=True,

@@ -11,12 +11,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from .._domain.errors import RefusedError
 from .._domain.s3_bucket import S3BucketState, parse_policy
 from .._ports import EngineError
-from .._ports_s3 import Readable, Sent, StoredObject
+from .._ports_s3 import StoredObject
 from .deps import need_boto3
 
 _ATTEMPTS = 4
@@ -159,11 +159,6 @@ class S3Objects(_S3):
                 content: bytes = body.read()
                 return content
 
-    @contextmanager
-    def open(self, key: str) -> Iterator[Readable]:
-        with self._saying("read", self._name(key)), closing(self._client.get_object(Bucket=self._bucket, Key=key)["Body"]) as body:
-            yield body
-
     def put(self, key: str, content: bytes) -> None:
         with self._saying("write", self._name(key)):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=content)
@@ -171,35 +166,27 @@ class S3Objects(_S3):
     def put_file(self, key: str, path: str, sha256: str, metadata: Mapping[str, str]) -> None:
         try:
             with open(path, "rb") as file:
-                size = file.seek(0, 2)
-                file.seek(0)
-                self._put(key, _Counted(file, size, path, sha256), metadata)
+                self._put(key, _Checked(file, path, sha256), metadata)
         except OSError as error:
             raise EngineError("read", path, str(error.strerror)) from error
-
-    def put_stream(self, key: str, stream: Readable, metadata: Mapping[str, str], limit: int) -> Sent:
-        return self._put(key, _Counted(stream, limit, self._name(key)), metadata)
 
     def delete(self, key: str) -> None:
         with self._saying("remove", self._name(key)):
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
-    def _put(self, key: str, stream: _Counted, metadata: Mapping[str, str]) -> Sent:
+    def _put(self, key: str, file: _Checked, metadata: Mapping[str, str]) -> None:
         boto3, _botocore = need_boto3()
-        part = max(_PART, -(-stream.limit // _MOST_PARTS))
+        part = max(_PART, -(-file.size // _MOST_PARTS))
         # The library begins to send in parts what is as large as one.
         config = boto3.s3.transfer.TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=_PARTS_AT_ONCE)
         config.max_in_memory_upload_chunks = _PARTS_AT_ONCE
         with self._saying("write", self._name(key)):
             self._forget_parts(key)
-            self._client.upload_fileobj(stream, self._bucket, key, ExtraArgs={"Metadata": dict(metadata)}, Config=config)
-        sent = Sent(stream.size, stream.sha256())
+            self._client.upload_fileobj(file, self._bucket, key, ExtraArgs={"Metadata": dict(metadata)}, Config=config)
         stored = self.head(key)
-        if stored is None or stored.size != sent.size:
-            raise EngineError(
-                "write", self._name(key), f"{sent.size} bytes were sent, and the store has {stored.size if stored else 'none'}"
-            )
-        return sent
+        if stored is None or stored.size != file.size:
+            has = stored.size if stored else "none"
+            raise EngineError("write", self._name(key), f"{file.size} bytes were sent, and the store has {has}")
 
     def _forget_parts(self, key: str) -> None:
         """Remove what a writer that was killed has left."""
@@ -211,33 +198,22 @@ class S3Objects(_S3):
         return f"s3://{self._bucket}/{key}"
 
 
-class _Counted:
-    """A stream as the library needs it: ``read`` gives less than was asked for at the end only; without a size it is called there.
+class _Checked:
+    """A file as the library needs it: ``read`` gives less than was asked for at the end only; without a size it is called there.
 
-    With ``wanted``, another sha256 is refused before the end is told, since after that the object is there.
+    Another sha256 than ``wanted`` is refused before the end is told, since after that the object is there.
     """
 
-    def __init__(self, stream: Readable, limit: int, name: str, wanted: str = "") -> None:
-        self.size = 0
-        self.limit = limit
-        self._stream = stream
-        self._name = name
+    def __init__(self, file: BinaryIO, path: str, wanted: str) -> None:
+        self.size = os.fstat(file.fileno()).st_size
+        self._file = file
+        self._path = path
         self._wanted = wanted
         self._digest = hashlib.sha256()
 
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
     def read(self, size: int = _PART) -> bytes:
-        parts: list[bytes] = []
-        missing = size
-        while missing and (part := self._stream.read(missing)):
-            self._digest.update(part)
-            missing -= len(part)
-            parts.append(part)
-        self.size += size - missing
-        if self._wanted and missing and self.sha256() != self._wanted:
-            raise RefusedError(f"src: {self._name} has changed since it was checked; nothing of it was stored", field="src")
-        if self.size > self.limit:
-            raise EngineError("store", self._name, f"it has more than {self.limit} bytes")
-        return b"".join(parts)
+        part = self._file.read(size)
+        self._digest.update(part)
+        if len(part) < size and self._digest.hexdigest() != self._wanted:
+            raise RefusedError(f"src: {self._path} has changed since it was checked; nothing of it was stored", field="src")
+        return part

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .._domain.registry_image import RegistryImage, choose_manifest, parse_labels, parse_manifest, repository_of
+from .._domain.registry_image import RegistryImage, choose_manifest, parse_manifest, repository_of
 from .._ports import LAYOUT_TAG, Command, EngineAbsent, EngineError
 
 TIMEOUT = 24 * 3600  # seconds
@@ -70,12 +70,6 @@ class Registry:
             if chosen:
                 raw = self._ask(f"{repository_of(reference)}@sha256:{chosen}", "--raw") or ""
             return parse_manifest(reference, raw)
-
-    def labels(self, image: RegistryImage) -> dict[str, str]:
-        """Return the labels of an image. Whoever can push may have written them."""
-        raw = self._ask(image.pinned, "--config", "--raw")
-        with _understood(image.pinned):
-            return parse_labels(raw or "")
 
     def copy(self, image: RegistryImage, folder: str) -> None:
         """Make ``folder`` an OCI layout of the image under the tag LAYOUT_TAG. No file of it becomes larger than the largest layer."""

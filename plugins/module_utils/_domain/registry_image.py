@@ -99,15 +99,6 @@ def check_download(image: RegistryImage, shown: str, limit: int, sha256: str) ->
         raise RefusedError(f"src: {shown} has the sha256 {found}, but {sha256} is wanted; nothing was downloaded", field="src")
 
 
-def parse_labels(raw: str) -> dict[str, str]:
-    """Return the labels of an image, from its configuration."""
-    config = _read(raw).get("config") or {}
-    labels = (config.get("Labels") if isinstance(config, dict) else None) or {}
-    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
-        raise ValueError("its labels are none")
-    return labels
-
-
 def _read(raw: str) -> dict[str, Any]:
     try:
         told = json.loads(raw)

@@ -15,7 +15,7 @@ from typing import Any
 from .._adapters.disk_parts import ahead
 from .._adapters.host_lock import host_lock
 from .._adapters.lvm import LvmVolumes
-from .._adapters.s3 import S3Access, S3Objects
+from .._adapters.s3 import S3Objects
 from .._domain.disk_copy import (
     LARGEST_DESCRIPTION,
     DiskCopy,
@@ -46,11 +46,12 @@ from .._domain.disk_copy_plan import (
 )
 from .._domain.errors import RefusedError, ZonalError
 from .._domain.plan import Plan, Step
-from .._domain.s3_bucket import parse_bucket, parse_endpoint
+from .._domain.s3_bucket import parse_bucket
 from .._domain.thin_pool import parse_name
 from .._ports import Command, EngineError, Volumes
 from .._ports_s3 import Objects
 from .disk_transfer import restore_disk, store_disk
+from .s3_options import s3_access
 
 LOCKS = "/run"
 
@@ -178,12 +179,12 @@ def read_copy(objects: Objects, volume: str, name: str) -> tuple[DiskCopy | None
 def build_disk_copy(params: Mapping[str, Any], command: Command) -> DiskCopyResource:
     """Return the resource of the module's options."""
     wish = parse_wish(params)
-    return DiskCopyResource(wish, LvmVolumes(command, wish.group, wish.pool), _objects(params, wish.bucket))
+    return DiskCopyResource(wish, LvmVolumes(command, wish.group, wish.pool), S3Objects(s3_access(params), wish.bucket))
 
 
 def read_disk_copies(params: Mapping[str, Any], _command: Command) -> dict[str, Any]:
     """Return the copies in a bucket, those of one volume or all."""
-    objects = _objects(params, parse_bucket("bucket", params["bucket"]))
+    objects = S3Objects(s3_access(params), parse_bucket("bucket", params["bucket"]))
     volume = "" if params["volume"] is None else parse_name("volume", params["volume"])
     keys = filter(None, map(parse_key, objects.list(descriptions_of(volume))))
     return {"copies": list(ahead(lambda key: _show(objects, *key), keys))}
@@ -192,8 +193,3 @@ def read_disk_copies(params: Mapping[str, Any], _command: Command) -> dict[str, 
 def _show(objects: Objects, volume: str, name: str) -> dict[str, Any]:
     copy, problem = read_copy(objects, volume, name)
     return {**(show_copy(copy) if copy else {"volume": volume, "name": name}), "problem": problem}
-
-
-def _objects(params: Mapping[str, Any], bucket: str) -> S3Objects:
-    endpoint = parse_endpoint("endpoint", params["endpoint"])
-    return S3Objects(S3Access(endpoint, params["access_key"], params["secret_key"], params["ca_file"], params["region"]), bucket)

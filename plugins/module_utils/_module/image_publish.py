@@ -91,7 +91,8 @@ class ImagePublishResource:
     def apply(self, step: Step) -> None:
         archive = self._archive
         if archive is None:
-            raise ValueError("there is no archive")
+            # Nothing was to be done when it was to be made.
+            raise RefusedError(f"name: another run has changed what {self._wish.name} is meanwhile; run again", field="name")
         if step.action == "upload":
             about = {"digest": archive.content.digest, "sha256": archive.sha256}
             self._objects.put_file(archive.blob.key, archive.path, archive.sha256, about)

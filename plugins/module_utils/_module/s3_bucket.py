@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._adapters.s3 import S3Access, S3Buckets
+from .._adapters.s3 import S3Buckets
 from .._domain.plan import Plan, Step
 from .._domain.s3_bucket import S3BucketSpec, S3BucketState, parse_spec, plan_s3_bucket, report
 from .._ports import Command
 from .._ports_s3 import Buckets
+from .s3_options import s3_access
 
 
 class S3BucketResource:
@@ -46,5 +47,4 @@ class S3BucketResource:
 def build_s3_bucket(params: Mapping[str, Any], _command: Command) -> S3BucketResource:
     """Return the resource of the module's options."""
     spec = parse_spec(params)
-    access = S3Access(spec.endpoint, params["access_key"], params["secret_key"], params["ca_file"], params["region"])
-    return S3BucketResource(spec, S3Buckets(access))
+    return S3BucketResource(spec, S3Buckets(s3_access(params)))

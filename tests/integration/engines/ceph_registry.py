@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -74,6 +76,23 @@ class Registry:
         """Return the keys of a user of the store: zonal-registry, zonal-images or zonal-images-reader."""
         found = json.loads(self.node.run("radosgw-admin", "user", "info", "--uid", user))["keys"][0]
         return {"aws_access_key_id": found["access_key"], "aws_secret_access_key": found["secret_key"]}
+
+    def by_hosts_python(self, module: str, *arguments: str) -> str:
+        """Run a module with the Python that has boto3, as on hosts, for the user zonal-images and its bucket; return what it printed."""
+        keys = self.keys("zonal-images")
+        words = [module, self.s3_url, self.ca_file, IMAGES, keys["aws_access_key_id"], *arguments]
+        path = os.pathsep.join(path for path in sys.path if path.endswith("collections"))
+        done = subprocess.run(
+            ["/usr/bin/python3", "-m", *words],
+            input=keys["aws_secret_access_key"],
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def secrets(self) -> list[str]:
         users = ("zonal-registry", "zonal-images", "zonal-images-reader")

@@ -9,7 +9,9 @@ import os
 import secrets
 import tarfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,7 @@ from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
 BRIDGE, CIDR, ROUTER = "br0", "10.88.0.0/24", "10.88.0.1"
 IMAGE = "engines:1"
 BUSYBOX = Path("/bin/busybox")
+OF_THE_REGISTRY = ("test_ceph_registry.py", "test_disk_copies.py", "test_image_publish.py")
 INIT = """\
 #!/bin/sh
 trap 'exit 0' TERM
@@ -97,8 +100,15 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
     tar.addfile(entry, io.BytesIO(content))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep the tests of a file together, and all that need the registry, which takes minutes to make."""
-    for item in items:
-        alone = "registry" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("registry" if alone else item.path.name))
+    made = import_module("xdist.scheduler").LoadFileScheduling(config, log)
+    made._split_scope = worker_of
+    return made
+
+
+def worker_of(nodeid: str) -> str:
+    """Return what is the same for all tests that one worker runs."""
+    file = Path(nodeid.split("::", 1)[0]).name
+    return "registry" if file in OF_THE_REGISTRY else file

@@ -13,10 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_tree import tree_entries
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import digest_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, Unpacked, Volume
+from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
 
@@ -58,8 +60,11 @@ class FileVolumes(FakeVolumes):
             file.truncate(self._volumes[name].size)
 
 
-class FileDisks:
-    """``GuestDisks`` by the ext4 tools alone, which write into a file system without mounting it."""
+class FileDisks(MountedGuestDisks):
+    """Makes and personalises disks by the ext4 tools alone, which write into a file system without mounting it."""
+
+    def __init__(self) -> None:
+        super().__init__(run_command)
 
     def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
         folder = Path(f"{device}.d")
@@ -74,12 +79,6 @@ class FileDisks:
         made = Unpacked(files, digest_of(tree_entries(bytes(folder))))
         subprocess.run(["rm", "-rf", str(folder)], check=True)
         return made
-
-    def pack(self, device: str, archive: str, *, lost_found: bool) -> str:
-        raise NotImplementedError
-
-    def flatten(self, device: str, layout: str, archive: str) -> None:
-        raise NotImplementedError
 
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         subprocess.run(["e2fsck", "-f", "-p", device], check=False, capture_output=True)

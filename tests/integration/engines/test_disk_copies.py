@@ -30,19 +30,7 @@ def module(folder: Path, name: str, options: dict[str, str]) -> dict[str, Any]:
 
 def test_a_disk_is_copied_and_restored(registry: Registry, prefix: str, tmp_path: Path) -> None:
     keys = registry.keys("zonal-images")
-    words = [disk_copies.__name__, registry.s3_url, registry.ca_file, IMAGES, keys["aws_access_key_id"], str(tmp_path), prefix]
-    path = os.pathsep.join(path for path in sys.path if path.endswith("collections"))
-    done = subprocess.run(
-        ["/usr/bin/python3", "-m", *words],
-        input=keys["aws_secret_access_key"],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+    print(registry.by_hosts_python(disk_copies.__name__, str(tmp_path), prefix))
     options = {"bucket": IMAGES, "endpoint": registry.s3_url, "ca_file": registry.ca_file, "volume": f"{prefix}disk"}
     options.update(access_key=keys["aws_access_key_id"], secret_key=keys["aws_secret_access_key"])
     told = module(tmp_path, "disk_copy_info", options)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -60,20 +61,25 @@ class Builder:
         (self.folder / "image.tgz").write_bytes(content)
         return str(self.folder / "image.tgz")
 
+    def play(self, *arguments: str) -> subprocess.Popen[str]:
+        """Run ansible-playbook for the builder."""
+        inventory = str(self.registry.folder / "inventory.json")
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", inventory, *arguments]
+        env = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         (self.folder / "told.json").unlink(missing_ok=True)
         told = {"content": "{{ told | to_json }}", "dest": str(self.folder / "told.json"), "mode": "0600"}
         module = {"zonal.cloud.image_publish": {**self.options, **options}, "register": "told", "ignore_errors": True}
         play = {"hosts": "r1", "gather_facts": False, "tasks": [module, {"ansible.builtin.copy": told, "check_mode": False}]}
         (self.folder / "play.json").write_text(json.dumps([play]))
-        inventory = str(self.registry.folder / "inventory.json")
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", inventory, *arguments, str(self.folder / "play.json")]
-        env = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections"),
-        }
-        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return self.play(*arguments, str(self.folder / "play.json"))
 
     def publish(self, *arguments: str, **options: Any) -> dict[str, Any]:
         """Run the module, and return its result; no secret is shown."""
@@ -155,6 +161,26 @@ def test_both_faces_have_the_content_and_are_published_once(builder: Builder) ->
     assert (again["changed"], again["plan"], again["image"]) == (False, [], image)
     builder.archive(pack(*everything(1000)))
     assert builder.publish()["plan"] == []
+
+
+def test_the_playbook_publishes_and_tells_the_entry(builder: Builder) -> None:
+    digest = check_archive(builder.archive(pack(member("etc/motd"))), Policy()).content.digest
+    given = {f"zonal_publish_{name}": builder.options[name] for name in builder.options if name != "folder"}
+    variables = builder.folder / "variables.json"
+    variables.touch(mode=0o600)
+    # What the node would install is there, but not in its own list of packages.
+    variables.write_text(json.dumps({**given, "zonal_publish_hosts": "r1", "_instances_packages": []}))
+    for arguments, changed in ((["--check"], 1), ([], 1), ([], 0), (["--check"], 0)):
+        output = builder.play("zonal.cloud.publish_image", "-e", f"@{variables}", *arguments).communicate(timeout=400)[0]
+        assert f"changed={changed} " in output, output
+        assert "failed=0" in output, output
+        assert [secret for secret in builder.secrets if secret in output] == []
+        if arguments != ["--check"] or not changed:
+            assert f"digest: {digest}" in output, output
+    given.pop("zonal_publish_source")
+    variables.write_text(json.dumps({**given, "zonal_publish_hosts": "r1"}))
+    output = builder.play("zonal.cloud.publish_image", "-e", f"@{variables}").communicate(timeout=400)[0]
+    assert "zonal_publish_source: not set" in output, output
 
 
 def test_what_docker_pulls_is_published_as_what_it_was(builder: Builder) -> None:
@@ -274,5 +300,6 @@ def kill(process: subprocess.Popen[str]) -> None:
     for pid in found:
         found += children.get(pid, [])
     for pid in found:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.communicate()

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.skopeo import LocalImages
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import KINDS, ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
@@ -63,26 +62,23 @@ def block_device(file: str) -> Iterator[str]:
         run_command(["losetup", "--detach", loop])
 
 
-class LoopDisks:
-    """The true ``make``, ``pack`` and ``flatten`` on volumes that are files, which it sees as block devices."""
+class LoopDisks(MountedGuestDisks):
+    """The true ones on volumes that are files, which it sees as block devices."""
 
     def __init__(self) -> None:
-        self._disks = MountedGuestDisks(run_command)
+        super().__init__(run_command)
 
     def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
         with block_device(device) as loop:
-            return self._disks.make(loop, archive, bytes_per_inode)
+            return super().make(loop, archive, bytes_per_inode)
 
     def pack(self, device: str, archive: str, *, lost_found: bool) -> str:
         with block_device(device) as loop:
-            return self._disks.pack(loop, archive, lost_found=lost_found)
+            return super().pack(loop, archive, lost_found=lost_found)
 
     def flatten(self, device: str, layout: str, archive: str) -> None:
         with block_device(device) as loop:
-            self._disks.flatten(loop, layout, archive)
-
-    def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
-        raise NotImplementedError
+            super().flatten(loop, layout, archive)
 
 
 class Host:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +81,7 @@ def main(group: str, pool: str) -> None:
         subprocess.run(["mkfs.ext4", "-q", device], check=True)
         with mounted(device, mount), Writer(mount) as writer:
             while writer.written < 20:
-                pass
+                time.sleep(0.1)
             before = writer.written
             assert converge("present") == ["store_copy"]
             assert writer.written > before, "it could write meanwhile"

@@ -52,7 +52,7 @@ class _Guarded:
 
 VOLUME_CHANGES = ("create", "clone", "grow", "rename", "retag", "set_read_only", "remove")
 DISK_CHANGES = ("make", "pack", "flatten", "personalise")
-OBJECT_CHANGES = ("put", "put_file", "put_stream", "delete")
+OBJECT_CHANGES = ("put", "put_file", "delete")
 BOOT_CHANGES = ("store", "remove")
 VM_CHANGES = ("define", "set_autostart", "start", "stop", "resume", "remove")
 CONTAINER_CHANGES = (

@@ -5,16 +5,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
-from ansible_collections.zonal.cloud.plugins.module_utils._ports_s3 import Readable, Sent, StoredObject
-
-_PART = 16 * 1024**2
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_s3 import StoredObject
 
 
 class FakeObjects:
@@ -43,13 +39,6 @@ class FakeObjects:
             raise EngineError("read", key, f"it has more than {limit} bytes")
         return content
 
-    @contextmanager
-    def open(self, key: str) -> Iterator[Readable]:
-        self._must_be_there("read", key)
-        if key not in self.content:
-            raise EngineError("read", key, "there is no such object")
-        yield io.BytesIO(self.content[key])
-
     def put(self, key: str, content: bytes) -> None:
         self._write(key, content, {})
 
@@ -61,13 +50,6 @@ class FakeObjects:
         if hashlib.sha256(content).hexdigest() != sha256:
             raise RefusedError(f"src: {path} has changed since it was checked; nothing of it was stored", field="src")
         self._write(key, content, metadata)
-
-    def put_stream(self, key: str, stream: Readable, metadata: Mapping[str, str], limit: int) -> Sent:
-        content = b"".join(iter(lambda: stream.read(_PART), b""))
-        if len(content) > limit:
-            raise EngineError("write", key, f"it has more than {limit} bytes")
-        self._write(key, content, metadata)
-        return Sent(len(content), hashlib.sha256(content).hexdigest())
 
     def delete(self, key: str) -> None:
         self._must_be_there("remove", key)

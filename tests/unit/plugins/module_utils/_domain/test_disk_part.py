@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import gzip
-import random
+import hashlib
 import zlib
 
 import pytest
@@ -21,7 +21,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk_part impo
     unpack,
 )
 
-NOISE = random.Random(1).randbytes(PART)
+NOISE = hashlib.shake_128(b"noise").digest(PART)
 RAW = bytes(BLOCK) + b"content" + bytes(BLOCK)
 
 

@@ -17,7 +17,6 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.registry_image
     RegistryImage,
     check_download,
     choose_manifest,
-    parse_labels,
     parse_manifest,
     repository_of,
 )
@@ -88,15 +87,6 @@ def test_a_list_without_the_machine_is_told_in_few_words() -> None:
     assert len(str(told.value)) < 1000
     with pytest.raises(ValueError, match=r"only for nothing$"):
         choose_manifest('{"manifests": []}', "x86_64")
-
-
-def test_labels_are_those_of_the_configuration() -> None:
-    assert parse_labels('{"config": {"Labels": {"a": "b"}}}') == {"a": "b"}
-    for none in ("{}", '{"config": null}', '{"config": {"Labels": null}}', '{"config": [1]}'):
-        assert parse_labels(none) == {}
-    for bad in ('{"config": {"Labels": [1]}}', '{"config": {"Labels": {"a": 1}}}', "1"):
-        with pytest.raises(ValueError, match=r"^its (labels are none|manifest is no JSON object)$"):
-            parse_labels(bad)
 
 
 def test_what_is_not_wanted_is_not_brought() -> None:

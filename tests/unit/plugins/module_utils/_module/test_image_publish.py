@@ -112,6 +112,18 @@ def site(tmp_path: Path) -> Site:
 ALL = ["upload", "push", "write_manifest"]
 
 
+def test_what_another_run_removes_meanwhile_is_told(site: Site) -> None:
+    name = site.volume(ONE, golden=True)
+    digest = run(site.from_volume(name))[1]["digest"]
+    resource = site.from_volume(name)
+    with resource.fetched(resource.plan(resource.observe())):
+        site.objects.delete(KEY)
+        steps = resource.plan(resource.observe()).steps
+        with pytest.raises(RefusedError, match="another run has changed what debian:13 is meanwhile; run again"):
+            resource.apply(steps[0])
+    assert run(site.from_volume(name))[1]["digest"] == digest
+
+
 def test_both_faces_are_published_once_and_the_manifest_last(site: Site) -> None:
     foretold = foretell(site.from_archive(ONE))
     assert site.state() == ({}, {})
