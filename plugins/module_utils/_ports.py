@@ -9,6 +9,7 @@ Every call raises EngineError when the engine refuses or does not answer in time
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -205,6 +206,9 @@ class ContainerEngine(PowerEngine, Protocol):
         With ``sha256``, RefusedError and no image when the bytes that were taken in have another digest.
         """
 
+    def commit(self, name: str, image: str) -> None:
+        """Make the local image ``name:tag`` of what a container holds now. One that runs is held still meanwhile."""
+
     def pushed(self, reference: str, login: Login) -> str:
         """Return the sha256 of the manifest that a registry has for ``HOST:PORT/name:tag``, in hex; empty when it has none."""
 
@@ -240,6 +244,10 @@ class VmEngine(PowerEngine, Protocol):
 
     def define(self, xml: str) -> None:
         """Define a domain or replace its persistent definition."""
+
+    def quiet(self, name: str) -> AbstractContextManager[str]:
+        """Let the guest's agent write out its file systems and hold them still meanwhile, longer in no case. The value tells why it
+        does not, and is empty when it does or the domain does not run."""
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         """Let the domain start with its host, or not."""

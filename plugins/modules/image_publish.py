@@ -31,11 +31,14 @@ options:
         volume goes on, and removed again.
       - V(docker) is an image of the host's docker. Its only layer is the archive; several are laid upon each other on a
         volume that is there meanwhile. What it tells containers to run is not kept.
+      - V(instance) is a VM or container that M(zonal.cloud.vm) or M(zonal.cloud.container) has made. It goes on; RV(captured) tells how
+        it was held still.
     type: str
-    choices: [tgz, volume, docker]
+    choices: [tgz, volume, docker, instance]
     default: tgz
   source:
-    description: Path of the archive on the host, name of the volume in O(group), or C(name:tag) of the image in docker.
+    description:
+      - Path of the archive on the host, name of the volume in O(group), C(name:tag) of the image in docker, or name of the instance.
     type: str
     required: true
     aliases: [src]
@@ -68,6 +71,7 @@ requirements:
   - docker and its Python package, for O(registry)
   - lvm2, for O(from=volume)
   - skopeo, for O(from=docker), and umoci and lvm2 for images with several layers
+  - for O(from=instance) what the modules of its kind need; skopeo, umoci and lvm2 for a container, lvm2 for a VM
 extends_documentation_fragment:
   - zonal.cloud.image
   - zonal.cloud.attributes
@@ -102,9 +106,33 @@ EXAMPLES = r"""
     s3_endpoint: https://kvm01.example:7480
     s3_access_key: "{{ images_access_key }}"
     s3_secret_key: "{{ images_secret_key }}"
+
+- name: Publish what an instance holds now
+  zonal.cloud.image_publish:
+    name: "web-of-monday:1"
+    from: instance
+    source: idc01-dev-web-101001
+    s3_endpoint: https://kvm01.example:7480
+    s3_access_key: "{{ images_access_key }}"
+    s3_secret_key: "{{ images_secret_key }}"
 """
 
 RETURN = r"""
+captured:
+  description: The instance of which an archive was made.
+  type: dict
+  returned: with O(from=instance), outside of check mode
+  contains:
+    name: {description: Its name., type: str}
+    kind: {description: "V(vm) or V(container).", type: str}
+    zone: {description: Its zone., type: str}
+    consistent:
+      description:
+        - Whether nothing was being written at that moment. docker pauses a container; a VM's guest agent freezes its file systems.
+        - If not, the image holds what the disk would hold after a power cut at that moment.
+      type: bool
+    why: {description: "Why it was not consistent, in the engine's words.", type: str}
+  sample: {name: lab-web-001011, kind: container, zone: lab, consistent: true, why: ""}
 plan:
   description: The steps that were done, or in check mode would be done, in their order.
   type: list
@@ -179,7 +207,7 @@ def main() -> None:
     """Run the module."""
     options = {
         "name": {"type": "str", "required": True},
-        "from": {"type": "str", "choices": ["tgz", "volume", "docker"], "default": "tgz"},
+        "from": {"type": "str", "choices": ["tgz", "volume", "docker", "instance"], "default": "tgz"},
         "source": {"type": "str", "required": True, "aliases": ["src"]},
         "bucket": {"type": "str", "default": "images"},
         "s3_endpoint": {"type": "str", "required": True},

@@ -51,6 +51,7 @@ extends_documentation_fragment:
   - zonal.cloud.ledger
 seealso:
   - module: zonal.cloud.zone_plan
+  - module: zonal.cloud.ledger_event
 """
 
 EXAMPLES = r"""
@@ -101,7 +102,7 @@ events:
     action:
       description:
         - What was done, one of C(claim), C(change), C(release), C(quarantined), C(restore), C(hold) (an import of addresses that rest or
-          are quarantined), C(declare) (network, pools, reserved, hold) and C(host) (its state).
+          are quarantined), C(declare) (network, pools, reserved, hold) and C(host) (its state), or what M(zonal.cloud.ledger_event) wrote.
       type: str
       sample: claim
     target:

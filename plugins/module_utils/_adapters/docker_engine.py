@@ -152,6 +152,11 @@ class DockerEngine:
             api.tag(made[0], repository, tag=tag, force=True)
         self.remove_nameless()
 
+    def commit(self, name: str, image: str) -> None:
+        repository, _dummy, tag = image.rpartition(":")
+        with self._asking("make an image of container", name) as api:
+            api.commit(name, repository, tag)
+
     def pushed(self, reference: str, login: Login) -> str:
         errors = need_docker().errors
         with self._asking("look for", reference) as api:

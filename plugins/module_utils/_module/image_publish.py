@@ -14,6 +14,7 @@ from typing import Any, Callable
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.host_lock import host_lock
+from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
 from .._adapters.rootfs_archive import Archive
 from .._adapters.s3 import S3Objects
@@ -22,7 +23,7 @@ from .._domain.errors import RefusedError, SpecError
 from .._domain.image_manifest import LONGEST, Blob, ImageManifest, Pushed, manifest_key, read_manifest, write_manifest
 from .._domain.image_policy import Policy
 from .._domain.image_publish import Candidate, Published, PublishWish, plan_publication, report
-from .._domain.names import parse_image
+from .._domain.names import parse_image, parse_label
 from .._domain.plan import Plan, Step
 from .._domain.quantity import parse_size
 from .._domain.s3_bucket import parse_bucket
@@ -33,6 +34,7 @@ from .._ports_s3 import Objects
 from .image import DIGEST_LABEL, SHA256_LABEL
 from .image_source import ArchiveSource, DockerSource, ImageSource, VolumeSource, Workshop
 from .image_stores import registry_login, s3_access
+from .instance_source import instance_source
 
 
 class ImagePublishResource:
@@ -86,7 +88,7 @@ class ImagePublishResource:
             return
         with self._source.archive() as archive:
             self._archive = archive
-            yield {}
+            yield self._source.about()
 
     def apply(self, step: Step) -> None:
         archive = self._archive
@@ -164,8 +166,11 @@ def _source(params: Mapping[str, Any], wish: PublishWish, policy: Policy, comman
         return ArchiveSource(os.path.expanduser(source), policy)
     volumes = LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
     workshop = Workshop(params["folder"], volumes, MountedGuestDisks(command), host_lock)
+    images = LocalImages(command)
+    if params["from"] == "instance":
+        return instance_source(parse_label("source", source), policy, workshop, images, DockerEngine(), LibvirtEngine())
     if params["from"] == "volume":
         return VolumeSource(parse_name("source", source), policy, workshop)
     if source == wish.reference:
         raise SpecError("source", source, "is the name that the image is pushed by, and docker forgets it then; give the image another one")
-    return DockerSource(parse_local_image("source", source), policy, workshop, LocalImages(command))
+    return DockerSource(parse_local_image("source", source), policy, workshop, images)

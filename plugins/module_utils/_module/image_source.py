@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Callable, Protocol
+from typing import Any, Callable, Protocol
 
 from .._adapters.packed_stream import largest_packed
 from .._adapters.rootfs_archive import Archive, check_archive
@@ -38,6 +38,9 @@ class ImageSource(Protocol):
     def archive(self) -> AbstractContextManager[Archive]:
         """Give its checked archive, which may be there meanwhile only."""
 
+    def about(self) -> dict[str, Any]:
+        """Return what the module's result tells of it once there is an archive."""
+
 
 @dataclass(frozen=True)
 class Workshop:
@@ -61,7 +64,14 @@ class Workshop:
                 self.volumes.remove(_SCRATCH)
 
 
-class ArchiveSource:
+class _Silent:
+    """A source of which there is nothing to tell."""
+
+    def about(self) -> dict[str, Any]:
+        return {}
+
+
+class ArchiveSource(_Silent):
     """A file of the host, whose own bytes are published."""
 
     def __init__(self, path: str, policy: Policy) -> None:
@@ -83,7 +93,7 @@ class ArchiveSource:
         yield self.find()
 
 
-class VolumeSource:
+class VolumeSource(_Silent):
     """A thin volume with ext4, of which a snapshot is packed: whoever uses the volume goes on."""
 
     def __init__(self, name: str, policy: Policy, workshop: Workshop) -> None:
@@ -104,7 +114,7 @@ class VolumeSource:
         known, shop = self.digest(), self._workshop
         with work_folder(shop.folder) as folder:
             path = _new_file(folder)
-            with shop.scratch(lambda hidden: shop.volumes.clone(self._name, hidden, ())) as snapshot:
+            with shop.scratch(self._snapshot) as snapshot:
                 packed = shop.disks.pack(snapshot.path, path, lost_found=bool(known))
             archive = check_archive(path, self._policy)
             if archive.content.digest != packed or known not in ("", packed):
@@ -116,6 +126,9 @@ class VolumeSource:
                 )
             yield archive
 
+    def _snapshot(self, hidden: str) -> Volume:
+        return self._workshop.volumes.clone(self._name, hidden, ())
+
     def _volume(self) -> Volume:
         volume = self._workshop.volumes.find(self._name)
         if volume is None:
@@ -123,7 +136,7 @@ class VolumeSource:
         return volume
 
 
-class DockerSource:
+class DockerSource(_Silent):
     """An image of the host's docker. Its only layer is the archive; several are laid upon each other on a volume."""
 
     def __init__(self, name: str, policy: Policy, workshop: Workshop, images: LocalImages) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_manifest import Blob, manifest_key, read_manifest
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import ROOT
@@ -181,6 +182,31 @@ def test_the_playbook_publishes_and_tells_the_entry(builder: Builder) -> None:
     variables.write_text(json.dumps({**given, "zonal_publish_hosts": "r1"}))
     output = builder.play("zonal.cloud.publish_image", "-e", f"@{variables}").communicate(timeout=400)[0]
     assert "zonal_publish_source: not set" in output, output
+
+
+def test_the_playbook_finds_the_instance_that_it_captures(builder: Builder) -> None:
+    name = "captured-web"
+    docker = builder.registry.docker()
+    builder.archive(pack(member("etc/motd")))
+    builder.publish()
+    assert builder.registry.pull(builder.reference) == ""
+    labels = {f"{LABEL}name": name, f"{LABEL}zone": "lab"}
+    made = docker.create_container(builder.reference, ["/sbin/init"], name=name, labels=labels)["Id"]
+    variables = builder.folder / "capture.json"
+    given = {f"zonal_publish_{key}": builder.options[key] for key in ("s3_endpoint", "s3_access_key", "s3_secret_key", "ca_file")}
+    given |= {"zonal_hosts": "r1", "_instances_packages": [], "zonal_capture_name": "captured:1"}
+    before = builder.objects()
+    try:
+        for instance, message in (("", "zonal_capture_instance: not set"), ("nobody", "nobody is on no host"), (name, "changed=1 ")):
+            variables.write_text(json.dumps({**given, **({"zonal_capture_instance": instance} if instance else {})}))
+            output = builder.play("zonal.cloud.capture_image", "--check", "-e", f"@{variables}").communicate(timeout=400)[0]
+            assert message in " ".join(output.split()), output
+            assert [secret for secret in builder.secrets if secret in output] == []
+        assert "Traceback" not in output
+        assert builder.objects() == before
+    finally:
+        docker.remove_container(made, force=True)
+        docker.remove_image(builder.reference)
 
 
 def test_what_docker_pulls_is_published_as_what_it_was(builder: Builder) -> None:

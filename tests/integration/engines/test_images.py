@@ -24,15 +24,17 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engin
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.skopeo import LocalImages
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import KINDS, ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import DockerSource, VolumeSource, Workshop
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import instance_source
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import Unpacked
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
-from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
+from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts import guest_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import (
     CAPABILITY,
@@ -46,6 +48,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives impor
 )
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE, Hostile
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import converge
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
 # Growing a mounted file system takes a right that containers, in which this may run, do not have; the lab has it.
 NOT_HERE = {guest_disks.the_file_system_grows_to_its_device}
@@ -270,6 +273,38 @@ def test_what_a_golden_volume_is_packed_into_is_the_image(host: Host) -> None:
         assert saved_digest(host) == packed.content.digest
     assert host.volumes.list() == [golden]
     assert os.listdir(host.folder / "work") == []
+
+
+def test_what_a_container_holds_is_captured_while_it_runs(host: Host, docker_url: str, archive: str) -> None:
+    host.docker.import_image(archive, host.name, {})
+    # What it runs changes a file of the image, removes one, and goes on.
+    script = "echo changed > /etc/motd; busybox mkdir /made; echo 1 > /made/file; busybox rm /bin/nc; echo > /made/ready; sleep 600"
+    name = host.name.rpartition(":")[0]
+    labels = {f"{LABEL}name": name, f"{LABEL}zone": "lab"}
+    made = host.api.create_container(host.name, ["/bin/sh", "-c", script], name=name, labels=labels)["Id"]
+    try:
+        host.api.start(made)
+        ready = ["busybox", "ls", "/made/ready"]
+        wait_for("what it runs", lambda: host.api.exec_start(host.api.exec_create(made, ready)["Id"]) == b"/made/ready\n", 20)
+        before = host.state()
+        source = instance_source(name, Policy(), workshop(host), LocalImages(run_command, docker_url), host.docker, FakeVms())
+        with source.archive() as packed, tarfile.open(packed.path) as tar:
+            names = {entry.removeprefix("./") for entry in tar.getnames()}
+            motd = tar.extractfile(next(entry for entry in tar.getnames() if entry.endswith("etc/motd")))
+            assert motd is not None
+            assert motd.read() == b"changed\n"
+            assert {"made/file", "bin/busybox", "sbin/init"} <= names
+            assert not {"bin/nc", ".dockerenv"} & names
+            # It is an image again, by the same checks.
+            converge(host.resource(host.wish(packed.path, "container"), packed.path, Policy()))
+            assert saved_digest(host) == packed.content.digest
+        assert source.about()["captured"] == {"name": name, "kind": "container", "zone": "lab", "consistent": True, "why": ""}
+        assert host.api.inspect_container(made)["State"]["Status"] == "running"
+        assert host.state()[1:3] == before[1:3]
+        assert (host.volumes.list(), os.listdir(host.folder / "work")) == ([], [])
+    finally:
+        host.api.remove_container(made, force=True)
+    assert [image for image in host.docker.images() if any(tag.startswith("zonal-capture") for tag in image.names)] == []
 
 
 @contextmanager

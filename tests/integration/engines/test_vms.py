@@ -132,12 +132,12 @@ def test_contract_on_the_test_driver(check: Callable[[Bench], None], prefix: str
     # A file of its own: the domains of test:///default are shared by all connections of a process.
     (tmp_path / "node.xml").write_text("<node><cpu><mhz>1</mhz><model>x</model></cpu><memory>1048576</memory></node>")
     engine = LibvirtEngine(f"test://{tmp_path}/node.xml")
-    check(Bench(engine, driver_xml, prefix, lambda name: engine._connection.lookupByName(name).suspend()))
+    check(Bench(engine, driver_xml, prefix, lambda name: engine._connection.lookupByName(name).suspend(), agents=True))
 
 
 @pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
 def test_contract_on_qemu(check: Callable[[Bench], None], libvirt_uri: str, prefix: str) -> None:
-    bench = Bench(LibvirtEngine(libvirt_uri), machine_xml, prefix, pauser(libvirt_uri))
+    bench = Bench(LibvirtEngine(libvirt_uri), machine_xml, prefix, pauser(libvirt_uri), agents=False)
     try:
         check(bench)
     finally:

@@ -136,6 +136,17 @@ def test_a_disk_is_copied_while_it_is_written_to_and_restored(host: Host) -> Non
     assert told.count("ok ") == 2, told
 
 
+def test_what_a_vm_holds_is_published_while_it_runs(host: Host, lab: Any) -> None:
+    name, address = lab.placed("vm", HOST)
+    boot = lab.login(address, "echo captured > /etc/note; sync; cat /proc/sys/kernel/random/boot_id")
+    told = host.sh(f"cd {FOLDER}/tree && python3 -m {_PACKAGE.replace('/', '.')}.tests.lab.zone.captures {name} zonal pool etc/note 2>&1")
+    assert "content captured" in told, told
+    # The lab's guests have no agent.
+    assert "captured vm False because" in told, told
+    assert "agent" in told
+    assert lab.login(address, "rm /etc/note; cat /proc/sys/kernel/random/boot_id") == boot
+
+
 def test_a_device_that_carries_something_is_refused_by_name_and_left_alone(host: Host, loops: list[str]) -> None:
     disk, swap, member, table, _dummy, _dummy = loops
     host.sh(f"mkfs.ext4 -q {disk}; mkswap {swap}; swapon {swap}; vgcreate foreign {member}")

@@ -12,10 +12,11 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 
-from ansible_collections.zonal.cloud.plugins.action import ip_pool, ledger_copy, zone_plan
+from ansible_collections.zonal.cloud.plugins.action import ip_pool, ledger_copy, ledger_event, zone_plan
 from ansible_collections.zonal.cloud.plugins.doc_fragments import ledger
 from ansible_collections.zonal.cloud.plugins.modules import ip_pool as ip_pool_docs
 from ansible_collections.zonal.cloud.plugins.modules import ledger_copy as ledger_copy_docs
+from ansible_collections.zonal.cloud.plugins.modules import ledger_event as ledger_event_docs
 from ansible_collections.zonal.cloud.plugins.modules import zone_plan as zone_plan_docs
 from ansible_collections.zonal.cloud.plugins.plugin_utils.controller_action import LEDGER_OPTIONS
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import HOSTS, WEB, ZONE
@@ -76,9 +77,12 @@ def test_a_pool(tmp_path: Path) -> None:
     assert act(ip_pool, {**args, "state": "withdrawn"}, None)["msg"] == "addresses: is missing; state withdrawn needs to know which"
 
 
-@pytest.mark.parametrize("module", [ip_pool_docs, ledger_copy_docs, zone_plan_docs], ids=["ip_pool", "ledger_copy", "zone_plan"])
+DOCUMENTED = {ip_pool_docs: ip_pool, ledger_copy_docs: ledger_copy, ledger_event_docs: ledger_event, zone_plan_docs: zone_plan}
+
+
+@pytest.mark.parametrize("module", DOCUMENTED, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_what_is_documented_is_what_is_taken(module: Any) -> None:
-    action = {ip_pool_docs: ip_pool, ledger_copy_docs: ledger_copy, zone_plan_docs: zone_plan}[module].ActionModule
+    action = DOCUMENTED[module].ActionModule
     documented = {**yaml.safe_load(module.DOCUMENTATION)["options"], **yaml.safe_load(ledger.ModuleDocFragment.DOCUMENTATION)["options"]}
     taken = {**LEDGER_OPTIONS, **action.options}
     for key in ("type", "required", "default", "choices", "elements"):
@@ -151,6 +155,20 @@ def test_events_are_listed(tmp_path: Path) -> None:
     assert act(ledger_copy, {**listing, "limit": -1}, tmp_path)["msg"] == "limit: -1 is not a whole number of at least 0"
     with pytest.raises(AnsibleError, match="path"):
         act(ledger_copy, {"zone": "idc01-dev"}, tmp_path)
+
+
+def test_an_event_is_written(tmp_path: Path) -> None:
+    event = {"zone": "idc01-dev", "event": "capture", "target": "web " * 100, "why": "image web:1"}
+    assert act(ledger_event, event, tmp_path)["msg"].startswith("zone: 'idc01-dev' is not in the ledger ")
+    assert list(tmp_path.iterdir()) == []
+    act(zone_plan, {**PLAN, "instances": [WEB]}, tmp_path)
+    listing = {"zone": "idc01-dev", "state": "listed", "limit": 1}
+    for check_mode, action in ((True, "claim"), (False, "capture")):
+        assert act(ledger_event, event, tmp_path, check_mode=check_mode) == {"changed": True}
+        (written,) = act(ledger_copy, listing, tmp_path)["events"]
+        assert written["action"] == action
+    assert (written["target"], written["why"]) == (event["target"][:255], "image web:1")
+    assert act(ledger_event, {**event, "event": "a b"}, tmp_path)["msg"].startswith("event: 'a b' is not a valid name")
 
 
 def test_an_instance_of_the_zone_null_is_one_of_this_zone(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ class Bench:
         """Remove all that the contract may have left."""
         for name in (self.name, f"{self.prefix}b"):
             self.engine.remove(name)
-        self.engine.remove_image(f"{self.prefix}image:1")
+        for name in ("image", "committed"):
+            self.engine.remove_image(f"{self.prefix}{name}:1")
 
 
 def refused(action: Callable[[], object]) -> bool:
@@ -299,6 +300,20 @@ def an_image_in_use_is_not_removed(bench: Bench) -> None:
     assert bench.engine.image_labels(image) == {}
 
 
+def an_image_is_made_of_a_container(bench: Bench) -> None:
+    image = f"{bench.prefix}committed:1"
+    bench.create()
+    for start in (False, True):
+        if start:
+            bench.engine.start(bench.name)
+        bench.engine.commit(bench.name, image)
+        assert bench.engine.image_labels(image) is not None
+        bench.engine.remove_image(image)
+    assert bench.power() == "running"
+    assert refused(lambda: bench.engine.commit(NOWHERE, image))
+    assert bench.engine.image_labels(image) is None
+
+
 def hostile_labels_stay_what_they_are(bench: Bench) -> None:
     body = bench.body()
     hostile = {LABEL + "name": "x", LABEL + "dns": "[" * 20_000, LABEL + "zone": "<&\"'\n\t{{ 7 * 7 }}$(id)\u202e", LABEL + "é": "\x7f"}
@@ -335,5 +350,6 @@ CONTRACT = (
     an_image_of_other_bytes_is_not_made,
     images_are_told_with_their_users,
     an_image_in_use_is_not_removed,
+    an_image_is_made_of_a_container,
     hostile_labels_stay_what_they_are,
 )

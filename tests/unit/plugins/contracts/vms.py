@@ -17,12 +17,15 @@ NOWHERE = "contract-nowhere"
 
 @dataclass(frozen=True)
 class Bench:
-    """A connection and the XML that it takes: ``xml(name, MiB)``. ``prefix`` keeps the names of two runs apart."""
+    """A connection and the XML that it takes: ``xml(name, MiB)``. ``prefix`` keeps the names of two runs apart, ``agents`` tells whether
+    guests have an agent.
+    """
 
     engine: VmEngine
     xml: Callable[[str, int], str]
     prefix: str
     pause: Callable[[str], None]
+    agents: bool
 
     @property
     def name(self) -> str:
@@ -120,6 +123,19 @@ def a_paused_one_is_resumed_or_stopped(bench: Bench) -> None:
     assert refused(lambda: bench.engine.resume(bench.name))
 
 
+def a_guest_is_held_still_by_its_agent(bench: Bench) -> None:
+    bench.define()
+    with bench.engine.quiet(bench.name) as why:
+        assert why == "", "what does not run writes nothing"
+    bench.engine.start(bench.name)
+    # The second time tells whether it was released.
+    for _dummy in range(2):
+        with bench.engine.quiet(bench.name) as why:
+            assert bench.power() == "running"
+            assert bool(why) != bench.agents, why
+    assert refused(bench.engine.quiet(NOWHERE).__enter__)
+
+
 def autostart_is_set_and_unset(bench: Bench) -> None:
     bench.define()
     for wanted in (True, True, False):
@@ -159,6 +175,7 @@ CONTRACT = (
     bad_xml_is_refused,
     it_starts_and_stops_and_both_may_be_repeated,
     a_paused_one_is_resumed_or_stopped,
+    a_guest_is_held_still_by_its_agent,
     autostart_is_set_and_unset,
     autostart_outlives_a_new_definition,
     what_is_gone_may_be_removed_again,

@@ -148,6 +148,10 @@ class FakeContainers:
             raise RefusedError(f"src: {archive} changed while docker took it in; the image was removed again")
         self._images[name] = dict(labels)
 
+    def commit(self, name: str, image: str) -> None:
+        self._must_have("make an image of container", name)
+        self._images[image] = dict(self._containers[name]["Config"]["Labels"])
+
     def pushed(self, reference: str, login: Login) -> str:
         self._must_be_installed()
         return self.registry.get(reference, "")

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import PAUSED, RUNNING, STOPPED
@@ -12,10 +14,12 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, 
 
 
 class FakeVms:
-    """A libvirt connection. Tests may set ``installed``."""
+    """A libvirt connection. Tests may set ``installed`` and ``agents``, whether guests have one, and read ``held``, who is held still."""
 
     def __init__(self) -> None:
         self.installed = True
+        self.agents = True
+        self.held: set[str] = set()
         self._domains: dict[str, Domain] = {}
 
     def snapshot(self) -> dict[str, Domain]:
@@ -46,6 +50,18 @@ class FakeVms:
             raise EngineError("define", "VM", f"domain '{name}' already exists with another uuid")
         else:
             self._domains[name] = replace(old, xml=xml)
+
+    @contextmanager
+    def quiet(self, name: str) -> Iterator[str]:
+        domain = self._must_have("hold still VM", name)
+        if domain.power == STOPPED or not self.agents:
+            yield "" if domain.power == STOPPED else "guest agent is not connected"
+            return
+        self.held.add(name)
+        try:
+            yield ""
+        finally:
+            self.held.remove(name)
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         self._domains[name] = replace(self._must_have("set autostart of VM", name), autostart=wanted)
