@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .._domain.instance import PAUSED, RUNNING, STOPPED
@@ -16,6 +16,7 @@ from .._ports import Domain, EngineAbsent, EngineError
 from .deps import need_libvirt
 
 _POLL = 0.5
+_AGENT_SECONDS = 30
 
 
 class LibvirtEngine:
@@ -47,9 +48,15 @@ class LibvirtEngine:
                 yield ""
                 return
             with _released_after_us(self._uri, name):
+                with suppress(libvirt.libvirtError):
+                    # Otherwise libvirt waits for ever for an agent that hangs. Its test driver knows no such thing.
+                    domain.agentSetResponseTimeout(_AGENT_SECONDS)
                 try:
                     domain.fsFreeze()
                 except libvirt.libvirtError as error:
+                    # An agent that is late does it yet.
+                    with suppress(libvirt.libvirtError):
+                        domain.fsThaw()
                     yield str(error)
                     return
                 try:

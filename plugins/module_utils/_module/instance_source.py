@@ -34,6 +34,8 @@ class ContainerSource(DockerSource):
 
     @contextmanager
     def archive(self) -> Iterator[Archive]:
+        # One of a run that was cut off.
+        self._engine.remove_image(self._image)
         try:
             self._engine.commit(self._instance.name, self._image)
             with super().archive() as archive:
