@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -163,9 +163,14 @@ class LibvirtEngine:
 def _released_after_us(uri: str, name: str) -> Iterator[None]:
     """Have a process beside this one that releases a guest if this one ends before it does: its pipe then ends without a line."""
     argv = ["sh", "-c", 'read -r line || exec virsh --connect "$0" domfsthaw "$1"', uri, name]
-    quiet = subprocess.DEVNULL
-    beside = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True, text=True)
+    theirs, ours = os.pipe()
+    files = [(os.POSIX_SPAWN_DUP2, theirs, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_DUP2, 1, 2)]
+    beside = os.posix_spawnp("sh", argv, os.environ, file_actions=files, setsid=True)
+    os.close(theirs)
     try:
         yield
     finally:
-        beside.communicate("done\n")
+        with suppress(BrokenPipeError):
+            os.write(ours, b"done\n")
+        os.close(ours)
+        os.waitpid(beside, 0)
