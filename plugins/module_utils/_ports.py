@@ -246,8 +246,8 @@ class VmEngine(PowerEngine, Protocol):
         """Define a domain or replace its persistent definition."""
 
     def quiet(self, name: str) -> AbstractContextManager[str]:
-        """Let the guest's agent write out its file systems and hold them still meanwhile, longer in no case. The value tells why it
-        does not, and is empty when it does or the domain does not run."""
+        """Let the guest's agent write out its file systems and hold them still meanwhile. The value tells why it does not, and is
+        empty when it does or the domain does not run."""
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         """Let the domain start with its host, or not."""

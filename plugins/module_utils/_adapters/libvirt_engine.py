@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -47,22 +46,21 @@ class LibvirtEngine:
             if not domain.isActive():
                 yield ""
                 return
-            with _released_after_us(self._uri, name):
+            with suppress(libvirt.libvirtError):
+                # Otherwise libvirt waits for ever for an agent that hangs. Its test driver knows no such thing.
+                domain.agentSetResponseTimeout(_AGENT_SECONDS)
+            try:
+                domain.fsFreeze()
+            except libvirt.libvirtError as error:
+                # An agent that is late does it yet.
                 with suppress(libvirt.libvirtError):
-                    # Otherwise libvirt waits for ever for an agent that hangs. Its test driver knows no such thing.
-                    domain.agentSetResponseTimeout(_AGENT_SECONDS)
-                try:
-                    domain.fsFreeze()
-                except libvirt.libvirtError as error:
-                    # An agent that is late does it yet.
-                    with suppress(libvirt.libvirtError):
-                        domain.fsThaw()
-                    yield str(error)
-                    return
-                try:
-                    yield ""
-                finally:
                     domain.fsThaw()
+                yield str(error)
+                return
+            try:
+                yield ""
+            finally:
+                domain.fsThaw()
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         with self._asking("set autostart of VM", name) as connection:
@@ -157,20 +155,3 @@ class LibvirtEngine:
             yield self._connection
         except libvirt.libvirtError as error:
             raise EngineError(tried, target, str(error)) from error
-
-
-@contextmanager
-def _released_after_us(uri: str, name: str) -> Iterator[None]:
-    """Have a process beside this one that releases a guest if this one ends before it does: its pipe then ends without a line."""
-    argv = ["sh", "-c", 'read -r line || exec virsh --connect "$0" domfsthaw "$1"', uri, name]
-    theirs, ours = os.pipe()
-    files = [(os.POSIX_SPAWN_DUP2, theirs, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_DUP2, 1, 2)]
-    beside = os.posix_spawnp("sh", argv, os.environ, file_actions=files, setsid=True)
-    os.close(theirs)
-    try:
-        yield
-    finally:
-        with suppress(BrokenPipeError):
-            os.write(ours, b"done\n")
-        os.close(ours)
-        os.waitpid(beside, 0)

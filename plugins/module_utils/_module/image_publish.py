@@ -9,10 +9,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, Callable
 
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
+from .._adapters.guest_release import released_after_us
 from .._adapters.host_lock import host_lock
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
@@ -168,7 +170,8 @@ def _source(params: Mapping[str, Any], wish: PublishWish, policy: Policy, comman
     workshop = Workshop(params["folder"], volumes, MountedGuestDisks(command), host_lock)
     images = LocalImages(command)
     if params["from"] == "instance":
-        return instance_source(parse_label("source", source), policy, workshop, images, DockerEngine(), LibvirtEngine())
+        release = partial(released_after_us, command)
+        return instance_source(parse_label("source", source), policy, workshop, images, DockerEngine(), LibvirtEngine(), release)
     if params["from"] == "volume":
         return VolumeSource(parse_name("source", source), policy, workshop)
     if source == wish.reference:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Callable
 
 from .._adapters.rootfs_archive import Archive
 from .._adapters.skopeo import LocalImages
@@ -20,6 +20,7 @@ from .._ports import ContainerEngine, VmEngine
 from .image_source import DockerSource, ImageSource, VolumeSource, Workshop
 from .neighbours import containers_beside, vms_beside
 
+Release = Callable[[str], AbstractContextManager[None]]
 _COMMITTED = f"zonal-capture{UNFINISHED}"
 
 
@@ -48,16 +49,20 @@ class ContainerSource(DockerSource):
 
 
 class VmSource(VolumeSource):
-    """A VM. Its guest is held still while the snapshot is made, if it has an agent; else the snapshot is as after a power cut."""
+    """A VM. Its guest is held still while the snapshot is made, if it has an agent; else the snapshot is as after a power cut.
 
-    def __init__(self, instance: Instance, policy: Policy, workshop: Workshop, engine: VmEngine) -> None:
+    ``release`` sees to it that the guest is let go if this process is killed meanwhile.
+    """
+
+    def __init__(self, instance: Instance, policy: Policy, workshop: Workshop, engine: VmEngine, release: Release) -> None:
         super().__init__(volume_of(instance.name), policy, workshop)
         self._instance = instance
         self._engine = engine
+        self._release = release
         self._why = ""
 
     def _snapshot(self, hidden: str) -> Volume:
-        with self._engine.quiet(self._instance.name) as self._why:
+        with self._release(self._instance.name), self._engine.quiet(self._instance.name) as self._why:
             return super()._snapshot(hidden)
 
     def about(self) -> dict[str, Any]:
@@ -65,7 +70,7 @@ class VmSource(VolumeSource):
 
 
 def instance_source(
-    name: str, policy: Policy, workshop: Workshop, images: LocalImages, containers: ContainerEngine, vms: VmEngine
+    name: str, policy: Policy, workshop: Workshop, images: LocalImages, containers: ContainerEngine, vms: VmEngine, release: Release
 ) -> ImageSource:
     """Return the source for the instance of that name on this host."""
     for instance in containers_beside(containers):
@@ -73,7 +78,7 @@ def instance_source(
             return ContainerSource(instance, policy, workshop, images, containers)
     for instance in vms_beside(vms):
         if instance.name == name:
-            return VmSource(instance, policy, workshop, vms)
+            return VmSource(instance, policy, workshop, vms, release)
     raise SpecError("source", name, "is no instance of zonal.cloud on this host; zonal.cloud.host_info tells those that are")
 
 

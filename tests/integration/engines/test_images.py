@@ -287,7 +287,8 @@ def test_what_a_container_holds_is_captured_while_it_runs(host: Host, docker_url
         ready = ["busybox", "ls", "/made/ready"]
         wait_for("what it runs", lambda: host.api.exec_start(host.api.exec_create(made, ready)["Id"]) == b"/made/ready\n", 20)
         before = host.state()
-        source = instance_source(name, Policy(), workshop(host), LocalImages(run_command, docker_url), host.docker, FakeVms())
+        images = LocalImages(run_command, docker_url)
+        source = instance_source(name, Policy(), workshop(host), images, host.docker, FakeVms(), lambda name: nullcontext())
         with source.archive() as packed, tarfile.open(packed.path) as tar:
             names = {entry.removeprefix("./") for entry in tar.getnames()}
             motd = tar.extractfile(next(entry for entry in tar.getnames() if entry.endswith("etc/motd")))

@@ -11,8 +11,10 @@ import io
 import sys
 import tarfile
 import tempfile
+from functools import partial
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_release import released_after_us
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.host_lock import host_lock
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.lvm import LvmVolumes
@@ -33,7 +35,8 @@ def main(vm: str, group: str, pool: str, path: str) -> None:
     before = volumes.list()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         workshop = Workshop(folder, volumes, MountedGuestDisks(run_command), host_lock)
-        source = instance_source(vm, Policy(), workshop, LocalImages(run_command), containers, LibvirtEngine())
+        images, release = LocalImages(run_command), partial(released_after_us, run_command)
+        source = instance_source(vm, Policy(), workshop, images, containers, LibvirtEngine(), release)
         resource = ImagePublishResource(PublishWish("captured:1", "images"), source, objects, containers, Login())
         with resource.fetched(resource.plan(resource.observe())) as told:
             for step in resource.plan(resource.observe()).steps:

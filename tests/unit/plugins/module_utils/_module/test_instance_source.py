@@ -84,7 +84,7 @@ class Host:
 
     def source(self, name: str) -> ImageSource:
         workshop = Workshop(str(self.work), self.volumes, self.disks, nullcontext)
-        return instance_source(name, Policy(), workshop, self.images, self.containers, self.vms)
+        return instance_source(name, Policy(), workshop, self.images, self.containers, self.vms, lambda name: nullcontext())
 
     def snapshot(self) -> Any:
         return self.vms.snapshot(), self.containers.snapshot(), self.volumes.snapshot(), self.work.exists() and os.listdir(self.work)
