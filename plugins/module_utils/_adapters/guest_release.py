@@ -18,11 +18,13 @@ _BESIDE = 'exec >/dev/null 2>&1; tail --pid="$0" -f /dev/null; [ ! -e "$1" ] || 
 @contextmanager
 def released_after_us(command: Command, name: str, uri: str = "qemu:///system", folder: str = "/run") -> Iterator[None]:
     """Have a process beside this one release the guest of a VM if this one ends inside of the block."""
-    mark = os.path.join(folder, f"zonal-cloud.held.{name}")
+    me = str(os.getpid())
+    # The mark is this process's own: another one may hold the guest when this one ends.
+    mark = os.path.join(folder, f"zonal-cloud.held.{name}.{me}")
     with open(mark, "w", encoding="ascii"):
         pass
-    command(["setsid", "--fork", "sh", "-c", _BESIDE, str(os.getpid()), mark, uri, name])
     try:
+        command(["setsid", "--fork", "sh", "-c", _BESIDE, me, mark, uri, name])
         yield
     finally:
         os.unlink(mark)
