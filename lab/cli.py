@@ -55,6 +55,7 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
     from dataclasses import asdict
 
     from lab import guest_image, lifecycle, machine, rootfs
+    from lab.kernel import kernel
     from lab.model import wanted_hosts
     from lab.progress import Progress
 
@@ -68,7 +69,8 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
             machine.device_required("/dev/net/tun")
             lifecycle.up(paths, progress, count=options.hosts, releases=options.release, flavour=flavour, memory=options.memory)
         case "build":
-            print(*rootfs.base_disks(paths, wanted_hosts(32, options.release).values(), flavour, progress).values(), sep="\n")
+            releases = wanted_hosts(32, options.release).values()
+            print(*rootfs.base_disks(paths, releases, flavour, kernel(paths, progress), progress).values(), sep="\n")
         case "image":
             image = guest_image.guest_image(paths, progress)
             print(json.dumps(asdict(image)) if options.json else f"{image.path}\n{image.sha256}")

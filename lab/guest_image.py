@@ -14,6 +14,7 @@ from lab import aptsources
 from lab.archive import Tree
 from lab.cache import artefact
 from lab.errors import LabError
+from lab.kernel import only
 from lab.paths import FILES, Paths
 from lab.progress import Progress
 from lab.recipe import recipe_key
@@ -91,7 +92,7 @@ def rootfs_tree(source: Path) -> Tree:
         tree.file(path, text.encode(), 0o600 if path == "etc/shadow" else 0o644)
     tree.overlay(FILES / "guest" / "root")
     _add_programs(tree, source)
-    tree.file("boot/vmlinuz", _only(source / "boot", "vmlinuz-*").read_bytes())
+    tree.file("boot/vmlinuz", only(source / "boot", "vmlinuz-*").read_bytes())
     tree.file("boot/initrd.img", initrd_tree(source).cpio())
     return tree
 
@@ -105,7 +106,7 @@ def initrd_tree(source: Path) -> Tree:
     tree.file("bin/busybox", (source / "bin" / "busybox").read_bytes(), 0o755)
     for name in ("sh", "mount", "insmod", "findfs", "sleep", "poweroff", "switch_root"):
         tree.link(f"bin/{name}", "busybox")
-    version = _only(source / "lib" / "modules", "*").name
+    version = only(source / "lib" / "modules", "*").name
     run(["depmod", "-b", str(source), version])
     folder = source / "lib" / "modules" / version
     ordered = module_order((folder / "modules.dep").read_text("utf-8"), MODULES)
@@ -155,10 +156,3 @@ def _add_programs(tree: Tree, source: Path) -> None:
         if arrow and "/" not in name:  # the loader itself is listed by its path
             library = Path(rest.split(" (")[0])
             tree.file(f"usr/lib/x86_64-linux-gnu/{name.strip()}", library.read_bytes(), 0o644)
-
-
-def _only(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        raise LabError(f"expected one {pattern} in the guest's packages ({folder}), found {len(found)}")
-    return found[0]

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from lab import netns, relay, remote, rootfs, state, uml
 from lab.cache import locked
 from lab.errors import LabError
+from lab.kernel import kernel
 from lab.model import identity, wanted_hosts
 from lab.paths import Paths
 from lab.progress import BEAT, Progress
@@ -27,11 +28,12 @@ def up(paths: Paths, progress: Progress, *, count: int, releases: str, flavour: 
     with _locked(paths, progress):
         book = state.load(paths.book)
         missing = [release for name, release in wanted.items() if name not in book.hosts]
-        bases = rootfs.base_disks(paths, missing, flavour, progress)
+        program = kernel(paths, progress)
+        bases = rootfs.base_disks(paths, missing, flavour, program, progress)
         for name, release in wanted.items():
             known = book.hosts.get(name)
             if known is None:
-                book.hosts[name] = HostRecord(release=release, flavour=flavour, memory=memory, base=str(bases[release]))
+                book.hosts[name] = HostRecord(release, flavour, memory, base=str(bases[release]), kernel=str(program.program))
             elif (known.release, known.flavour) != (release, flavour):
                 progress.say(f"{name} stays {known.release} {known.flavour} (zonal-lab down first to change it)")
         started = _boot(paths, progress, book, wanted)

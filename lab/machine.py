@@ -14,7 +14,6 @@ from lab.shell import run
 
 # program that must be found -> Debian package that has it
 PROGRAMS = {
-    "linux.uml": "user-mode-linux",
     "mmdebstrap": "mmdebstrap",
     "newuidmap": "uidmap",
     "mke2fs": "e2fsprogs",
@@ -24,6 +23,7 @@ PROGRAMS = {
     "socat": "socat",
     "setpriv": "util-linux",
     "cpio": "cpio",
+    "patchelf": "patchelf",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

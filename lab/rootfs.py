@@ -15,6 +15,7 @@ from pathlib import Path
 from lab import aptsources, uml
 from lab.cache import artefact
 from lab.errors import LabError
+from lab.kernel import Kernel
 from lab.model import hosts_file, mirror_addresses
 from lab.paths import FILES, Paths
 from lab.process import Process
@@ -26,7 +27,6 @@ REVISION = 2  # raise it when the code below makes another disk from the same na
 DISK = "base.ext4"
 DISK_SIZE = "12G"
 INODES = 400_000
-UML_MODULES = Path("/usr/lib/uml/modules")
 WARM_SECONDS = 600
 
 # What a minimal Debian server has.
@@ -47,14 +47,14 @@ def packages(release: str, flavour: str) -> list[str]:
     return names + BY_RELEASE.get(release, {}).get(flavour, [])
 
 
-def base_disks(paths: Paths, releases: Iterable[str], flavour: str, progress: Progress) -> dict[str, Path]:
+def base_disks(paths: Paths, releases: Iterable[str], flavour: str, kernel: Kernel, progress: Progress) -> dict[str, Path]:
     """Base disks of several releases, built side by side, by release."""
     wanted = sorted(set(releases))
     with ThreadPoolExecutor() as pool:
-        return dict(zip(wanted, pool.map(lambda release: base_disk(paths, release, flavour, progress), wanted), strict=True))
+        return dict(zip(wanted, pool.map(lambda release: base_disk(paths, release, flavour, kernel, progress), wanted), strict=True))
 
 
-def base_disk(paths: Paths, release: str, flavour: str, progress: Progress) -> Path:
+def base_disk(paths: Paths, release: str, flavour: str, kernel: Kernel, progress: Progress) -> Path:
     """Path of the base disk, built when it is not in the cache (about two to four minutes)."""
     sources = aptsources.machine_sources()
     recipe = {
@@ -64,25 +64,26 @@ def base_disk(paths: Paths, release: str, flavour: str, progress: Progress) -> P
         "sources": [source.line(release) for source in sources],
         "disk": [DISK_SIZE, INODES],
         "hosts": hosts_file(),
-        "kernel": _kernel_version(),
+        "kernel": kernel.folder.name,
         "revision": REVISION,
     }
     key = recipe_key(recipe, {"files": FILES / "host"})
 
     def build(draft: Path) -> None:
-        _build(draft, release, flavour, sources, paths.cache / "log" / f"{release}-{flavour}.log", progress)
+        _build(draft, release, flavour, kernel, sources, paths.cache / "log" / f"{release}-{flavour}.log", progress)
 
     return artefact(paths.cache, f"host-{release}-{flavour}", key, build, progress) / DISK
 
 
-def _kernel_version() -> str:
-    versions = sorted(entry.name for entry in UML_MODULES.glob("*")) if UML_MODULES.is_dir() else []
-    if not versions:
-        raise LabError(f"no kernel modules in {UML_MODULES}: apt-get install --reinstall user-mode-linux")
-    return versions[-1]
-
-
-def _build(draft: Path, release: str, flavour: str, sources: list[aptsources.Source], log: Path, progress: Progress) -> None:
+def _build(
+    draft: Path,
+    release: str,
+    flavour: str,
+    kernel: Kernel,
+    sources: list[aptsources.Source],
+    log: Path,
+    progress: Progress,
+) -> None:
     root = draft / "root"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
@@ -91,15 +92,15 @@ def _build(draft: Path, release: str, flavour: str, sources: list[aptsources.Sou
     lines = [source.line(release) for source in sources]
     options = [*SLIM, "--dpkgopt=force-unsafe-io", include]
     run_logged([*bootstrap, *options, release, str(root), *lines], log, progress, f"{release} {flavour}: installing packages")
-    _configure(root, release, flavour, sources)
+    _configure(root, release, flavour, kernel, sources)
     make = ["mke2fs", "-q", "-t", "ext4", "-N", str(INODES), "-E", "lazy_itable_init=0,nodiscard", "-L", "root"]
     run_logged([*make, "-d", str(root), str(draft / DISK), DISK_SIZE], log, progress, f"{release} {flavour}: writing the disk")
     shutil.rmtree(root)
     if flavour == "prebaked":
-        _warm(draft, log, progress, f"{release} {flavour}: warming caches in a first boot")
+        _warm(draft, kernel, log, progress, f"{release} {flavour}: warming caches in a first boot")
 
 
-def _configure(root: Path, release: str, flavour: str, sources: list[aptsources.Source]) -> None:
+def _configure(root: Path, release: str, flavour: str, kernel: Kernel, sources: list[aptsources.Source]) -> None:
     """Files of the overlay, generated files, kernel modules, and the units' on/off states."""
     overlay = FILES / "host" / "overlay"
     for path in sorted(overlay.rglob("*")):
@@ -120,22 +121,22 @@ def _configure(root: Path, release: str, flavour: str, sources: list[aptsources.
         (root / "etc" / name).write_text(text, encoding="utf-8")
     modules = root / "usr" / "lib" / "modules"
     modules.mkdir(exist_ok=True)
-    shutil.copytree(UML_MODULES / _kernel_version(), modules / _kernel_version())
-    run(["depmod", "-b", str(root), _kernel_version()])
+    shutil.copytree(kernel.modules, modules / kernel.modules.name)
+    run(["depmod", "-b", str(root), kernel.modules.name])
     setup = (FILES / "host" / "setup.sh").read_text(encoding="utf-8")
     run(["chroot", str(root), "/bin/sh", "-s", release, flavour], text=setup)
     for stamp in ("etc/.updated", "var/.updated"):
         (root / stamp).touch()
 
 
-def _warm(draft: Path, log: Path, progress: Progress, what: str) -> None:
+def _warm(draft: Path, kernel: Kernel, log: Path, progress: Progress, what: str) -> None:
     """Boot the base disk itself once, without network, and run zonal-lab-warm in it."""
     mark = f"zlab-warm-{os.getpid()}-{threading.get_native_id()}"
     sockets = draft / "uml"
     sockets.mkdir()
-    command = ["linux.uml", f"umid={mark}", f"uml_dir={sockets}/", "mem=1G", f"ubd0={draft / DISK}", "root=/dev/ubda", "rw"]
+    command = [str(kernel.program), f"umid={mark}", f"uml_dir={sockets}/", "mem=1G", f"ubd0={draft / DISK}", "root=/dev/ubda", "rw"]
     command += ["systemd.run=/usr/local/sbin/zonal-lab-warm", "systemd.run_success_action=poweroff"]
-    command += ["systemd.run_failure_action=poweroff", "systemd.hostname=labhost", *uml.CONSOLE]
+    command += ["systemd.run_failure_action=poweroff", "systemd.hostname=labhost", *uml.COMMON]
     process: Process = uml.start_detached(command, log, mark)
     try:
         with progress.step(what, lambda: f"- {last_line(log)}"):

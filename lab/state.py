@@ -23,6 +23,7 @@ class HostRecord:
     flavour: str
     memory: str
     base: str  # path of the base image its copy-on-write disk refers to
+    kernel: str = ""  # path of the program that it runs; its modules are on the base image
     process: Process | None = None
 
 

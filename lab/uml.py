@@ -16,11 +16,12 @@ from lab.state import HostRecord
 
 SSD_BYTES = 8 * 1024**3
 PROGRAM = str(REPO / "lab" / "uml-host")
-CONSOLE = ["con=null", "con0=null,fd:1", "ssl=null"]
+# Of every kernel: console on standard output, system calls caught by seccomp where the machine allows that, else by ptrace.
+COMMON = ["con=null", "con0=null,fd:1", "ssl=null", "seccomp=auto"]
 
 
 def kernel_arguments(paths: Paths, host: Identity, record: HostRecord, public_key: str) -> list[str]:
-    """Arguments of linux.uml; ``lab.*`` words are read once, by the host's first boot."""
+    """Arguments of the kernel; ``lab.*`` words are read once, by the host's first boot."""
     nic = f"transport=tap,ifname={host.tap},depth=64,gro=1,mac={host.mac}"
     return [
         f"umid={paths.umid(host.name)}",
@@ -39,7 +40,7 @@ def kernel_arguments(paths: Paths, host: Identity, record: HostRecord, public_ke
         f"lab.gw={ROUTER}",
         f"lab.key={public_key}",
         f"{UPLINK}:{nic}",
-        *CONSOLE,
+        *COMMON,
     ]
 
 
@@ -55,15 +56,17 @@ def on_one_cpu(number: int) -> list[str]:
 
 def boot(paths: Paths, host: Identity, record: HostRecord, public_key: str) -> Process:
     """Start the host's process with its disks (made when missing); returns at once."""
-    if not Path(record.base).is_file():
-        raise LabError(f"{host.name}: its base image {record.base} is gone (cache cleared?): run zonal-lab down, then up")
+    for what, path in (("base image", record.base), ("kernel", record.kernel)):
+        if not Path(path).is_file():
+            raise LabError(f"{host.name}: its {what} {path} is gone (cache cleared?): run zonal-lab down, then up")
     paths.disk(host.name).parent.mkdir(parents=True, exist_ok=True)
     paths.control_dir.mkdir(mode=0o700, exist_ok=True, parents=True)
     if not paths.ssd(host.name).exists():
         with paths.ssd(host.name).open("wb") as disk:
             disk.truncate(SSD_BYTES)
     arguments = kernel_arguments(paths, host, record, public_key)
-    command = ["ip", "netns", "exec", paths.namespace, *on_one_cpu(host.number), PROGRAM, *arguments]
+    kernel = ["env", f"ZONAL_LAB_KERNEL={record.kernel}", PROGRAM]
+    command = ["ip", "netns", "exec", paths.namespace, *on_one_cpu(host.number), *kernel, *arguments]
     return start_detached(command, paths.log(host.name), paths.umid(host.name))
 
 

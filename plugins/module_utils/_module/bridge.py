@@ -18,7 +18,7 @@ from .._domain.bridge_commands import restore_commands
 from .._domain.bridge_found import Found, describe, file_changes, home, stored_config
 from .._domain.bridge_networkd import leaving_path, render_leaving
 from .._domain.bridge_plan import goal_config, guarded, lost_by, plan_bridge, runtime_changes
-from .._domain.errors import ZonalError
+from .._domain.errors import RefusedError, ZonalError
 from .._domain.plan import Plan, Step
 from .._ports import Command, EngineError
 from .._ports_network import Links, NetworkFiles, Watchdog
@@ -129,6 +129,10 @@ class BridgeResource:
                 self._watchdog.protect(name, {path: files.get(path) for path in reversed(list(changes))})
                 self._write(changes, pending.config)
                 self._watchdog.disarm(name)
+        except RefusedError:
+            # Undoing it is what made the host answer, and this run had to wait for its end; planning again tells what that means.
+            plan_bridge(self._spec, self.observe())
+            raise
         except EngineError as error:
             self._watchdog.undo(name)
             raise EngineError("keep", name, f"{error}; the former network was put back") from error

@@ -17,6 +17,7 @@ from lab.archive import Tree
 from lab.cache import artefact, locked
 from lab.errors import LabError
 from lab.guest_image import module_order
+from lab.kernel import only
 from lab.progress import Progress
 from lab.recipe import recipe_key
 
@@ -169,3 +170,11 @@ def test_modules_come_after_what_they_need(wanted: Any, expected: Any) -> None:
 def test_missing_module_is_named() -> None:
     with pytest.raises(LabError, match="no module zfs"):
         module_order(DEPENDENCIES, ["zfs"])
+
+
+@pytest.mark.parametrize("names", [[], ["6.16.1", "7.2.7"]])
+def test_one_of_none_or_several_is_not_guessed(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+    with pytest.raises(LabError, match=rf"expected one \* in .*, found {len(names)}"):
+        only(tmp_path, "*")

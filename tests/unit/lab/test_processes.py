@@ -16,9 +16,12 @@ import pytest
 from lab import state
 from lab.aptsources import Source
 from lab.errors import LabError
+from lab.model import identity
+from lab.paths import Paths
 from lab.process import Process
 from lab.relay import Route, routes
-from lab.uml import on_one_cpu
+from lab.state import HostRecord
+from lab.uml import boot, on_one_cpu
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)", "mark-of-this-test"]
 
@@ -45,6 +48,17 @@ def test_another_process_with_our_pid_is_left_alone(sleeper: Any, change: Any) -
     assert sleeper.alive()
 
 
+@pytest.mark.parametrize("gone", ["base image", "kernel"])
+def test_a_host_whose_cache_was_cleared_is_not_started(tmp_path: Path, gone: str) -> None:
+    there = tmp_path / "there"
+    there.touch()
+    files = {what: str(tmp_path / "gone" if what == gone else there) for what in ("base image", "kernel")}
+    record = HostRecord("trixie", "prebaked", "1G", files["base image"], files["kernel"])
+    with pytest.raises(LabError, match=f"h1: its {gone} {files[gone]} is gone .*: run zonal-lab down, then up"):
+        boot(Paths(tmp_path / "cache", tmp_path / "state"), identity("h1"), record, "key")
+    assert not (tmp_path / "state").exists()
+
+
 @pytest.mark.parametrize("number", [1, 2, 32])
 def test_a_host_is_kept_on_one_cpu_of_ours(number: int) -> None:
     ask = [sys.executable, "-c", "import os; print(*os.sched_getaffinity(0))"]
@@ -54,7 +68,7 @@ def test_a_host_is_kept_on_one_cpu_of_ours(number: int) -> None:
 
 
 def test_book_survives_writing_and_reading(tmp_path: Path) -> None:
-    host = state.HostRecord("trixie", "bare", "2G", "/base", Process(7, 8, "m"))
+    host = state.HostRecord("trixie", "bare", "2G", "/base", "/kernel", Process(7, 8, "m"))
     book = state.Book(hosts={"h1": host}, relay=Process(1, 2, "relay"), namespace=True)
     state.save(tmp_path / "sub" / "lab.json", book)
     assert state.load(tmp_path / "sub" / "lab.json") == book

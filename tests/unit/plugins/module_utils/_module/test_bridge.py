@@ -127,6 +127,16 @@ def test_what_nobody_confirms_is_undone(host: Host, wish: dict[str, Any]) -> Non
         host.run(**wish, confirm=True)
 
 
+def test_a_confirmation_that_comes_while_the_host_undoes_the_change_says_so_too(host: Host) -> None:
+    """The host is reached again by what undoes the change, before that has ended."""
+    host.run(mtu=1400)
+    late = host.resource(mtu=1400, confirm=True)
+    plan = late.plan(late.observe())
+    host.watchdog.expire()
+    with pytest.raises(RefusedError, match=r"the host undid the change at 2030.* Look whether"):
+        late.apply(plan.steps[0])
+
+
 def test_a_bridge_whose_card_is_gone_goes_to_another_and_can_be_taken_away(host: Host) -> None:
     files = host.all_files()
     host.run(confirm_timeout=0)
