@@ -39,12 +39,12 @@ lint: $(DEV) ## every static check, the built tarball included; ARGS=ruff runs t
 	python tools/lint.py $(ARGS)
 
 engines: $(DEV) $(ENGINE) $(LAB) ## tests against real docker, libvirt and PostgreSQL on this machine
-	$(pytest) --numprocesses 2 --dist loadfile tests/integration/engines $(ARGS)
+	$(pytest) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration/engines $(ARGS)
 
 lab: export COLUMNS = 160
 lab: export ZONAL_LAB_STATE = $(CURDIR)/$(W)/lab-test
 lab: $(DEV) $(LAB) ## molecule: hosts boot, are bootstrapped, provisioned, cut off, mended
-	@lab/zonal-lab down && lab/zonal-lab image && lab/zonal-lab up --hosts 2 --release trixie,bookworm
+	@lab/zonal-lab down && lab/zonal-lab image && lab/zonal-lab up --hosts 2 --release trixie,bookworm --memory 3G
 	@PYTEST_ADDOPTS="--junitxml=$(CURDIR)/$(W)/reports/lab.xml $(ARGS)" molecule test
 
 lab-bare: $(DEV) $(LAB) ## bootstrap hosts from a bare Debian 13 and 12; long, not part of 'make test'

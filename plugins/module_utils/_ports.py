@@ -57,8 +57,11 @@ class Volumes(Protocol):
     def create(self, name: str, size: int, tags: Iterable[str]) -> Volume:
         """Create an empty thin volume of ``size`` in the pool. EngineError when the name is taken."""
 
-    def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
-        """Create a writable, active thin snapshot of ``origin``; its size is that of ``origin``."""
+    def clone(self, origin: str, name: str, tags: Iterable[str], size: int = 0) -> Volume:
+        """Create a writable, active thin snapshot of ``origin``, as large as that or ``size``, whichever is more.
+
+        With a ``size`` a crash may leave it inactive or of the origin's size.
+        """
 
     def grow(self, name: str, size: int) -> None:
         """Make the volume at least ``size`` large; a volume that is already that large is left alone."""

@@ -89,13 +89,22 @@ class LvmVolumes:
         kind = ("--type", "thin", "--thinpool", self._pool, "--virtualsize", size_in_sectors(size), "--wipesignatures", "n")
         return self._make(name, tags, *kind, self._group)
 
-    def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
-        return self._make(name, tags, "--snapshot", "--permission", "rw", f"{self._group}/{origin}")
+    def clone(self, origin: str, name: str, tags: Iterable[str], size: int = 0) -> Volume:
+        snapshot = ("--snapshot", "--permission", "rw", f"{self._group}/{origin}")
+        if not size:
+            return self._make(name, tags, *snapshot)
+        # Growing is ten times faster while nothing has to be suspended for it.
+        made = self._make(name, tags, "--activate", "n", *snapshot)
+        if made.size < size:
+            self._extend(name, size)
+            made = self._must_find(name)
+        self._command(["lvchange", "--yes", "--activate", "y", f"{self._group}/{name}"])
+        return made
 
     def grow(self, name: str, size: int) -> None:
         # lvextend fails when there is nothing to extend.
         if self._must_find(name).size < size:
-            self._command(["lvextend", "--yes", "--size", size_in_sectors(size), f"{self._group}/{name}"])
+            self._extend(name, size)
 
     def rename(self, name: str, new_name: str) -> None:
         self._command(["lvrename", "--yes", self._group, name, new_name])
@@ -128,6 +137,9 @@ class LvmVolumes:
         if used is None:
             raise EngineError("read the usage of", f"{self._group}/{self._pool}", "the pool is not active")
         return int(int(rows[0]["lv_size"]) * (100 - used) / 100)
+
+    def _extend(self, name: str, size: int) -> None:
+        self._command(["lvextend", "--yes", "--size", size_in_sectors(size), f"{self._group}/{name}"])
 
     def _make(self, name: str, tags: Iterable[str], *arguments: str) -> Volume:
         # Without the option thin snapshots would be skipped when volumes are activated: now, and at each boot.

@@ -66,10 +66,10 @@ class VmResource(InstanceResource):
 
     def _look(self) -> Instance:
         domains = {domain.name: domain for domain in self._engine.domains()}
-        volumes = {volume.name: volume for volume in self._volumes.list()}
+        volumes = self._look_at_volumes()
         self._neighbours = [item for item in map(read_vm, domains.values()) if item.ours and item.name != self._wish.name]
         domain, volume, hidden = domains.get(self._wish.name), volumes.get(self._volume), volumes.get(self._hidden)
-        self._seen, self._adopting = volumes, volume is not None and domain is None
+        self._adopting = volume is not None and domain is None
         half_made = hidden is not None and self._owns(hidden)
         if domain is not None:
             self._diskless = volume is None and not half_made
@@ -101,7 +101,7 @@ class VmResource(InstanceResource):
             # A definition without a disk, from a run that was cut off: it may have another zone, and so another UUID.
             self._engine.remove(self._wish.name)
         # What has the final name already had a domain once, and may hold a guest's data.
-        fresh = self._volumes.find(self._volume) is None
+        fresh = self._volume not in self._seen
         if fresh:
             self._make_volume(spec, golden)
         self._define(spec, Hardware(self._volumes.path(self._volume), kernel, initrd, self._accelerator(), golden.is_block), "")
@@ -109,14 +109,19 @@ class VmResource(InstanceResource):
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
             self._volumes.rename(self._hidden, self._volume)
 
+    def _look_at_volumes(self) -> Mapping[str, Volume]:
+        self._seen = {volume.name: volume for volume in self._volumes.list()}
+        return self._seen
+
     def _check_hidden(self) -> None:
-        volume = self._volumes.find(self._hidden)
+        volume = self._seen.get(self._hidden)
         if volume is not None and not self._owns(volume):
             raise taken_name(self._wish, f"volume {self._hidden}")
 
     def _discard_hidden(self) -> None:
         self._check_hidden()
-        self._volumes.remove(self._hidden)
+        if self._hidden in self._seen:
+            self._volumes.remove(self._hidden)
 
     def _owns(self, volume: Volume) -> bool:
         """Tell whether a volume was made for just this VM."""
@@ -133,12 +138,12 @@ class VmResource(InstanceResource):
                 self._check_size(spec, golden, self._seen.get(self._volume))
 
     def _check_target(self, spec: Spec) -> None:
-        self._check_size(spec, self._check(spec)[0], self._volumes.find(self._volume))
+        self._check_size(spec, self._check(spec)[0], self._seen.get(self._volume))
 
     def _check(self, spec: Spec) -> tuple[Volume, str, str]:
         """Return golden volume, kernel and initial ramdisk of the image; SpecError when a VM cannot be made on this host."""
         self._check_bridge(spec)
-        golden = find_golden(self._volumes.list(), spec["image"])
+        golden = find_golden(self._look_at_volumes().values(), spec["image"])
         if golden is None:
             raise SpecError("image", spec["image"], "is not on this host as a golden volume; bring it there with zonal.cloud.image")
         return (golden, *self._boot_files(spec, golden))
@@ -169,8 +174,7 @@ class VmResource(InstanceResource):
         """Prepare the root disk under a hidden name, so that a crash leaves nothing half-made under the final one."""
         size = self._check_size(spec, golden, None)
         self._discard_hidden()
-        clone = self._volumes.clone(golden.name, self._hidden, instance_tags(self._wish.name, golden))
-        self._volumes.grow(self._hidden, size)
+        clone = self._volumes.clone(golden.name, self._hidden, instance_tags(self._wish.name, golden), size)
         self._disks.personalise(clone.path, vm_files(self._wish.name, spec, cloud_init=CLOUD_INIT_TAG in golden.tags))
 
     def _update(self, options: Collection[str]) -> None:
@@ -193,12 +197,13 @@ class VmResource(InstanceResource):
         found = self._engine.find(self._wish.name) is not None
         if found:
             self._engine.stop(self._wish.name, self._stop_timeout)
-        if self._volumes.find(self._volume) is not None:
-            self._discard_hidden()
+        self._look_at_volumes()
+        self._discard_hidden()
+        if self._volume in self._seen:
             self._volumes.rename(self._volume, self._hidden)
         if found:
             self._engine.remove(self._wish.name)
-        self._discard_hidden()
+        self._volumes.remove(self._hidden)
 
 
 def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = None) -> Instance:

@@ -100,6 +100,11 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
     tar.addfile(entry, io.BytesIO(content))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes one worker longest, so that the other one has work for as long."""
+    items.sort(key=lambda item: worker_of(item.nodeid) != "registry")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep the tests of a file together, and all that need the registry, which takes minutes to make."""

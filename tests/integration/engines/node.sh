@@ -18,6 +18,9 @@ mount --rbind "$folder/cgroup" /sys/fs/cgroup
 mount -t tmpfs run /run
 mount --bind "$folder/etc" /etc
 mount --bind "$folder/var" /var
+# No name server is reached from here: who asked that of the machine for the node's own name would wait for seconds.
+rm -f /etc/resolv.conf
+: >/etc/resolv.conf
 # libvirtd does not start without the user that Debian's libvirt-daemon-system makes.
 id libvirt-qemu >/dev/null 2>&1 || {
     echo 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin' >>/etc/passwd

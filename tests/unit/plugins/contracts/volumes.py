@@ -16,7 +16,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineEr
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 
 MIB = 1024**2
-A, B, C = "contract-a", "contract-b", "contract-c"
+A, B, C, D = "contract-a", "contract-b", "contract-c", "contract-d"
 TAG, OTHER = "zonal.kind=vm", "zonal.name=idc01-dev-web-101104"
 
 
@@ -76,6 +76,15 @@ def a_clone_of_a_read_only_volume_can_grow(volumes: Volumes) -> None:
     clone = volumes.find(B)
     assert clone is not None
     assert clone.size == 64 * MIB
+
+
+def a_clone_may_be_larger_than_its_origin_but_not_smaller(volumes: Volumes) -> None:
+    volumes.create(A, 32 * MIB, [])
+    volumes.set_read_only(A)
+    for name, wanted, size in ((B, 64, 64), (C, 32, 32), (D, 4, 32)):
+        clone = volumes.clone(A, name, [TAG], wanted * MIB)
+        assert (clone.size, clone.origin, clone.tags) == (size * MIB, A, frozenset({TAG}))
+        assert clone == volumes.find(name)
 
 
 def a_clone_needs_an_origin(volumes: Volumes) -> None:
@@ -162,6 +171,7 @@ CONTRACT = (
     a_name_is_taken_only_once,
     a_clone_knows_its_origin_and_has_its_own_tags,
     a_clone_of_a_read_only_volume_can_grow,
+    a_clone_may_be_larger_than_its_origin_but_not_smaller,
     a_clone_needs_an_origin,
     growing_never_shrinks_and_may_be_repeated,
     a_renamed_volume_has_only_its_new_name,
@@ -189,13 +199,14 @@ def main(group: str, pool: str) -> int:
             for name in names(volumes):
                 volumes.remove(name)
     volumes.create(A, MIB, [])
-    device = volumes.clone(A, B, []).path
-    with open(device, "rb+") as handle:
-        assert handle.read(1) == b"\0", "a clone is active and its device is there"
-        assert volumes.is_open(B)
-        assert not volumes.is_open(A)
+    for size in (0, MIB, 64 * MIB):
+        device = volumes.clone(A, B, [], size).path
+        with open(device, "rb+") as handle:
+            assert handle.read(1) == b"\0", "a clone is active and its device is there"
+            assert volumes.is_open(B)
+            assert not volumes.is_open(A)
+        volumes.remove(B)
     volumes.remove(A)
-    volumes.remove(B)
     print("ok a clone is active", flush=True)
     nowhere = LvmVolumes(run_command, group + "-missing", pool)
     assert (nowhere.find(A), nowhere.list(), nowhere.free(), nowhere.is_open(A)) == (None, [], 0, False)

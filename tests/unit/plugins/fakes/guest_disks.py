@@ -28,8 +28,8 @@ class FilledVolumes(FakeVolumes):
         """Return all there is, to compare two worlds."""
         return {volume.name: (volume, dict(self.content.get(volume.path, {})), volume.name in self.read_only) for volume in self.list()}
 
-    def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
-        made = super().clone(origin, name, tags)
+    def clone(self, origin: str, name: str, tags: Iterable[str], size: int = 0) -> Volume:
+        made = super().clone(origin, name, tags, size)
         self.content[made.path] = dict(self.content.get(self.path(origin), {}))
         return made
 

@@ -41,10 +41,12 @@ class FakeVolumes:
         self._must_be_new("create", name)
         return self._add(Volume(self.group, name, self.path(name), _whole_extents(size), self.pool, "", frozenset(tags)))
 
-    def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
+    def clone(self, origin: str, name: str, tags: Iterable[str], size: int = 0) -> Volume:
         source = self._must_have("clone", origin)
         self._must_be_new("clone", name)
-        return self._add(replace(source, name=name, path=self.path(name), origin=origin, tags=frozenset(tags)))
+        self._add(replace(source, name=name, path=self.path(name), origin=origin, tags=frozenset(tags)))
+        self.grow(name, size)
+        return self._volumes[name]
 
     def grow(self, name: str, size: int) -> None:
         volume = self._must_have("grow", name)

@@ -40,11 +40,11 @@ class SnapshotWatch(FilledVolumes):
         self.held: list[set[str]] = []
         self.broken = False
 
-    def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
+    def clone(self, origin: str, name: str, tags: Iterable[str], size: int = 0) -> Volume:
         self.held.append(set(self.vms.held))
         if self.broken:
             raise EngineError("snapshot", origin, "the pool is full")
-        return super().clone(origin, name, tags)
+        return super().clone(origin, name, tags, size)
 
 
 class Images(LocalImages):
