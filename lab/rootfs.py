@@ -35,9 +35,10 @@ BARE = ("systemd-sysv udev dbus openssh-server python3 python3-apt kmod iproute2
 PREBAKED = (
     "lvm2 thin-provisioning-tools xfsprogs nftables iputils-arping docker.io python3-docker libvirt-daemon-system "
     "libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils python3-libvirt python3-netaddr "
-    "busybox-static libarchive-tools"
+    "busybox-static libarchive-tools aria2 skopeo umoci python3-boto3"
 ).split()
-BY_RELEASE = {"trixie": {"prebaked": ["docker-cli"]}, "bookworm": {"bare": ["ifupdown"], "prebaked": ["ifupdown"]}}
+REGISTRY = "ceph-common ceph-mgr ceph-mon ceph-osd radosgw docker-registry apache2-utils openssl".split()
+BY_RELEASE = {"trixie": {"prebaked": ["docker-cli", *REGISTRY]}, "bookworm": {"bare": ["ifupdown"], "prebaked": ["ifupdown"]}}
 SLIM = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("doc", "man", "locale", "info")]
 
 

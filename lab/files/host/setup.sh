@@ -22,10 +22,10 @@ esac
 
 # What the product's roles configure and switch on.
 disable_units docker.service docker.socket containerd.service libvirtd.service libvirtd.socket libvirtd-ro.socket \
-  libvirtd-admin.socket libvirt-guests.service virtlogd.service virtlockd.service machines.target
+  libvirtd-admin.socket libvirt-guests.service virtlogd.service virtlockd.service machines.target docker-registry.service
 
 # What a lab host never needs; each start of a unit or generator costs 0.1 to 4 s in User-Mode Linux.
-for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
+for unit in ceph-crash.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
   fstrim.timer logrotate.timer man-db.timer xfs_scrub_all.timer getty@tty1.service console-getty.service \
   systemd-pstore.service systemd-hwdb-update.service systemd-random-seed.service sshd-keygen.service \
   modprobe@configfs.service modprobe@drm.service modprobe@fuse.service modprobe@efi_pstore.service \
