@@ -32,9 +32,10 @@ class FileVolumes(FakeVolumes):
     def path(self, name: str) -> str:
         return f"{self._folder}/{name}.raw"
 
-    def clone(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
-        made = super().clone(origin, name, tags)
+    def clone(self, origin: str, name: str, tags: Iterable[str], size: int = 0) -> Volume:
+        made = super().clone(origin, name, tags, size)
         subprocess.run(["cp", "--sparse=always", self.path(origin), made.path], check=True)
+        self._resize(name)
         return made
 
     def grow(self, name: str, size: int) -> None:
