@@ -40,6 +40,7 @@ _IMAGE = {
     "name": IMAGE,
     "kinds": ["vm"],
     "digest": None,
+    "kernel": None,
     "max_size": "8G",
     "privileged_files": "usual",
     "group": GROUP,

@@ -20,10 +20,11 @@ from lab.progress import Progress
 from lab.recipe import recipe_key
 from lab.shell import ALONE, run, run_logged
 
-REVISION = 1  # raise it when the code below makes another image from the same constants and files
+REVISION = 2  # raise it when the code below makes another image from the same constants and files
 RELEASE = "bookworm"  # its kernel boots fastest under plain emulation
-PACKAGES = ["busybox-static", "dropbear-bin", "linux-image-cloud-amd64"]
-MODULES = "virtio_pci virtio_blk virtio_net virtio_balloon virtio-rng button evdev".split()
+PACKAGES = ["busybox-static", "dropbear-bin", "linux-image-cloud-amd64", "qemu-guest-agent"]
+PROGRAMS = ["usr/sbin/dropbear", "usr/bin/dropbearkey", "usr/sbin/qemu-ga"]
+MODULES = "virtio_pci virtio_blk virtio_net virtio_balloon virtio-rng virtio_console button evdev".split()
 EMPTY_FOLDERS = "dev mnt proc run sys tmp var/log var/tmp var/www root/.ssh etc/dropbear".split()
 PRIVATE_FOLDERS = {"tmp": 0o1777, "var/tmp": 0o1777, "root/.ssh": 0o700, "etc/dropbear": 0o700, "root": 0o700}
 HOOK_FOLDERS = [f"etc/network/if-{when}.d" for when in ("pre-up", "up", "down", "post-down")]
@@ -136,7 +137,7 @@ def module_order(dependencies: str, wanted: list[str]) -> list[str]:
 
 
 def _add_programs(tree: Tree, source: Path) -> None:
-    """busybox with a link for each applet, dropbear, and the libraries dropbear is linked with."""
+    """busybox with a link for each applet, the other programs, and the libraries that these are linked with."""
     busybox = source / "bin" / "busybox"
     tree.file("usr/bin/busybox", busybox.read_bytes(), 0o755)
     for path in run([str(busybox), "--list-full"]).stdout.split():
@@ -144,15 +145,16 @@ def _add_programs(tree: Tree, source: Path) -> None:
         name = f"{folder}/{Path(path).name}"
         if name != "usr/bin/busybox":
             tree.link(name, "busybox" if folder == "usr/bin" else "../bin/busybox")
-    for path in ("usr/sbin/dropbear", "usr/bin/dropbearkey"):
-        tree.file(path, (source / path).read_bytes(), 0o755)
     loader = (source / "lib64" / "ld-linux-x86-64.so.2").resolve()
     tree.file("usr/lib64/ld-linux-x86-64.so.2", loader.read_bytes(), 0o755)
     folders = [source / prefix / "x86_64-linux-gnu" for prefix in ("lib", "usr/lib")]
     search = ":".join(str(folder) for folder in folders)
-    listed = run([str(loader), "--library-path", search, "--list", str(source / "usr/sbin/dropbear")]).stdout
-    for line in listed.splitlines():
-        name, arrow, rest = line.partition(" => ")
-        if arrow and "/" not in name:  # the loader itself is listed by its path
-            library = Path(rest.split(" (")[0])
-            tree.file(f"usr/lib/x86_64-linux-gnu/{name.strip()}", library.read_bytes(), 0o644)
+    libraries: dict[str, Path] = {}
+    for path in PROGRAMS:
+        tree.file(path, (source / path).read_bytes(), 0o755)
+        for line in run([str(loader), "--library-path", search, "--list", str(source / path)]).stdout.splitlines():
+            name, arrow, rest = line.partition(" => ")
+            if arrow and "/" not in name:  # the loader itself is listed by its path
+                libraries[name.strip()] = Path(rest.split(" (")[0])
+    for name, library in libraries.items():
+        tree.file(f"usr/lib/x86_64-linux-gnu/{name}", library.read_bytes(), 0o644)

@@ -60,11 +60,18 @@ options:
   kinds:
     description:
       - Kinds of instances that the image is to serve.
-      - An image without a kernel under C(/boot) can serve containers only; for V(vm) it is refused.
+      - An image without a kernel under C(/boot) can serve containers only; for V(vm) it is refused, unless O(kernel) is given.
     type: list
     elements: str
     choices: [container, vm]
     default: [container, vm]
+  kernel:
+    description:
+      - Name and tag of an image for VMs on this host, such as the default of a zone, whose kernel and initial ramdisk boot VMs of an image
+        that has no kernel. One that has is not changed by this.
+      - They are copied when the image is made, so the other image may change or go later. Its initial ramdisk must find the root disk
+        without modules from there.
+    type: str
 requirements:
   - what M(zonal.cloud.container) and M(zonal.cloud.vm) need, for the kinds that are asked for
   - aria2, to download
@@ -169,6 +176,7 @@ def main() -> None:
         "ca_file": {"type": "path"},
         "sha256": {"type": "str"},
         "digest": {"type": "str"},
+        "kernel": {"type": "str"},
         "kinds": {"type": "list", "elements": "str", "choices": ["container", "vm"], "default": ["container", "vm"]},
         "max_size": {"type": "str", "default": "20G"},
         "privileged_files": {"type": "str", "choices": ["usual", "none", "any"], "default": "usual"},

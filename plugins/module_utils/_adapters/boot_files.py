@@ -41,12 +41,25 @@ class BootFolder:
         kernel, initrd = (f"{self._folder(golden)}/{name}" for name in (_KERNEL, _INITRD))
         return (kernel if os.path.exists(kernel) else "", initrd if os.path.exists(initrd) else "")
 
+    def read(self, golden: str) -> tuple[bytes | None, bytes | None]:
+        """Return kernel and initial ramdisk of a golden volume; None for what it has not."""
+        try:
+            kernel, initrd = (_read(path) if path else None for path in self.paths(golden))
+        except OSError as error:
+            raise EngineError("read the kernel in", self._folder(golden), str(error)) from error
+        return kernel, initrd
+
     def remove(self, golden: str) -> None:
         """Forget the boot files of a golden volume; no error when there are none."""
         shutil.rmtree(self._folder(golden), ignore_errors=True)
 
     def _folder(self, golden: str) -> str:
         return f"{self._root}/zonal-{golden}"
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _write(path: str, content: bytes) -> None:

@@ -36,13 +36,17 @@ class Image:
 
 @dataclass(frozen=True)
 class ImageWish:
-    """What is wanted of an image on a host, for the kinds ``asked``; ``digest`` or ``sha256`` may be empty."""
+    """What is wanted of an image on a host, for the kinds ``asked``; ``digest`` or ``sha256`` may be empty.
+
+    ``lender`` is the image whose kernel boots its VMs if it has none; empty: such an image is for containers only.
+    """
 
     name: str
     asked: frozenset[str]
     digest: str = ""
     sha256: str = ""
     present: bool = True
+    lender: str = ""
 
     def is_met_by(self, face: Face | None) -> bool:
         """Tell whether this is the wanted content. Its digest decides; without one the archive does."""
@@ -80,7 +84,7 @@ def check_content(wish: ImageWish, content: Content, source: str) -> None:
         raise RefusedError(
             f"src: {source} has the content digest {content.digest}, but {wish.digest} is wanted; nothing was unpacked", field="src"
         )
-    if VM in wish.asked and not content.kernel:
+    if VM in wish.asked and not content.kernel and not wish.lender:
         raise no_kernel(wish.name)
 
 
@@ -88,7 +92,7 @@ def no_kernel(image: str) -> RefusedError:
     """Return the refusal of an image that no VM can be made of."""
     return RefusedError(
         f"kinds: the image {image} has no kernel (/boot/vmlinuz or /boot/vmlinuz-*), so it can serve containers only; "
-        "write kinds: [container]",
+        "write kinds: [container], or name an image that lends it one in kernel",
         field="kinds",
     )
 

@@ -31,7 +31,7 @@ from .._domain.volume import (
     tag_values,
     users_of,
 )
-from .._ports import ContainerEngine, GuestDisks, Volumes
+from .._ports import BootFiles, ContainerEngine, GuestDisks, Volumes
 
 DIGEST_LABEL, SHA256_LABEL = LABEL + "digest", LABEL + "sha256"
 _UNFINISHED = Face("", ())
@@ -142,6 +142,7 @@ class ImageResource:
 
     def _unpack(self, archive: Archive, name: str, tags: list[str]) -> None:
         """Make the volume and the boot files of ``name``, or leave neither."""
+        lent = None if archive.content.kernel else self._lent()
         size, free = archive.content.volume_size, self._volumes.free()
         if size > free:
             raise SpecError(
@@ -151,19 +152,30 @@ class ImageResource:
         self._volumes.remove(hidden)
         volume = self._volumes.create(hidden, size, tags)
         try:
-            self._fill(volume, archive, name)
+            self._fill(volume, archive, name, lent)
             self._volumes.set_read_only(hidden)
         except ZonalError:
             self._discard(name)
             raise
 
-    def _fill(self, volume: Volume, archive: Archive, name: str) -> None:
+    def _lent(self) -> BootFiles:
+        """Return kernel and initial ramdisk of the image that lends them."""
+        golden = find_golden(self._volumes.list(), self._wish.lender)
+        if golden is None:
+            raise SpecError("kernel", self._wish.lender, "is not on this host as an image for VMs; bring it there first")
+        kernel, initrd = self._boot.read(golden.name)
+        if kernel is None:
+            raise SpecError("kernel", self._wish.lender, "has lost its kernel on this host; make it anew")
+        return BootFiles(kernel, initrd, cloud_init=False)
+
+    def _fill(self, volume: Volume, archive: Archive, name: str, lent: BootFiles | None) -> None:
         unpacked = self._disks.make(volume.path, self._source, archive.content.bytes_per_inode)
         if unpacked.digest != archive.content.digest:
             raise RefusedError(f"src: {self._source} has become another content than was checked; what was unpacked is removed again")
-        if unpacked.boot.kernel is None:
+        boot = unpacked.boot if unpacked.boot.kernel is not None else lent
+        if boot is None:
             raise no_kernel(self._wish.name)
-        self._boot.store(name, unpacked.boot)
+        self._boot.store(name, boot)
         self._volumes.retag(volume.name, (CLOUD_INIT_TAG,) if unpacked.boot.cloud_init else (), ())
 
     @contextmanager

@@ -114,6 +114,7 @@ def build_image(params: dict[str, Any], command: Command) -> ImageResource:
         digest=parse_digest("digest", params["digest"]) if params["digest"] is not None else "",
         sha256=parse_digest("sha256", params["sha256"]) if params["sha256"] is not None else "",
         present=params["state"] == _PRESENT,
+        lender=parse_image("kernel", params["kernel"]) if params["kernel"] is not None else "",
     )
     policy = Policy(parse_size("max_size", params["max_size"]), params["privileged_files"], old_sparse=CONTAINER not in wish.asked)
     engines = (

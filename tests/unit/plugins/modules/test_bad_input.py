@@ -93,6 +93,7 @@ IMAGE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"digest": "abc"}, r"^digest: 'abc' is not a sha256 digest"),
     ({"max_size": "much"}, r"^max_size: 'much' is not a size"),
     ({"privileged_files": "all"}, r"value of privileged_files must be one of: usual, none, any"),
+    ({"kernel": "debian"}, r"^kernel: 'debian' is not an image"),
     ({"kinds": ["lxc"]}, "value of kinds must be one or more of: container, vm. Got no match for: lxc"),
     ({"kinds": []}, r"^kinds: \[\] names no kind"),
     ({"colour": 1}, "Unsupported parameters for .*: colour"),

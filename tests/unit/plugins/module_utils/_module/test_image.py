@@ -280,7 +280,7 @@ def test_an_image_with_cloud_init_says_so(host: Host) -> None:
     assert (Path(kernel).read_bytes(), initrd) == (b"k", "")
 
 
-NO_KERNEL = r"^kinds: the image debian:13 has no kernel .* it can serve containers only; write kinds: \[container\]$"
+NO_KERNEL = r"^kinds: the image debian:13 has no kernel .* it can serve containers only; write kinds: \[container\], or name .* in kernel$"
 
 
 def test_an_image_without_a_kernel_serves_containers_only(host: Host, tmp_path: Path) -> None:
@@ -292,6 +292,28 @@ def test_an_image_without_a_kernel_serves_containers_only(host: Host, tmp_path: 
         host.converge(wanted, str(path))
     assert host.snapshot() == before
     assert host.converge(replace(wanted, asked=frozenset(["container"])), str(path)) == ["make_container"]
+
+
+def test_an_image_without_a_kernel_boots_the_one_that_is_lent(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "bare.tar"
+    path.write_bytes(pack(member("etc/motd")))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    wanted = ImageWish("tools:1", frozenset(KINDS), sha256=sha256, lender=NAME)
+    before = host.snapshot()
+    with pytest.raises(SpecError, match=r"^kernel: 'debian:13' is not on this host as an image for VMs"):
+        host.converge(replace(wanted, asked=frozenset(["vm"])), str(path))
+    assert host.snapshot() == before
+    host.disks.boot_files = BootFiles(kernel=b"lent", initrd=b"ramdisk", cloud_init=False)
+    host.converge(*host.wish())
+    host.disks.boot_files = BootFiles(None, None, cloud_init=True)
+    assert host.converge(wanted, str(path)) == ["make_container", "make_vm"]
+    assert host.converge(wanted, str(path)) == []
+    made = host.golden("tools:1")
+    assert made is not None
+    assert "zonal.cloud-init" in made.tags
+    # Also when what has lent it is gone.
+    host.converge(host.wish(present=False)[0], "")
+    assert [Path(file).read_bytes() for file in host.boot.paths(made.name)] == [b"lent", b"ramdisk"]
 
 
 def test_a_kernel_that_cannot_be_read_is_none(host: Host) -> None:

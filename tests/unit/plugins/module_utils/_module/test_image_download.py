@@ -134,6 +134,7 @@ OPTIONS: dict[str, Any] = {
     "state": "present",
     "kinds": ["vm", "container"],
     "digest": None,
+    "kernel": None,
     "sha256": SHA256,
     "src": "https://images.example/a",
     "folder": "/nowhere",
