@@ -24,6 +24,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archi
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_manifest import Blob, manifest_key, read_manifest
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
+from ansible_collections.zonal.cloud.tests.integration.engines import impatient
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import ROOT
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import IMAGES, Registry, watched
 from ansible_collections.zonal.cloud.tests.integration.engines.node import wait_for
@@ -300,6 +301,24 @@ def test_a_registry_that_goes_away_is_told_and_the_next_run_finishes(builder: Bu
     login = {"username": "nobody", "password": "x"}
     wait_for("the registry", lambda: "unauthorized" in builder.registry.pull(builder.reference, login))
     assert actions(builder.publish()) == ["push", "write_manifest"]
+
+
+def test_a_storage_daemon_that_dies_meanwhile_is_told_and_waited_for(builder: Builder) -> None:
+    """A host waits for the store for minutes; what is told after these is seen with less patience."""
+    registry = builder.registry
+    large(builder)
+    process = builder.start()
+    wait_for("a part of the archive in the store", builder.parts, 120)
+    registry.node.run("sh", "-c", "kill -KILL $(cat /run/systemctl/ceph-osd@0.service.pid)")
+    try:
+        told = registry.by_hosts_python(impatient.__name__, f"{builder.name}/other")
+        assert "Cannot write s3://" in told
+        assert "ceph -s on its hosts tells whether it is well" in told
+        assert process.poll() is None
+    finally:
+        registry.node.systemctl("start", "ceph-osd@0.service")
+    process.communicate(timeout=400)
+    assert (builder.publish()["plan"], builder.parts(), builder.is_clean()) == ([], [], True)
 
 
 def large(builder: Builder) -> Blob:
