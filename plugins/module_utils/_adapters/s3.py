@@ -29,7 +29,7 @@ _CAUSES = {
     "NoSuchKey": "there is no such object",
     "NoSuchBucket": "there is no such bucket; the role zonal.cloud.ceph_registry and the module zonal.cloud.s3_bucket make one",
     "QuotaExceeded": "the user's or the bucket's quota is full",
-    "ReadTimeoutError": "the store took the request and did not answer in time, several times; ceph -s on its hosts tells whether it is well",
+    "ReadTimeoutError": "the store did not answer in time, several times; ceph -s on its hosts tells whether it is well",
     "SSLError": "the store's certificate is not trusted; name its authority in ca_file",
 }
 # S3 takes as many parts, so what may become large goes in larger ones. That many are in memory at once.
