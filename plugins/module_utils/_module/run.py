@@ -53,7 +53,7 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resour
     done: list[Step] = []
     try:
         resource = build(module.params, HostCommand(module.run_command))
-        with _fetched(module, resource) as told, locked(module) if changes_host else nullcontext():
+        with _fetched(module, resource) as told, locked(module, changes_host=changes_host):
             before = _observe(module, resource)
             plan = resource.plan(before)
             after = plan.after
@@ -99,9 +99,9 @@ def _fetched(module: AnsibleModule, resource: Resource[State]) -> AbstractContex
     return resource.fetched(resource.plan(resource.observe()))
 
 
-def locked(module: AnsibleModule) -> AbstractContextManager[None]:
-    """Hold the host's lock, unless in check mode."""
-    return nullcontext() if module.check_mode else host_lock()
+def locked(module: AnsibleModule, *, changes_host: bool = True) -> AbstractContextManager[None]:
+    """Hold the host's lock, unless nothing of it is changed."""
+    return host_lock() if changes_host and not module.check_mode else nullcontext()
 
 
 def _observe(module: AnsibleModule, resource: Resource[State]) -> State:
