@@ -191,7 +191,7 @@ plan:
       type: dict
       sample: {payments: {limits: {vcpus: 64}, before: {vcpus: 4, instances: 2}, after: {vcpus: 8, instances: 4}}}
     per_host:
-      description: For each host the instances that it shall have or lose, complete for M(zonal.cloud.vm) and M(zonal.cloud.container).
+      description: For each host the instances that it shall have or lose, complete for M(zonal.cloud.instances).
       type: dict
 page:
   description: The plan as lines that people can read. What stays as it is, is only counted.

@@ -124,10 +124,8 @@ def _identity(zone: Zone, claim: Claim) -> dict[str, Any]:
     return {
         "name": claim.name,
         "kind": claim.kind,
-        "host": claim.host,
         "index": claim.index,
         "address": claim.address,
-        "mac": claim.mac,
         "network": dict(zone.network),
     }
 

@@ -37,12 +37,15 @@ from .neighbours import vms_beside
 
 
 class ContainerResource(InstanceResource):
-    """An instance that is a container."""
+    """An instance that is a container. ``given`` are the CPUs that other containers of this run have got."""
 
     name = "container"
 
-    def __init__(self, wish: Wish, engine: ContainerEngine, vms: VmEngine, stop_timeout: int) -> None:
+    def __init__(
+        self, wish: Wish, engine: ContainerEngine, vms: VmEngine, stop_timeout: int, given: list[frozenset[int]] | None = None
+    ) -> None:
         super().__init__(wish, engine, stop_timeout)
+        self._given = [] if given is None else given
         self._engine = engine
         self._vms = vms
         self._hidden = wish.name + UNFINISHED
@@ -64,6 +67,7 @@ class ContainerResource(InstanceResource):
         self._discard_hidden()
         self._make_network(spec)
         self._engine.create(self._hidden, render_container(self._wish.name, spec, cpus, facts))
+        self._given.append(cpus)
         self._engine.put_files(self._hidden, key_files(spec))
         self._engine.rename(self._hidden, self._wish.name)
 
@@ -116,13 +120,14 @@ class ContainerResource(InstanceResource):
         spec = complete(self._wish.name, {**parsed.spec, **pick(self._wish.spec, options)})
         cpus = parsed.cpus if len(parsed.cpus) == spec["vcpus"] else self._choose(spec, facts)
         limits = render_limits(spec, cpus, facts)
+        self._given.append(cpus)
         self._engine.update(self._wish.name, {**limits, "RestartPolicy": restart_policy(spec["autostart"])})
 
     def _choose(self, spec: Spec, facts: EngineFacts) -> frozenset[int]:
         if not facts.cpus:
             return frozenset()
         nodes = [facts.cpus & node for node in numa_nodes()] or [facts.cpus]
-        return choose_cpus(spec["vcpus"], nodes, [other.cpus for other in self._others])
+        return choose_cpus(spec["vcpus"], nodes, [*(other.cpus for other in self._others), *self._given])
 
     def _check_image(self, image: str) -> None:
         if self._engine.image_labels(image) is None:
@@ -134,7 +139,8 @@ class ContainerResource(InstanceResource):
         found = self._engine.network(network)
         if found is None or parse_network(found) == wanted:
             return
-        users = [name for name in self._engine.attached(network) if name not in (self._wish.name, self._hidden)]
+        gone = [name for kind, name in self._ignored if kind == self.name]
+        users = [name for name in self._engine.attached(network) if name not in (self._wish.name, self._hidden, *gone)]
         if not is_network_of(found, spec["bridge"]):
             why = "zonal.cloud did not make that network, so it is not replaced"
         elif users:

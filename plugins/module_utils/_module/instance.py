@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from .._domain.fields import Spec
@@ -27,6 +27,7 @@ class InstanceResource(ABC):
         # Filled by observe and plan.
         self._is_there = False
         self._neighbours: list[Instance] = []
+        self._ignored: Collection[tuple[str, str]] = ()
         self._target = Spec()
 
     def observe(self) -> Instance:
@@ -38,11 +39,15 @@ class InstanceResource(ABC):
         return Instance(self.name, self._wish.name)
 
     def plan(self, found: Instance) -> Plan[Instance]:
-        plan = plan_instance(self._wish, found, self._neighbours)
+        plan = plan_instance(self._wish, found, self._staying(self._neighbours))
         self._target = plan.after.spec
         if self._is_there:
             self._foresee({step.action for step in plan.steps})
         return plan
+
+    def ignore(self, going: Collection[tuple[str, str]]) -> None:
+        """Plan as if these instances, by kind and name, were gone already."""
+        self._ignored = going
 
     def report(self, state: Instance) -> dict[str, Any]:
         return show_instance(state)
@@ -74,8 +79,11 @@ class InstanceResource(ABC):
         if not {"create", "remove"}.isdisjoint(actions):
             self._check_hidden()
         if "create" in actions:
-            check_address(self._wish, self._target, self._elsewhere())
+            check_address(self._wish, self._target, self._staying(self._elsewhere()))
             self._check_host(self._target)
+
+    def _staying(self, instances: Iterable[Instance]) -> list[Instance]:
+        return [item for item in instances if (item.kind, item.name) not in self._ignored]
 
     @abstractmethod
     def _look(self) -> Instance:

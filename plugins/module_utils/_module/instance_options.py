@@ -47,6 +47,21 @@ def instance_options() -> dict[str, Any]:
     }
 
 
+def batch_options() -> dict[str, Any]:
+    """Return the argument specification of ``instances``: what is each instance's own, and what goes for all of them."""
+    own = instance_options()
+    common = {name: own.pop(name) for name in ("allow", "stop_timeout")}
+    del own["restart"]
+    kind = {"type": "str", "choices": ["container", "vm"], "required": True}
+    return {
+        "instances": {"type": "list", "elements": "dict", "required": True, "options": {**own, "kind": kind}},
+        **common,
+        "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
+        "group": {"type": "str", "default": "zonal"},
+        "pool": {"type": "str", "default": "pool"},
+    }
+
+
 def read_wish(kind: str, params: dict[str, Any]) -> Wish:
     """Return what the module's parameters wish; SpecError names the first bad one."""
     network = params["network"] or {}

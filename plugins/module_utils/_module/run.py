@@ -53,7 +53,7 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resour
     done: list[Step] = []
     try:
         resource = build(module.params, HostCommand(module.run_command))
-        with _fetched(module, resource) as told, _locked(module, changes_host):
+        with _fetched(module, resource) as told, locked(module, changes_host=changes_host):
             before = _observe(module, resource)
             plan = resource.plan(before)
             after = plan.after
@@ -65,11 +65,7 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resour
         result = {**told, **_result(resource, before, after, plan)}
     except ZonalError as error:
         fail(module, error, done)
-    for difference in plan.pending:
-        module.warn(
-            f"{difference.field}: is {difference.found!r}, wanted {difference.wanted!r}; left as it is because mending it "
-            f"needs a {difference.mend}: add {difference.mend} to the option allow"
-        )
+    warn_pending(module, plan)
     module.exit_json(**result)
 
 
@@ -80,6 +76,15 @@ def inform(module: AnsibleModule, read: Callable[[dict[str, Any], Command], dict
     except ZonalError as error:
         fail(module, error)
     module.exit_json(changed=False, **result)
+
+
+def warn_pending(module: AnsibleModule, plan: Plan[State], whose: str = "") -> None:
+    """Warn of each difference that is left."""
+    for difference in plan.pending:
+        module.warn(
+            f"{whose}{difference.field}: is {difference.found!r}, wanted {difference.wanted!r}; left as it is because mending it "
+            f"needs a {difference.mend}: add {difference.mend} to the option allow"
+        )
 
 
 def fail(module: AnsibleModule, error: ZonalError, done: list[Step] | None = None) -> NoReturn:
@@ -94,7 +99,8 @@ def _fetched(module: AnsibleModule, resource: Resource[State]) -> AbstractContex
     return resource.fetched(resource.plan(resource.observe()))
 
 
-def _locked(module: AnsibleModule, changes_host: bool) -> AbstractContextManager[None]:
+def locked(module: AnsibleModule, *, changes_host: bool = True) -> AbstractContextManager[None]:
+    """Hold the host's lock, unless nothing of it is changed."""
     return host_lock() if changes_host and not module.check_mode else nullcontext()
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, Callable, cast
 
 from .._adapters.boot_files import BootFolder
@@ -231,13 +232,15 @@ def list_vms(engine: VmEngine, volumes: Volumes) -> list[Instance]:
     return sorted((item for item in found if item.ours), key=lambda item: item.name)
 
 
+def accelerator_of(wanted: str, command: Command) -> str:
+    """Return what libvirt calls the wanted accelerator: auto, kvm or tcg."""
+    if wanted == "auto":
+        return "kvm" if kvm_usable(command)[0] else "qemu"
+    return "kvm" if wanted == "kvm" else "qemu"
+
+
 def build_vm(params: dict[str, Any], command: Command) -> VmResource:
     """Return the resource for the module's parameters."""
-
-    def accelerator() -> str:
-        if params["accelerator"] == "auto":
-            return "kvm" if kvm_usable(command)[0] else "qemu"
-        return "kvm" if params["accelerator"] == "kvm" else "qemu"
 
     return VmResource(
         read_wish("vm", params),
@@ -246,6 +249,6 @@ def build_vm(params: dict[str, Any], command: Command) -> VmResource:
         LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
         MountedGuestDisks(command),
         BootFolder(),
-        accelerator,
+        partial(accelerator_of, params["accelerator"], command),
         params["stop_timeout"],
     )

@@ -73,7 +73,6 @@ def test_a_new_app_is_spread_named_and_addressed() -> None:
     assert order == {
         "name": "idc01-dev-web-101001",
         "kind": "container",
-        "host": "kvm01",
         "state": "running",
         "zone": "idc01-dev",
         "tenant": "payments",
@@ -85,7 +84,6 @@ def test_a_new_app_is_spread_named_and_addressed() -> None:
         "disk": "5G",
         "ssh_keys": [],
         "address": "10.20.101.1",
-        "mac": "02:42:0a:14:65:01",
         "network": {"cidr": "10.20.0.0/16", "gateway": "10.20.0.1", "bridge": "br0", "dns": []},
     }
 

@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""Several instances of one host in one run: what they may not share, in which order they go, and what is told of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import SpecError
+from .instance import ABSENT, Instance, Wish, show_instance
+from .plan import Plan, Step
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one instance: ``after`` is how it is now, or in check mode would be. ``done`` are the steps before an ``error``."""
+
+    kind: str
+    name: str
+    before: Instance
+    after: Instance
+    plan: Plan[Instance]
+    done: tuple[Step, ...] = ()
+    error: str = ""
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.done)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "changed": self.changed,
+            "plan": [step.as_dict() for step in self.done],
+            "pending": [{"field": i.field, "wanted": i.wanted, "found": i.found, "needs": i.mend} for i in self.plan.pending],
+            "error": self.error,
+            "instance": show_instance(self.after),
+        }
+
+
+def check_batch(wishes: Collection[Wish]) -> None:
+    """SpecError when two instances have one name, or two that shall be there one address."""
+    names: set[str] = set()
+    owners: dict[str, str] = {}
+    for wish in wishes:
+        if wish.name in names:
+            raise SpecError("instances", wish.name, "is the name of two of them")
+        names.add(wish.name)
+        address = "" if wish.power == ABSENT else wish.spec.get("address", "")
+        if address in owners:
+            raise SpecError("instances", address, f"is the address of {owners[address]} and of {wish.name}")
+        if address:
+            owners[address] = wish.name
+
+
+def in_turns(wishes: Sequence[Wish]) -> tuple[list[int], list[int]]:
+    """Return the positions of those that shall go, and of the others: what goes makes room for what comes."""
+    going = [number for number, wish in enumerate(wishes) if wish.power == ABSENT]
+    return going, [number for number in range(len(wishes)) if number not in set(going)]
+
+
+def failure_of(outcomes: Collection[Outcome]) -> str:
+    """Return one message for all instances that went wrong; empty when none did."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if not failed:
+        return ""
+    told = "; ".join(f"{outcome.kind} {outcome.name}: {outcome.error}" for outcome in failed)
+    return f"{len(failed)} of {len(outcomes)} instances are not as wanted: {told}"
+
+
+def told_lines(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return a line for each instance that was changed, or failed, for people."""
+    lines = []
+    for outcome in outcomes:
+        steps = ", ".join(step.action for step in outcome.done)
+        if outcome.error:
+            lines.append(f"{outcome.kind} {outcome.name}: FAILED{f' after {steps}' if steps else ''}: {outcome.error}")
+        elif steps:
+            lines.append(f"{outcome.kind} {outcome.name}: {steps}")
+    return lines

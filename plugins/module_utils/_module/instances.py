@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""All instances of one host in one run: each engine is asked once for all of them, and one that fails stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, Callable, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._adapters.boot_files import BootFolder
+from .._adapters.command import HostCommand
+from .._adapters.docker_engine import DockerEngine
+from .._adapters.guest_disks import MountedGuestDisks
+from .._adapters.libvirt_engine import LibvirtEngine
+from .._adapters.lvm import LvmVolumes
+from .._domain.batch import Outcome, check_batch, failure_of, in_turns, told_lines
+from .._domain.errors import SpecError, ZonalError
+from .._domain.instance import Instance, Wish, show_instance
+from .._domain.plan import Plan, Step
+from .._domain.thin_pool import parse_name
+from .._ports import Command, ContainerEngine, EngineAbsent, GuestDisks, VmEngine, Volumes
+from .container import ContainerResource
+from .instance import InstanceResource
+from .instance_options import read_wish
+from .remembered import remembered_containers, remembered_vms, remembered_volumes
+from .run import fail, locked, warn_pending
+from .vm import VmResource, accelerator_of
+
+
+@dataclass(frozen=True)
+class HostEngines:
+    """What instances are made with. ``accelerator`` tells whether kvm or qemu is to run a new VM."""
+
+    docker: ContainerEngine
+    libvirt: VmEngine
+    volumes: Volumes
+    disks: GuestDisks
+    boot: BootFolder
+    accelerator: Callable[[], str]
+
+
+class Batch:
+    """The instances of a run. ``wishes`` and ``resources`` belong together, one by one."""
+
+    def __init__(self, wishes: Sequence[Wish], resources: Sequence[InstanceResource]) -> None:
+        check_batch(wishes)
+        self._wishes = wishes
+        self._resources = resources
+        self.warnings: list[str] = []
+
+    def converge(self, *, check_mode: bool) -> list[Outcome]:
+        """Bring all to what is wanted, or in check mode tell what that would be; outcomes are in the order of the wishes."""
+        outcomes: dict[int, Outcome] = {}
+        going, staying = in_turns(self._wishes)
+        for numbers in (going, staying):
+            # All of a turn are planned before the first is touched, so that the engines are asked once.
+            planned = {number: self._planned(number, check_mode) for number in numbers}
+            outcomes.update(planned if check_mode else {number: self._applied(number, outcome) for number, outcome in planned.items()})
+            if check_mode and numbers is going:
+                for number in staying:
+                    self._resources[number].ignore({(outcome.kind, outcome.name) for outcome in planned.values() if not outcome.error})
+        if not check_mode:
+            # Again, all are looked at when none is touched any more.
+            outcomes.update({number: self._seen(number, outcome) for number, outcome in outcomes.items() if outcome.plan.steps})
+        return [outcomes[number] for number in range(len(self._wishes))]
+
+    def _planned(self, number: int, check_mode: bool) -> Outcome:
+        """Return the outcome of check mode: the plan's steps count as done."""
+        resource, wish = self._resources[number], self._wishes[number]
+        before = resource.nothing()
+        try:
+            before = self._observe(resource, check_mode)
+            plan = resource.plan(before)
+        except ZonalError as error:
+            return Outcome(wish.kind, wish.name, before, before, Plan(before), error=str(error))
+        return Outcome(wish.kind, wish.name, before, plan.after, plan, done=plan.steps)
+
+    def _observe(self, resource: InstanceResource, check_mode: bool) -> Instance:
+        try:
+            return resource.observe()
+        except EngineAbsent as error:
+            if not check_mode:
+                raise
+            warning = f"{error}. Assuming that nothing exists there yet."
+            if warning not in self.warnings:
+                self.warnings.append(warning)
+            return resource.nothing()
+
+    def _applied(self, number: int, planned: Outcome) -> Outcome:
+        done: list[Step] = []
+        try:
+            for step in planned.done:
+                self._resources[number].apply(step)
+                done.append(step)
+        except ZonalError as error:
+            return replace(planned, after=planned.before, done=tuple(done), error=str(error))
+        return planned
+
+    def _seen(self, number: int, outcome: Outcome) -> Outcome:
+        """Return the outcome with the instance as it is now."""
+        try:
+            return replace(outcome, after=self._resources[number].observe())
+        except ZonalError as error:
+            return replace(outcome, error=outcome.error or str(error))
+
+
+def run_batch(module: AnsibleModule) -> NoReturn:
+    """Converge the instances of the module's parameters, and end the module; when some went wrong, with one message for all of them."""
+    try:
+        batch = build_batch(module.params, HostCommand(module.run_command))
+        with locked(module):
+            outcomes = batch.converge(check_mode=module.check_mode)
+    except ZonalError as error:
+        fail(module, error)
+    for warning in batch.warnings:
+        module.warn(warning)
+    for outcome in outcomes:
+        warn_pending(module, outcome.plan, f"{outcome.name}: ")
+    changed = [outcome for outcome in outcomes if outcome.changed]
+    result: dict[str, Any] = {
+        "changed": bool(changed),
+        "instances": [outcome.as_dict() for outcome in outcomes],
+        "told": told_lines(outcomes),
+        "diff": {
+            "before": {outcome.name: show_instance(outcome.before) for outcome in changed},
+            "after": {outcome.name: show_instance(outcome.after) for outcome in changed},
+        },
+    }
+    failure = failure_of(outcomes)
+    if failure:
+        module.fail_json(msg=failure, **result)
+    module.exit_json(**result)
+
+
+def build_batch(params: dict[str, Any], command: Command) -> Batch:
+    """Return the batch for the module's parameters; ZonalError names the instance whose option is bad."""
+    common = {name: params[name] for name in ("allow", "stop_timeout")}
+    wishes = [_wish({**item, **common, "restart": False}) for item in params["instances"]]
+    engines = HostEngines(
+        DockerEngine(),
+        LibvirtEngine(),
+        LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
+        MountedGuestDisks(command),
+        BootFolder(),
+        cache(partial(accelerator_of, params["accelerator"], command)),
+    )
+    return batch_of(wishes, engines, params["stop_timeout"])
+
+
+def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) -> Batch:
+    """Return the batch whose resources share the engines, so that none is asked twice."""
+    docker, libvirt = remembered_containers(engines.docker), remembered_vms(engines.libvirt)
+    volumes = remembered_volumes(engines.volumes)
+    # CPUs that containers of this run get: the next one shall get others.
+    given: list[frozenset[int]] = []
+
+    def resource(wish: Wish) -> InstanceResource:
+        if wish.kind == "container":
+            return ContainerResource(wish, docker, libvirt, stop_timeout, given)
+        return VmResource(wish, libvirt, docker, volumes, engines.disks, engines.boot, engines.accelerator, stop_timeout)
+
+    return Batch(wishes, [resource(wish) for wish in wishes])
+
+
+def _wish(item: dict[str, Any]) -> Wish:
+    try:
+        return read_wish(item["kind"], item)
+    except ZonalError as error:
+        raise SpecError("instances", item["name"], str(error)) from error

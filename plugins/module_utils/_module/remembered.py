@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""Engines that are asked the same by many resources, and answer it once until something is changed through them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Callable, cast
+
+from .._ports import ContainerEngine, VmEngine, Volumes
+
+
+class _Remembered:
+    """Stands for ``engine``. Of the methods in ``reads`` it keeps the answers; every other call forgets them all."""
+
+    def __init__(self, engine: Any, *reads: str) -> None:
+        self._engine = engine
+        self._reads = reads
+        self._answers: dict[tuple[Any, ...], Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._engine, name)
+        return partial(self._read if name in self._reads else self._change, name, call)
+
+    def _read(self, name: str, call: Callable[..., Any], *arguments: Any) -> Any:
+        key = (name, *arguments)
+        if key not in self._answers:
+            self._answers[key] = call(*arguments)
+        return self._answers[key]
+
+    def _change(self, _name: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        self._answers.clear()
+        return call(*arguments, **options)
+
+
+class _RememberedContainers(_Remembered):
+    """The list of ours has their descriptions, so these need not be asked for one by one."""
+
+    def find(self, name: str) -> Mapping[str, Any] | None:
+        listed = {body["Name"]: body for body in self.managed()}
+        found: Mapping[str, Any] | None = listed.get(f"/{name}") or self._read("find", self._engine.find, name)
+        return found
+
+
+def remembered_containers(engine: ContainerEngine) -> ContainerEngine:
+    """Return docker as one that is not asked twice."""
+    return cast(ContainerEngine, _RememberedContainers(engine, "managed", "facts", "network", "attached", "image_labels"))
+
+
+def remembered_vms(engine: VmEngine) -> VmEngine:
+    """Return libvirt as one that is not asked twice."""
+    return cast(VmEngine, _Remembered(engine, "domains", "find"))
+
+
+def remembered_volumes(volumes: Volumes) -> Volumes:
+    """Return the volumes of LVM as ones that are not asked for twice."""
+    return cast(Volumes, _Remembered(volumes, "list", "find", "free", "path", "is_open"))

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many instances in one run, on a real docker and a real libvirt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome, failure_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import HostEngines, batch_of
+from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
+from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks
+from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
+from ansible_collections.zonal.cloud.tests.integration.engines.test_vms import Lab
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY
+
+GUEST, MANY = "guest:1", 30
+
+
+class Zone:
+    """Both engines of the node, with an image for each."""
+
+    def __init__(self, node: Node, docker_url: str, libvirt_uri: str, prefix: str) -> None:
+        self.lab = Lab(node, libvirt_uri)
+        self.lab.make_image()
+        self.url, self.prefix = docker_url, prefix
+        self.api = docker.APIClient(base_url=docker_url, version="auto")
+
+    def wish(self, kind: str, last: int, power: str = RUNNING, **options: str) -> Wish:
+        raw = {"zone": "lab", "app": "web", "vcpus": 1, "address": f"10.88.0.{last}", "bridge": BRIDGE, "cidr": CIDR, "gateway": ROUTER}
+        own = {"image": IMAGE, "memory": "16M"} if kind == "container" else {"image": GUEST, "memory": "64M"}
+        return Wish(kind, f"{self.prefix}{last}", power, parse_spec({**raw, **own, "ssh_keys": [KEY], **options}))
+
+    def converge(self, *wishes: Wish, check_mode: bool = False) -> list[Outcome]:
+        """Do what one run of the module does: each has connections of its own."""
+        vms = LibvirtEngine(self.lab.connection.getURI())
+        engines = HostEngines(DockerEngine(self.url), vms, self.lab.volumes, FileDisks(), self.lab.boot, lambda: "qemu")
+        return batch_of(wishes, engines, 0).converge(check_mode=check_mode)
+
+    def running(self) -> list[str]:
+        containers = [name.lstrip("/") for body in self.api.containers() for name in body["Names"]]
+        return sorted(name for name in [*containers, *(vm.name() for vm in self.lab.connection.listAllDomains(1))] if self.prefix in name)
+
+
+@pytest.fixture
+def zone(node: Node, docker_url: str, libvirt_uri: str, archive: str, prefix: str) -> Iterator[Zone]:
+    DockerEngine(docker_url).import_image(archive, IMAGE, {})
+    made = Zone(node, docker_url, libvirt_uri, prefix)
+    yield made
+    for body in made.api.containers(all=True):
+        if any(name.startswith(f"/{prefix}") for name in body["Names"]):
+            made.api.remove_container(body["Id"], force=True)
+    for name in [vm.name() for vm in made.lab.connection.listAllDomains() if vm.name().startswith(prefix)]:
+        made.lab.engine.remove(name)
+        made.lab.volumes.remove(f"vm-{name}")
+
+
+def steps(outcomes: list[Outcome]) -> list[str]:
+    return [" ".join(step.action for step in outcome.done) for outcome in outcomes]
+
+
+def test_both_kinds_come_change_and_go_in_one_run_each(zone: Zone) -> None:
+    wanted = [zone.wish("vm", 200), *(zone.wish("container", last) for last in range(101, 101 + MANY))]
+    assert steps(zone.converge(*wanted, check_mode=True)) == ["create start"] * (MANY + 1)
+    assert zone.running() == []
+    made = zone.converge(*wanted)
+    assert (failure_of(made), steps(made)) == ("", ["create start"] * (MANY + 1))
+    assert zone.running() == sorted(wish.name for wish in wanted)
+    networks = [zone.api.inspect_container(wish.name)["NetworkSettings"]["Networks"][f"zonal-{BRIDGE}"] for wish in wanted[1:]]
+    assert [(network["IPAddress"], network["MacAddress"]) for network in networks] == [
+        (f"10.88.0.{last}", mac_of(f"10.88.0.{last}")) for last in range(101, 101 + MANY)
+    ]
+    assert steps(zone.converge(*wanted)) == [""] * (MANY + 1)
+
+    # One is changed, one goes and leaves its address to another, and one cannot be had.
+    heir = Wish("container", f"{zone.prefix}heir", RUNNING, zone.wish("container", 102).spec)
+    lost = zone.wish("container", 150, image="lost:1")
+    changed = zone.converge(zone.wish("container", 101, memory="24M"), zone.wish("container", 102, ABSENT), lost, heir, *wanted[3:])
+    assert steps(changed)[:4] == ["update", "remove", "", "create start"]
+    assert set(steps(changed)[4:]) == {""}
+    assert failure_of(changed).startswith(f"1 of {MANY + 2} instances are not as wanted: container {lost.name}: image: 'lost:1' is not")
+
+    gone = zone.converge(*(Wish(wish.kind, wish.name, ABSENT, wish.spec) for wish in (heir, *wanted)))
+    assert (failure_of(gone), zone.running()) == ("", [])
+    assert steps(gone).count("remove") == MANY + 1
