@@ -3,7 +3,8 @@
 # PRIVATE: may change without notice.
 """The ports: what the use cases need from the outside world. The docstrings are the contract.
 
-Every call raises EngineError when the engine refuses or does not answer in time, and EngineAbsent when it is not there at all.
+Every call raises EngineError when the engine refuses or does not answer in time (docker: EngineSilent), and EngineAbsent when it is not
+there at all.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class EngineError(ZonalError):
 
 class EngineAbsent(EngineError):
     """The engine is not installed or not running. In check mode this means: nothing exists there yet."""
+
+
+class EngineSilent(EngineError):
+    """The engine did not answer in time, or broke the connection."""
 
 
 class Command(Protocol):

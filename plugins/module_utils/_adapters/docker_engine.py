@@ -16,7 +16,7 @@ from .._domain.container_config import LABEL, EngineFacts
 from .._domain.cpus import parse_cpus
 from .._domain.errors import RefusedError
 from .._domain.guest_files import GuestFile
-from .._ports import EngineAbsent, EngineError, Login, StoredImage
+from .._ports import EngineAbsent, EngineError, EngineSilent, Login, StoredImage
 from .deps import need_docker
 from .packed_stream import PackedFile
 
@@ -212,7 +212,7 @@ class DockerEngine:
         except docker.errors.DockerException as error:
             raise EngineAbsent("reach", f"docker at {self._url}", f"{error}; is docker running?") from error
         except OSError as error:  # requests' exceptions are OSErrors: time-outs and broken connections
-            raise EngineError(tried, target, f"docker does not answer: {error}") from error
+            raise EngineSilent(tried, target, f"docker does not answer: {error}") from error
 
 
 def _auth(login: Login) -> dict[str, str]:

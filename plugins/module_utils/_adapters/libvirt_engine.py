@@ -145,7 +145,8 @@ class LibvirtEngine:
         """Give the connection, and turn what goes wrong into an EngineError."""
         libvirt = need_libvirt()
         try:
-            if self._connection is None:
+            # A libvirtd that was restarted meanwhile has closed it.
+            if self._connection is None or not self._connection.isAlive():
                 # Without a handler the binding prints every error to standard error.
                 libvirt.registerErrorHandler(lambda context, error: None, None)
                 self._connection = libvirt.open(self._uri)

@@ -13,6 +13,9 @@ from .errors import SpecError
 from .instance import ABSENT, Instance, Wish, show_instance
 from .plan import Plan, Step
 
+# So many instances with one trouble are named in its message.
+_MOST_NAMES = 5
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -65,11 +68,19 @@ def in_turns(wishes: Sequence[Wish]) -> tuple[list[int], list[int]]:
 
 def failure_of(outcomes: Collection[Outcome]) -> str:
     """Return one message for all instances that went wrong; empty when none did."""
-    failed = [outcome for outcome in outcomes if outcome.error]
-    if not failed:
+    whose: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.error:
+            whose.setdefault(outcome.error, []).append(f"{outcome.kind} {outcome.name}")
+    if not whose:
         return ""
-    told = "; ".join(f"{outcome.kind} {outcome.name}: {outcome.error}" for outcome in failed)
-    return f"{len(failed)} of {len(outcomes)} instances are not as wanted: {told}"
+    told = "; ".join(f"{_some(names)}: {error}" for error, names in whose.items())
+    return f"{sum(map(len, whose.values()))} of {len(outcomes)} instances are not as wanted: {told}"
+
+
+def _some(names: list[str]) -> str:
+    left = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {left} more" if left > 0 else "")
 
 
 def told_lines(outcomes: Iterable[Outcome]) -> list[str]:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Callable, NoReturn
@@ -23,13 +24,17 @@ from .._domain.errors import SpecError, ZonalError
 from .._domain.instance import Instance, Wish, show_instance
 from .._domain.plan import Plan, Step
 from .._domain.thin_pool import parse_name
-from .._ports import Command, ContainerEngine, EngineAbsent, GuestDisks, VmEngine, Volumes
+from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, GuestDisks, VmEngine, Volumes
 from .container import ContainerResource
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .remembered import remembered_containers, remembered_vms, remembered_volumes
 from .run import fail, locked, warn_pending
 from .vm import VmResource, accelerator_of
+
+
+class _NotAskedAgain(ZonalError):
+    """The engine of a kind was lost for another instance of the run."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Batch:
         self._wishes = wishes
         self._resources = resources
         self.warnings: list[str] = []
+        # Why an engine is not asked again, by kind: each further call could take minutes.
+        self._lost: dict[str, str] = {}
 
     def converge(self, *, check_mode: bool) -> list[Outcome]:
         """Bring all to what is wanted, or in check mode tell what that would be; outcomes are in the order of the wishes."""
@@ -74,11 +81,22 @@ class Batch:
         resource, wish = self._resources[number], self._wishes[number]
         before = resource.nothing()
         try:
-            before = self._observe(resource, check_mode)
-            plan = resource.plan(before)
+            with self._asking(wish.kind):
+                before = self._observe(resource, check_mode)
+                plan = resource.plan(before)
         except ZonalError as error:
             return Outcome(wish.kind, wish.name, before, before, Plan(before), error=str(error))
         return Outcome(wish.kind, wish.name, before, plan.after, plan, done=plan.steps)
+
+    @contextmanager
+    def _asking(self, kind: str) -> Iterator[None]:
+        if kind in self._lost:
+            raise _NotAskedAgain(self._lost[kind])
+        try:
+            yield
+        except (EngineAbsent, EngineSilent) as error:
+            self._lost[kind] = str(error)
+            raise
 
     def _observe(self, resource: InstanceResource, check_mode: bool) -> Instance:
         try:
@@ -95,7 +113,8 @@ class Batch:
         done: list[Step] = []
         try:
             for step in planned.done:
-                self._resources[number].apply(step)
+                with self._asking(planned.kind):
+                    self._resources[number].apply(step)
                 done.append(step)
         except ZonalError as error:
             return replace(planned, after=planned.before, done=tuple(done), error=str(error))
@@ -104,7 +123,8 @@ class Batch:
     def _seen(self, number: int, outcome: Outcome) -> Outcome:
         """Return the outcome with the instance as it is now."""
         try:
-            return replace(outcome, after=self._resources[number].observe())
+            with self._asking(outcome.kind):
+                return replace(outcome, after=self._resources[number].observe())
         except ZonalError as error:
             return replace(outcome, error=outcome.error or str(error))
 

@@ -247,6 +247,25 @@ def test_memory_that_qemu_rounds_does_not_differ_for_ever(cleaned: Lab) -> None:
     assert (cleaned.converge(wanted), cleaned.pending(wanted)) == ([], [])
 
 
+def test_a_libvirtd_that_was_restarted_is_asked_again(tmp_path: Path) -> None:
+    """On a node of its own, since other tests hold connections to the other one."""
+    node = Node(tmp_path)
+    try:
+        node.start()
+        engine = LibvirtEngine(node.start_libvirt())
+        engine.define(machine_xml("kept", 32))
+        node.run("sh", "-c", "kill $(cat /run/libvirtd.pid)")
+        wait_for("the end of libvirtd", lambda: not Path(node.path("/run/libvirtd.pid")).exists())
+        with suppress(EngineError):
+            engine.domains()
+        with pytest.raises(EngineAbsent, match="is libvirtd running"):
+            engine.domains()
+        node.run("libvirtd", "--daemon", "--pid-file", "/run/libvirtd.pid")
+        wait_for("libvirtd", lambda: [domain.name for domain in engine.domains()] == ["kept"])
+    finally:
+        node.stop()
+
+
 def test_the_engines_own_words_reach_the_user(cleaned: Lab) -> None:
     cleaned.converge(cleaned.wish(STOPPED))
     found = cleaned.engine.find("web")

@@ -18,6 +18,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance impor
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container, vm
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Batch, HostEngines, batch_of
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineSilent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import BOOT_FILES, FakeDisks, FilledVolumes
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import wish
@@ -148,6 +149,20 @@ def test_without_the_engine_of_one_kind_the_other_goes_on(host: Host) -> None:
     outcomes = host.converge(*some(1), *some(1, "vm", 11))
     assert actions(outcomes) == {"container1": "", "vm11": "create start"}
     assert failure_of(outcomes).startswith("1 of 2 instances are not as wanted: container container1: ")
+
+
+def test_an_engine_that_does_not_answer_is_asked_once(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(name: str) -> None:
+        raise EngineSilent("start container", name, "docker does not answer: timed out")
+
+    monkeypatch.setattr(host.containers, "start", hang)
+    outcomes = host.converge(*some(8), *some(1, "vm", 11))
+    assert list(actions(outcomes).values()) == ["create", *[""] * 7, "create start"]
+    assert (host.docker.calls["create"], host.docker.calls["start"]) == (1, 1)
+    assert failure_of(outcomes) == (
+        "8 of 9 instances are not as wanted: container container1, container container2, container container3, container container4, "
+        "container container5 and 3 more: Cannot start container container1: docker does not answer: timed out"
+    )
 
 
 CLASHES: dict[str, tuple[Callable[[], list[Wish]], str]] = {
