@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
-import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -20,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.processes import kill_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 # What inventories/lab declares: two of each, and of each one on every host.
@@ -55,9 +55,7 @@ class Play:
 
     def kill(self) -> str:
         """End it at once with all its processes, as a crash would; workers have sessions of their own."""
-        for process in [self._process.pid, *_descendants(self._process.pid)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        kill_tree(self._process.pid)
         self._process.wait()
         return self._output()
 
@@ -137,16 +135,6 @@ class Lab:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
         assert done.returncode == 0, f"{shlex.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
-
-
-def _descendants(parent: int) -> list[int]:
-    """Return the processes that ``parent`` has started, and theirs."""
-    children = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(status.read_text().rpartition(")")[2].split()[1]) == parent:
-                children.append(int(status.parent.name))
-    return children + [pid for child in children for pid in _descendants(child)]
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -29,6 +27,7 @@ from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import IMAGES, Registry, watched
 from ansible_collections.zonal.cloud.tests.integration.engines.node import wait_for
 from ansible_collections.zonal.cloud.tests.integration.engines.test_images import everything
+from ansible_collections.zonal.cloud.tests.processes import kill_tree
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 
 _MIB = 1024**2
@@ -334,17 +333,5 @@ def large(builder: Builder) -> Blob:
 
 def kill(process: subprocess.Popen[str]) -> None:
     """End a run and all that it has started, at once."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            words = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        children.setdefault(int(words[1]), []).append(int(path.parent.name))
-    found = [process.pid]
-    for pid in found:
-        found += children.get(pid, [])
-    for pid in found:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill_tree(process.pid)
     process.communicate()
