@@ -77,9 +77,9 @@ class Registry:
         found = json.loads(self.node.run("radosgw-admin", "user", "info", "--uid", user))["keys"][0]
         return {"aws_access_key_id": found["access_key"], "aws_secret_access_key": found["secret_key"]}
 
-    def by_hosts_python(self, module: str, *arguments: str) -> str:
+    def by_hosts_python(self, module: str, *arguments: str, keys: Mapping[str, str] | None = None) -> str:
         """Run a module with the Python that has boto3, as on hosts, for the user zonal-images and its bucket; return what it printed."""
-        keys = self.keys("zonal-images")
+        keys = keys or self.keys("zonal-images")
         words = [module, self.s3_url, self.ca_file, IMAGES, keys["aws_access_key_id"], *arguments]
         path = os.pathsep.join(path for path in sys.path if path.endswith("collections"))
         done = subprocess.run(

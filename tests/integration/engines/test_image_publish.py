@@ -305,18 +305,20 @@ def test_a_registry_that_goes_away_is_told_and_the_next_run_finishes(builder: Bu
 def test_a_storage_daemon_that_dies_meanwhile_is_told_and_waited_for(builder: Builder) -> None:
     """A host waits for the store for minutes; what is told after these is seen with less patience."""
     registry = builder.registry
+    # Asked for before, since that needs the storage daemon, too.
+    keys = registry.keys("zonal-images")
     large(builder)
     process = builder.start()
     wait_for("a part of the archive in the store", builder.parts, 120)
     registry.node.run("sh", "-c", "kill -KILL $(cat /run/systemctl/ceph-osd@0.service.pid)")
     try:
-        told = registry.by_hosts_python(impatient.__name__, f"{builder.name}/other")
+        told = registry.by_hosts_python(impatient.__name__, f"{builder.name}/other", keys=keys)
         assert "Cannot write s3://" in told
         assert "ceph -s on its hosts tells whether it is well" in told
         assert process.poll() is None
     finally:
         registry.node.systemctl("start", "ceph-osd@0.service")
-    process.communicate(timeout=400)
+        process.communicate(timeout=400)
     assert (builder.publish()["plan"], builder.parts(), builder.is_clean()) == ([], [], True)
 
 
