@@ -18,6 +18,7 @@ from ansible_collections.zonal.cloud.plugins.modules import (
     disk_copy_info,
     image,
     image_publish,
+    instances,
     thin_pool,
     thin_volume,
     vm,
@@ -33,6 +34,7 @@ GOOD: dict[str, Any] = {
     "address": "10.20.0.7",
     "network": NETWORK,
 }
+VM: dict[str, Any] = {**GOOD, "kind": "vm"}
 IMAGE: dict[str, Any] = {"name": "debian:13", "sha256": "0" * 64, "src": "/tmp/image.tgz"}
 
 INSTANCE_MISTAKES: list[tuple[dict[str, Any], str]] = [
@@ -191,6 +193,20 @@ HOST_MISTAKES: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"bucket": ""}, r"^bucket: '' is no bucket"),
         ({"endpoint": "ftp://x"}, r"^endpoint: 'ftp://x' is no endpoint"),
     ],
+    "instances": [
+        ({"instances": None}, "missing required arguments: instances"),
+        ({"instances": [GOOD]}, "missing required arguments: kind found in instances"),
+        ({"instances": [{**VM, "kind": "lxc"}]}, "value of kind must be one of: container, vm, got: lxc"),
+        ({"instances": [{**VM, "colour": "red"}]}, "Unsupported parameters for .*: instances.colour"),
+        ({"instances": [{**VM, "allow": ["restart"]}]}, "Unsupported parameters for .*: instances.allow"),
+        ({"instances": [{**VM, "memory": "4 apples"}]}, r"^instances: 'web' memory: '4 apples' is not a size"),
+        ({"instances": [{**VM, "name": "<a>&amp;"}]}, r"^instances: '<a>&amp;' name: '<a>&amp;' is not a valid name"),
+        ({"instances": [VM, {**VM, "address": "10.20.0.8"}]}, r"^instances: 'web' is the name of two of them"),
+        ({"instances": [VM, {**VM, "name": "db"}]}, r"^instances: '10\.20\.0\.7' is the address of web and of db"),
+        ({"stop_timeout": -1}, r"stop_timeout: -1 is less than 0 seconds"),
+        ({"group": "a b"}, r"^group: 'a b' is not a name for LVM"),
+        ({"accelerator": "xen"}, "value of accelerator must be one of: auto, kvm, tcg, got: xen"),
+    ],
     "address_probe": [
         ({"interface": "br 0"}, r"^interface: 'br 0' is not an interface name"),
         ({"addresses": ["10.20.0.300"]}, r"^addresses\[0\]: '10\.20\.0\.300' is not an IPv4 address"),
@@ -205,6 +221,7 @@ HOST_GOOD: dict[str, dict[str, Any]] = {
     "thin_volume": {"name": "data", "size": "1G"},
     "disk_copy": {"name": "monday", "volume": "vm-web", **STORE},
     "disk_copy_info": STORE,
+    "instances": {"instances": [VM]},
     "address_probe": {"interface": "br0", "addresses": ["10.20.0.0/30"]},
 }
 MODULES = {
@@ -215,6 +232,7 @@ MODULES = {
     "disk_copy_info": disk_copy_info,
     "image": image,
     "image_publish": image_publish,
+    "instances": instances,
     "thin_pool": thin_pool,
     "thin_volume": thin_volume,
     "vm": vm,
