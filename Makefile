@@ -47,7 +47,7 @@ lab: $(DEV) $(LAB) ## molecule: hosts boot, are bootstrapped, provisioned, cut o
 	@lab/zonal-lab down && lab/zonal-lab image && lab/zonal-lab up --hosts 2 --release trixie,bookworm --memory 3G
 	@PYTEST_ADDOPTS="--junitxml=$(CURDIR)/$(W)/reports/lab.xml $(ARGS)" molecule test
 
-lab-bare: $(DEV) $(LAB) ## bootstrap hosts from a bare Debian 13 and 12; long, not part of 'make test'
+lab-bare: $(DEV) $(LAB) ## bootstrap hosts from a bare Debian 13 and 12; not part of 'make test'
 	$(pytest) -s tests/lab_bare $(ARGS)
 
 matrix: $(DEV) ## unit tests, playbook syntax and ansible-doc on every supported ansible-core and Python found here

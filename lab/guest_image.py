@@ -14,11 +14,11 @@ from lab import aptsources
 from lab.archive import Tree
 from lab.cache import artefact
 from lab.errors import LabError
-from lab.kernel import only
+from lab.packages import only, unpack
 from lab.paths import FILES, Paths
 from lab.progress import Progress
 from lab.recipe import recipe_key
-from lab.shell import ALONE, run, run_logged
+from lab.shell import run
 
 REVISION = 2  # raise it when the code below makes another image from the same constants and files
 RELEASE = "bookworm"  # its kernel boots fastest under plain emulation
@@ -66,9 +66,7 @@ def guest_image(paths: Paths, progress: Progress) -> GuestImage:
 
 def _build(draft: Path, mirror: str, log: Path, progress: Progress) -> None:
     source = draft / "packages"
-    options = ["--mode=root", "--variant=extract", "--format=directory", f"--include={','.join(PACKAGES)}"]
-    what = "guest image: fetching packages"
-    run_logged([*ALONE, "mmdebstrap", *options, RELEASE, str(source), mirror], log, progress, what)
+    unpack(PACKAGES, RELEASE, mirror, source, log, progress, "guest image")
     with progress.step("guest image: packing"):
         tree = rootfs_tree(source)
         tree.write_tgz(draft / "rootfs.tgz")

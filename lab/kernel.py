@@ -14,18 +14,16 @@ from pathlib import Path
 
 from lab import aptsources
 from lab.cache import artefact
-from lab.errors import LabError
+from lab.packages import only, unpack
 from lab.paths import Paths
 from lab.progress import Progress
 from lab.recipe import recipe_key
-from lab.shell import ALONE, run, run_logged
+from lab.shell import run
 
 REVISION = 1  # raise it when the code below makes another kernel from the same constants
 RELEASE = "forky"
 PACKAGES = ["user-mode-linux", "libc6"]
 LOADER = "ld-linux-x86-64.so.2"
-# A mirror of a release that is not out yet may be a copy older than its signature's term.
-OLD_MIRROR = '--aptopt=Acquire::Check-Valid-Until "false"'
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,7 @@ def kernel(paths: Paths, progress: Progress) -> Kernel:
 
 def _build(draft: Path, final: Path, mirror: str, log: Path, progress: Progress) -> None:
     source = draft / "packages"
-    options = ["--mode=root", "--variant=extract", "--format=directory", OLD_MIRROR, f"--include={','.join(PACKAGES)}"]
-    what = "kernel of the hosts: fetching packages"
-    run_logged([*ALONE, "mmdebstrap", *options, RELEASE, str(source), mirror], log, progress, what)
+    unpack(PACKAGES, RELEASE, mirror, source, log, progress, "kernel of the hosts")
     (source / "usr/lib/uml/modules").rename(draft / "modules")
     shutil.copyfile(source / "usr/bin/linux.uml", draft / "linux")
     (draft / "linux").chmod(0o755)
@@ -69,11 +65,3 @@ def _build(draft: Path, final: Path, mirror: str, log: Path, progress: Progress)
     # The program names both by their path when it is in its place.
     run(["patchelf", "--set-interpreter", str(final / LOADER), "--force-rpath", "--set-rpath", str(final), str(draft / "linux")])
     shutil.rmtree(source)
-
-
-def only(folder: Path, pattern: str) -> Path:
-    """The one entry of a folder that fits; LabError when there are none or several."""
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        raise LabError(f"expected one {pattern} in {folder}, found {len(found)}")
-    return found[0]

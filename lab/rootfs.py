@@ -65,7 +65,8 @@ def base_disk(paths: Paths, release: str, flavour: str, kernel: Kernel, progress
         "sources": [source.line(release) for source in sources],
         "disk": [DISK_SIZE, INODES],
         "hosts": hosts_file(),
-        "kernel": kernel.folder.name,
+        # Its name does not tell the version, which the mirror gives; the modules on the disk must be of that.
+        "kernel": [kernel.folder.name, kernel.modules.name],
         "revision": REVISION,
     }
     key = recipe_key(recipe, {"files": FILES / "host"})

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From nothing but a minimal Debian 13 and Debian 12: site.yml installs what it needs, and a second run changes nothing.
 
-Package installation is slow in the lab, so this is not part of ``make test``.
+It installs packages from the machine's mirror for minutes, so this is not part of ``make test``.
 """
 
 from __future__ import annotations

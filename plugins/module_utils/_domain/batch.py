@@ -39,7 +39,7 @@ class Outcome:
             "kind": self.kind,
             "changed": self.changed,
             "plan": [step.as_dict() for step in self.done],
-            "pending": [{"field": i.field, "wanted": i.wanted, "found": i.found, "needs": i.mend} for i in self.plan.pending],
+            "pending": [difference.as_dict() for difference in self.plan.pending],
             "error": self.error,
             "instance": show_instance(self.after),
         }

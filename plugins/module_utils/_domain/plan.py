@@ -33,6 +33,9 @@ class Difference:
     found: Any
     mend: str
 
+    def as_dict(self) -> dict[str, Any]:
+        return {"field": self.field, "wanted": self.wanted, "found": self.found, "needs": self.mend}
+
 
 @dataclass(frozen=True)
 class Plan(Generic[State]):

@@ -118,9 +118,11 @@ class ContainerResource(InstanceResource):
             raise RefusedError(f"container {self._wish.name} was removed while it was being changed; run again")
         facts, parsed = self._engine.facts(), parse_container(body)
         spec = complete(self._wish.name, {**parsed.spec, **pick(self._wish.spec, options)})
-        cpus = parsed.cpus if len(parsed.cpus) == spec["vcpus"] else self._choose(spec, facts)
+        cpus = parsed.cpus
+        if len(cpus) != spec["vcpus"]:
+            cpus = self._choose(spec, facts)
+            self._given.append(cpus)
         limits = render_limits(spec, cpus, facts)
-        self._given.append(cpus)
         self._engine.update(self._wish.name, {**limits, "RestartPolicy": restart_policy(spec["autostart"])})
 
     def _choose(self, spec: Spec, facts: EngineFacts) -> frozenset[int]:

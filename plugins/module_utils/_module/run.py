@@ -115,12 +115,11 @@ def _observe(module: AnsibleModule, resource: Resource[State]) -> State:
 
 
 def _result(resource: Resource[State], before: State, after: State, plan: Plan[State]) -> dict[str, Any]:
-    pending = [{"field": item.field, "wanted": item.wanted, "found": item.found, "needs": item.mend} for item in plan.pending]
     shown = resource.report(after)
     return {
         "changed": bool(plan.steps),
         "plan": [step.as_dict() for step in plan.steps],
-        "pending": pending,
+        "pending": [difference.as_dict() for difference in plan.pending],
         "diff": {"before": resource.report(before), "after": shown},
         resource.name: shown,
     }

@@ -38,7 +38,7 @@ def asked(node: CephNode, *words: str) -> Any:
     return json.loads(node.run("ceph", "--connect-timeout", "20", *words, "--format", "json"))
 
 
-def test_one_host_becomes_three_and_any_of_the_others_may_be_lost(nodes: list[CephNode], tmp_path: Path) -> None:
+def test_one_host_becomes_three_and_one_of_them_may_be_lost(nodes: list[CephNode], tmp_path: Path) -> None:
     first, _second, third = nodes
     registry = Registry(first, tmp_path, "", Ran(0, ""), frozenset())
 

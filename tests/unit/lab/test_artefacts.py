@@ -17,7 +17,7 @@ from lab.archive import Tree
 from lab.cache import artefact, locked
 from lab.errors import LabError
 from lab.guest_image import module_order
-from lab.kernel import only
+from lab.packages import only
 from lab.progress import Progress
 from lab.recipe import recipe_key
 
