@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.lab.conftest import APPS
+from tests.lab.zone.registry import Registry, made_registry, published
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,3 +27,15 @@ def spread_zone(lab: Any) -> None:
 
 def _is_spread(lab: Any) -> bool:
     return sorted((claim["app"], claim["host"]) for claim in lab.claims()) == [(app, host) for app in APPS for host in ("h1", "h2")]
+
+
+@pytest.fixture(scope="session")
+def registry(lab: Any, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """A registry on one of the hosts; it stays there."""
+    return made_registry(lab, tmp_path_factory.mktemp("registry"))
+
+
+@pytest.fixture(scope="session")
+def entries(registry: Registry) -> list[dict[str, str]]:
+    """What to write into zonal_images for the two images that are published there."""
+    return published(registry)

@@ -1,12 +1,16 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Power cuts: the host comes back by itself with its bridge, pool, docker and all instances at their addresses; nothing is left to mend."""
+"""Power cuts: hosts come back by themselves with bridge, pool, registry and all instances at their addresses; nothing is left to mend."""
 
 from __future__ import annotations
 
 import re
 from functools import partial
 from typing import Any
+
+import pytest
+
+from tests.lab.zone.registry import PUSHED, USER, Registry
 
 _KEPT = "cat /sys/class/net/br0/address; ip -o -4 address show dev br0 | grep -o 'inet [0-9./]*'"
 _BOOT = "cat /proc/sys/kernel/random/boot_id"
@@ -22,6 +26,7 @@ def came_back(lab: Any, host: str, boot: str, kept: str) -> None:
     assert "docker0" not in lab.on(host, "ip -o link")
 
 
+@pytest.mark.usefixtures("registry", "entries")
 def test_a_host_without_power_holds_up_nobody_and_all_come_back(lab: Any) -> None:
     before = {host: (lab.on(host, _BOOT), lab.on(host, _KEPT)) for host in ("h1", "h2")}
     lab.cli("kill", "h1")
@@ -39,3 +44,11 @@ def test_a_host_without_power_holds_up_nobody_and_all_come_back(lab: Any) -> Non
 def test_then_a_run_has_nothing_to_do(lab: Any) -> None:
     output = lab.play("zonal.cloud.site")
     assert set(re.findall(r"changed=(\d+)", output)) == {"0"}, output
+
+
+def test_then_the_registry_serves_again(registry: Registry, lab: Any, entries: list[dict[str, str]]) -> None:
+    output = lab.play("zonal.cloud.registry", *registry.options, timeout=1800)
+    assert set(re.findall(r"changed=(\d+)", output)) == {"0"}, output
+    registry.play("zonal.cloud.images", "--limit", USER, zonal_images=entries[1:])
+    lab.on(USER, f"docker image rm {PUSHED}")
+    assert "changed=1" in registry.play("zonal.cloud.images", "--limit", USER, zonal_images=entries[1:])
