@@ -36,6 +36,15 @@ class EngineSilent(EngineError):
     """The engine did not answer in time, or broke the connection."""
 
 
+class Pause(Exception):
+    """What takes long stops so that people are told ``line``. The next call goes on; after a ``last`` one it must not pause again."""
+
+    def __init__(self, line: str, *, last: bool = False) -> None:
+        super().__init__(line)
+        self.line = line
+        self.last = last
+
+
 class Command(Protocol):
     """Runs one program of the host."""
 

@@ -65,6 +65,12 @@ options:
     elements: str
     choices: [container, vm]
     default: [container, vm]
+  progress:
+    description:
+      - Seconds between lines that tell how much of a download is there; V(0) tells nothing until the end.
+      - The module ends each time, and its action calls it again. Of a registry's image only that its download begins is told.
+    type: int
+    default: 10
   kernel:
     description:
       - Name and tag of an image for VMs on this host, such as the default of a zone, whose kernel and initial ramdisk boot VMs of an image
@@ -176,6 +182,7 @@ def main() -> None:
         "ca_file": {"type": "path"},
         "sha256": {"type": "str"},
         "digest": {"type": "str"},
+        "progress": {"type": "int", "default": 10},
         "kernel": {"type": "str"},
         "kinds": {"type": "list", "elements": "str", "choices": ["container", "vm"], "default": ["container", "vm"]},
         "max_size": {"type": "str", "default": "20G"},

@@ -11,8 +11,8 @@ short_description: Manage all instances of a host in one call
 description:
   - Does for a list of VMs and containers what M(zonal.cloud.vm) and M(zonal.cloud.container) do for one, and asks libvirt, docker and LVM
     once for all of them. What the list does not have is left alone.
-  - Instances that are to be absent go first, so that others can have their addresses. One that fails stops no other; the module then fails
-    with all failures in one message, and RV(instances) tells of each.
+  - Several are worked on side by side. Instances that are to be absent go first, so that others can have their addresses. One that fails
+    stops no other; the module then fails with all failures in one message, and RV(instances) tells of each.
 author:
   - zonal.cloud contributors (@zonal-cloud)
 version_added: 0.1.0
@@ -106,6 +106,16 @@ options:
     description: Seconds that a guest has to shut down before it is cut off; V(0) cuts it off at once.
     type: int
     default: 60
+  workers:
+    description: So many instances are worked on at a time.
+    type: int
+    default: 4
+  progress:
+    description:
+      - Seconds between lines that tell which instances are done; V(0) tells nothing until the end.
+      - The module then begins no further instance and ends, and its action calls it again for those that are left.
+    type: int
+    default: 10
   accelerator:
     description: What a VM that is created runs on; see O(zonal.cloud.vm#module:accelerator).
     type: str

@@ -35,6 +35,12 @@ class DockerEngine:
         self._url = url
         self._client: Any = None
 
+    def close(self) -> None:
+        """End the connection; the next call makes another."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
     def facts(self) -> EngineFacts:
         with self._asking("ask", "docker for its facts") as api:
             info = api.info()

@@ -10,10 +10,12 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from .._ports import Command, EngineAbsent, EngineError
+from .._domain.quantity import rough_size
+from .._ports import Command, EngineAbsent, EngineError, Pause
 
 TIMEOUT = 24 * 3600  # seconds
 _STALLED = 60  # seconds without a byte, then the connection is made anew
@@ -34,6 +36,7 @@ _CAUSES = {
     29: "the server is overloaded; a new run goes on where this one was",
 }
 _CODE = re.compile(r"errorCode=([0-9]+)")
+_COUNTED = re.compile(r"\[#[0-9a-f]+ ([0-9]+)B/([0-9]+)B")
 # What aria2 says where its number says little. Its words are not passed on: addresses are among them, also those it was sent on to.
 _SAID = {
     "Failed to establish connection": "the server does not answer",
@@ -52,25 +55,29 @@ class _OtherFile(EngineError):
 
 
 class Downloads:
-    """Files in ``folder``, each whole under its final name or not there."""
+    """Files in ``folder``, each whole under its final name or not there.
 
-    def __init__(self, command: Command, folder: str, ca_file: str | None = None) -> None:
+    After ``progress`` seconds a download pauses to tell how far it is; 0 lets it go on to its end.
+    """
+
+    def __init__(self, command: Command, folder: str, ca_file: str | None = None, progress: int = 0) -> None:
         self._command = command
         self._folder = folder
         self._ca_file = ca_file
+        self._progress = progress
 
     def fetch(self, address: str, shown: str, name: str, limit: int, sha256: str = "") -> str:
         """Return the path of the file ``name``, downloaded from ``address`` unless it is there.
 
         A file of more than ``limit`` bytes is an EngineError, and so is one with another ``sha256``, if that is given. Errors tell
-        ``shown`` instead of the address, which may be secret.
+        ``shown`` instead of the address, which may be secret. A Pause leaves what is there to the next call.
         """
         path = self.path(name)
         try:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
             with self._alone():
                 if not os.path.exists(path):
-                    self._finish(address, shown, name, limit, sha256)
+                    self._finish(address, shown, name, limit, sha256, self._progress)
                     os.rename(path + UNFINISHED, path)
                     sync(self._folder)
         except OSError as error:
@@ -95,19 +102,20 @@ class Downloads:
         finally:
             os.close(handle)
 
-    def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str) -> None:
-        """Download the rest of what an earlier run has left, or all."""
+    def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str, pause: int) -> None:
+        """Download the rest of what an earlier run has left, or all; after ``pause`` seconds tell how far it is."""
         resumed = os.path.exists(os.path.join(self._folder, name + UNFINISHED + _CONTROL))
         if not resumed:
             self.forget(name)  # without aria2's notes nobody knows which parts of a file are there
         try:
-            self._download(address, shown, name, limit)
+            self._download(address, shown, name, limit, pause)
             self._check(shown, name, sha256)
         except _OtherFile:
             self.forget(name)
             if not resumed:
                 raise
-            self._finish(address, shown, name, limit, sha256)
+            # To its end: a server that cannot go on would begin anew after each pause.
+            self._finish(address, shown, name, limit, sha256, 0)
 
     def _check(self, shown: str, name: str, sha256: str) -> None:
         found = sync(os.path.join(self._folder, name + UNFINISHED), hashed=bool(sha256))
@@ -122,7 +130,7 @@ class Downloads:
             with suppress(FileNotFoundError):
                 os.unlink(path)
 
-    def _download(self, address: str, shown: str, name: str, limit: int) -> None:
+    def _download(self, address: str, shown: str, name: str, limit: int, pause: int) -> None:
         options = {
             "input-file": "-",  # an address on the command line would be seen by all
             "dir": self._folder,
@@ -144,15 +152,23 @@ class Downloads:
             "no-netrc": "true",
             "console-log-level": "error",
             "summary-interval": "0",
+            "human-readable": "false",
+            "stop": str(pause),
             **({"ca-certificate": self._ca_file} if self._ca_file else {}),
         }
         program = ["prlimit", f"--fsize={limit}", "aria2c", "--no-conf", *(f"--{option}={value}" for option, value in options.items())]
+        started, before = time.monotonic(), self._stored(name)
         try:
             self._command(program, stdin=f"{address}\n  out={name}{UNFINISHED}\n", timeout=TIMEOUT)
         except EngineAbsent:
             raise
         except EngineError as error:
-            raise self._failure(str(error), shown, name, limit) from None
+            if not pause or time.monotonic() - started < pause:
+                raise self._failure(str(error), shown, name, limit) from None
+            if self._stored(name) > before:
+                raise _pause(str(error), shown) from None
+            # Paused again and again it would never find out that the server is silent.
+            self._download(address, shown, name, limit, 0)
 
     def _failure(self, said: str, shown: str, name: str, limit: int) -> EngineError:
         """Return the error for what aria2 said."""
@@ -170,9 +186,24 @@ class Downloads:
 
     def _size(self, name: str) -> int:
         try:
-            return os.stat(os.path.join(self._folder, name + UNFINISHED)).st_size
+            return os.stat(self.path(name + UNFINISHED)).st_size
         except FileNotFoundError:
             return 0
+
+    def _stored(self, name: str) -> int:
+        """Return how much is there of an unfinished file: its parts come at the same time, so its size says little."""
+        try:
+            return os.stat(self.path(name + UNFINISHED)).st_blocks
+        except FileNotFoundError:
+            return 0
+
+
+def _pause(said: str, shown: str) -> Pause:
+    """Return what there is to tell of a download that aria2 has counted until it was stopped."""
+    counted = _COUNTED.findall(said)
+    came, size = map(int, counted[-1]) if counted else (0, 0)
+    share = f" of {rough_size(size)} ({came * 100 // size} %)" if size else ""
+    return Pause(f"downloading {shown}: {rough_size(came)}{share}" if counted else f"downloading {shown}")
 
 
 def sync(path: str, *, hashed: bool = False) -> str:

@@ -25,6 +25,13 @@ class LibvirtEngine:
         self._uri = uri
         self._connection: Any = None
 
+    def close(self) -> None:
+        """End the connection; the next call makes another."""
+        if self._connection is not None:
+            with suppress(need_libvirt().libvirtError):
+                self._connection.close()
+            self._connection = None
+
     def find(self, name: str) -> Domain | None:
         with self._asking("look up VM", name) as connection:
             domain = self._lookup(connection, name)

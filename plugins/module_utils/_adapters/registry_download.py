@@ -10,8 +10,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .._domain.quantity import rough_size
 from .._domain.registry_image import check_download
-from .._ports import Command, EngineError
+from .._ports import Command, EngineError, Pause
 from .download import UNFINISHED, Downloads, sync
 from .skopeo import Registry
 
@@ -20,10 +21,13 @@ _BLOBS = "/blobs/sha256"
 
 
 class RegistryDownloads(Downloads):
-    """Each in ``folder`` under its final name: a file, or a folder with layers. ``address`` is the reference of an image."""
+    """Each in ``folder`` under its final name: a file, or a folder with layers. ``address`` is the reference of an image.
 
-    def __init__(self, command: Command, folder: str, registry: Registry) -> None:
-        super().__init__(command, folder)
+    skopeo cannot go on where it was, so there is one pause, before it begins.
+    """
+
+    def __init__(self, command: Command, folder: str, registry: Registry, progress: int = 0) -> None:
+        super().__init__(command, folder, progress=progress)
         self._registry = registry
 
     def size(self, name: str) -> int:
@@ -54,12 +58,15 @@ class RegistryDownloads(Downloads):
         super().forget(name + _COPY)
         super().forget(name)
 
-    def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str) -> None:
+    def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str, pause: int) -> None:
         self.forget(name)
         image = self._registry.find(address)
         if image is None:
             raise EngineError("download", shown, "the registry does not have it")
         check_download(image, shown, limit, sha256)
+        if pause:
+            size = rough_size(sum(layer.size for layer in image.layers))
+            raise Pause(f"downloading {shown}: {size} in {len(image.layers)} layers", last=True)
         copy = self.path(name + _COPY)
         try:
             self._registry.copy(image, copy)

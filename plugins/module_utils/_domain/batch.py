@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,16 +66,16 @@ def in_turns(wishes: Sequence[Wish]) -> tuple[list[int], list[int]]:
     return going, [number for number in range(len(wishes)) if number not in set(going)]
 
 
-def failure_of(outcomes: Collection[Outcome]) -> str:
-    """Return one message for all instances that went wrong; empty when none did."""
+def failure_of(instances: Collection[Mapping[str, Any]]) -> str:
+    """Return one message for all instances that went wrong, as outcomes are shown; empty when none did."""
     whose: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        if outcome.error:
-            whose.setdefault(outcome.error, []).append(f"{outcome.kind} {outcome.name}")
+    for instance in instances:
+        if instance["error"]:
+            whose.setdefault(instance["error"], []).append(f"{instance['kind']} {instance['name']}")
     if not whose:
         return ""
     told = "; ".join(f"{_some(names)}: {error}" for error, names in whose.items())
-    return f"{sum(map(len, whose.values()))} of {len(outcomes)} instances are not as wanted: {told}"
+    return f"{sum(map(len, whose.values()))} of {len(instances)} instances are not as wanted: {told}"
 
 
 def _some(names: list[str]) -> str:

@@ -35,3 +35,8 @@ def format_size(size: int) -> str:
         if size >= factor and size % factor == 0:
             return f"{size // factor}{unit}"
     return str(size)
+
+
+def rough_size(size: int) -> str:
+    """Return whole megabytes for people, such as ``134M``; what is less is told in kilobytes."""
+    return f"{size // 1024**2}M" if size >= 1024**2 else f"{size // 1024}K"

@@ -50,6 +50,7 @@ class ContainerResource(InstanceResource):
         self._vms = vms
         self._hidden = wish.name + UNFINISHED
         self._others: list[ParsedContainer] = []
+        self._cpus: frozenset[int] = frozenset()
 
     def _look(self) -> Instance:
         managed = [parse_container(body) for body in self._engine.managed()]
@@ -57,17 +58,21 @@ class ContainerResource(InstanceResource):
         self._neighbours = [Instance(self.name, other.name, other.power, other.spec) for other in self._others]
         body = self._engine.find(self._wish.name)
         if body is not None:
+            self._cpus = parse_container(body).cpus
             return read_container(body, self._wish.spec)
         if any(other.name == self._hidden and self._made(other) for other in managed):
             return Instance("container", self._wish.name, STOPPED, whole=False)
         return self.nothing()
 
+    def prepare(self) -> None:
+        self._check(self._target)
+        self._make_network(self._target)
+
     def _create(self, spec: Spec) -> None:
-        facts, cpus = self._check(spec)
+        facts = self._check(spec)
         self._discard_hidden()
         self._make_network(spec)
-        self._engine.create(self._hidden, render_container(self._wish.name, spec, cpus, facts))
-        self._given.append(cpus)
+        self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts))
         self._engine.put_files(self._hidden, key_files(spec))
         self._engine.rename(self._hidden, self._wish.name)
 
@@ -87,15 +92,21 @@ class ContainerResource(InstanceResource):
     def _elsewhere(self) -> list[Instance]:
         return vms_beside(self._vms)
 
+    def _foresee(self, actions: Collection[str]) -> None:
+        super()._foresee(actions)
+        if "create" in actions or ("update" in actions and len(self._cpus) != self._target["vcpus"]):
+            # Now, since all containers of a run are planned before the first is made: each shall get others.
+            self._cpus = self._choose(self._target, self._engine.facts())
+            self._given.append(self._cpus)
+
     def _check_host(self, spec: Spec) -> None:
         self._check_network(spec)
-        self._choose(spec, self._engine.facts())
 
     def _check_target(self, spec: Spec) -> None:
         self._check(spec)
 
-    def _check(self, spec: Spec) -> tuple[EngineFacts, frozenset[int]]:
-        """Return what docker can do, and CPUs for the container; SpecError when it cannot be made on this host."""
+    def _check(self, spec: Spec) -> EngineFacts:
+        """Return what docker can do; SpecError when the container cannot be made on this host."""
         facts = self._engine.facts()
         self._check_image(spec["image"])
         if not is_bridge(spec["bridge"]):
@@ -103,7 +114,7 @@ class ContainerResource(InstanceResource):
         if "disk" in spec and not facts.size_limits:
             raise SpecError("disk", format_size(spec["disk"]), "cannot be held: docker here has no overlay2 on XFS with project quota")
         self._check_network(spec)
-        return facts, self._choose(spec, facts)
+        return facts
 
     def _remove(self) -> None:
         name = self._wish.name
@@ -118,11 +129,7 @@ class ContainerResource(InstanceResource):
             raise RefusedError(f"container {self._wish.name} was removed while it was being changed; run again")
         facts, parsed = self._engine.facts(), parse_container(body)
         spec = complete(self._wish.name, {**parsed.spec, **pick(self._wish.spec, options)})
-        cpus = parsed.cpus
-        if len(cpus) != spec["vcpus"]:
-            cpus = self._choose(spec, facts)
-            self._given.append(cpus)
-        limits = render_limits(spec, cpus, facts)
+        limits = render_limits(spec, self._cpus, facts)
         self._engine.update(self._wish.name, {**limits, "RestartPolicy": restart_policy(spec["autostart"])})
 
     def _choose(self, spec: Spec, facts: EngineFacts) -> frozenset[int]:

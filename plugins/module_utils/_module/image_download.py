@@ -106,6 +106,8 @@ class RegistryImageResource(DownloadedImageResource):
 
 def build_image(params: dict[str, Any], command: Command) -> ImageResource:
     """Return the resource for the module's parameters."""
+    if params["progress"] < 0:
+        raise SpecError("progress", params["progress"], "is less than 0 seconds")
     if not params["kinds"]:
         raise SpecError("kinds", [], "names no kind; leave the option out for both")
     wish = ImageWish(
@@ -128,9 +130,9 @@ def build_image(params: dict[str, Any], command: Command) -> ImageResource:
         return ImageResource(wish, os.path.expanduser(source.location), policy, *engines)
     about = (source.shown, wish.sha256 or wish.digest, largest_packed(policy.max_size), wish.sha256)
     if source.kind == REGISTRY:
-        layers = RegistryDownloads(command, params["folder"], Registry(command, _registry_access(params)))
+        layers = RegistryDownloads(command, params["folder"], Registry(command, _registry_access(params)), params["progress"])
         return RegistryImageResource(layers, ImageDownload(layers, lambda: source.reference, *about), wish, policy, *engines)
-    downloads = Downloads(command, params["folder"], params["ca_file"])
+    downloads = Downloads(command, params["folder"], params["ca_file"], params["progress"])
     address = _s3_address(params, source) if source.kind == S3 else lambda: source.location
     return DownloadedImageResource(ImageDownload(downloads, address, *about), wish, policy, *engines)
 

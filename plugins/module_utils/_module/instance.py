@@ -90,6 +90,10 @@ class InstanceResource(ABC):
         """Return the instance as it is, and note its neighbours on the host."""
 
     @abstractmethod
+    def prepare(self) -> None:
+        """Before several are created side by side: do what is theirs together. SpecError when this one cannot be created."""
+
+    @abstractmethod
     def _check_hidden(self) -> None:
         """RefusedError when something that was not made for this instance has the name of its unfinished part."""
 

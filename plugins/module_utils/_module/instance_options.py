@@ -56,6 +56,8 @@ def batch_options() -> dict[str, Any]:
     return {
         "instances": {"type": "list", "elements": "dict", "required": True, "options": {**own, "kind": kind}},
         **common,
+        "workers": {"type": "int", "default": 4},
+        "progress": {"type": "int", "default": 10},
         "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
         "group": {"type": "str", "default": "zonal"},
         "pool": {"type": "str", "default": "pool"},

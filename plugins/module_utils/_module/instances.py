@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -17,18 +17,19 @@ from .._adapters.boot_files import BootFolder
 from .._adapters.command import HostCommand
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
+from .._adapters.lanes import in_lanes
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
 from .._domain.batch import Outcome, check_batch, failure_of, in_turns, told_lines
 from .._domain.errors import SpecError, ZonalError
 from .._domain.instance import Instance, Wish, show_instance
-from .._domain.plan import Plan, Step
+from .._domain.plan import Plan
 from .._domain.thin_pool import parse_name
 from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, GuestDisks, VmEngine, Volumes
 from .container import ContainerResource
 from .instance import InstanceResource
 from .instance_options import read_wish
-from .remembered import remembered_containers, remembered_vms, remembered_volumes
+from .remembered import forget, remembered_containers, remembered_vms, remembered_volumes
 from .run import fail, locked, warn_pending
 from .vm import VmResource, accelerator_of
 
@@ -49,32 +50,51 @@ class HostEngines:
     accelerator: Callable[[], str]
 
 
-class Batch:
-    """The instances of a run. ``wishes`` and ``resources`` belong together, one by one."""
+@dataclass(frozen=True)
+class Applied:
+    """How many steps of an instance were done, what went wrong then, and why its engine is not asked again, if so."""
 
-    def __init__(self, wishes: Sequence[Wish], resources: Sequence[InstanceResource]) -> None:
+    steps: int
+    error: str = ""
+    lost: str = ""
+
+
+# Does the work for each number, and yields what comes of it (None: nobody knows) in any order; what it leaves out was not begun.
+Lanes = Callable[[Sequence[int], Callable[[int], Applied]], Iterable["tuple[int, Applied | None]"]]
+
+
+class Batch:
+    """The instances of a run. ``wishes`` and ``resources`` belong together, one by one; ``forget`` lets engines be asked anew."""
+
+    def __init__(self, wishes: Sequence[Wish], resources: Sequence[InstanceResource], forget: Callable[[], None]) -> None:
         check_batch(wishes)
         self._wishes = wishes
         self._resources = resources
+        self._forget = forget
         self.warnings: list[str] = []
         # Why an engine is not asked again, by kind: each further call could take minutes.
         self._lost: dict[str, str] = {}
 
-    def converge(self, *, check_mode: bool) -> list[Outcome]:
-        """Bring all to what is wanted, or in check mode tell what that would be; outcomes are in the order of the wishes."""
+    def converge(self, lanes: Lanes, *, check_mode: bool) -> list[Outcome | None]:
+        """Bring all to what is wanted, or in check mode tell what that would be.
+
+        Outcomes are in the order of the wishes, with None for what was not begun.
+        """
         outcomes: dict[int, Outcome] = {}
         going, staying = in_turns(self._wishes)
         for numbers in (going, staying):
             # All of a turn are planned before the first is touched, so that the engines are asked once.
             planned = {number: self._planned(number, check_mode) for number in numbers}
-            outcomes.update(planned if check_mode else {number: self._applied(number, outcome) for number, outcome in planned.items()})
+            outcomes.update(planned if check_mode else self._applied(planned, lanes))
             if check_mode and numbers is going:
                 for number in staying:
                     self._resources[number].ignore({(outcome.kind, outcome.name) for outcome in planned.values() if not outcome.error})
+            if not planned.keys() <= outcomes.keys():
+                break
         if not check_mode:
             # Again, all are looked at when none is touched any more.
             outcomes.update({number: self._seen(number, outcome) for number, outcome in outcomes.items() if outcome.plan.steps})
-        return [outcomes[number] for number in range(len(self._wishes))]
+        return [outcomes.get(number) for number in range(len(self._wishes))]
 
     def _planned(self, number: int, check_mode: bool) -> Outcome:
         """Return the outcome of check mode: the plan's steps count as done."""
@@ -109,16 +129,47 @@ class Batch:
                 self.warnings.append(warning)
             return resource.nothing()
 
-    def _applied(self, number: int, planned: Outcome) -> Outcome:
-        done: list[Step] = []
+    def _applied(self, planned: dict[int, Outcome], lanes: Lanes) -> dict[int, Outcome]:
+        """Do the steps of those that are planned, and return the outcomes of all but those that were not begun."""
+        planned = {number: self._prepared(number, outcome) for number, outcome in planned.items()}
+        outcomes = {number: outcome for number, outcome in planned.items() if not outcome.done}
+        for number, applied in lanes([number for number in planned if number not in outcomes], partial(self._apply, planned)):
+            outcome = planned[number]
+            if applied is None:
+                applied = Applied(0, "the process that worked on it died; what it has done is finished by the next run")
+            if applied.lost:
+                self._lost[outcome.kind] = applied.lost
+            if applied.error:
+                outcome = replace(outcome, after=outcome.before, done=outcome.done[: applied.steps], error=applied.error)
+            outcomes[number] = outcome
+        # The changes were made by other processes.
+        self._forget()
+        return outcomes
+
+    def _prepared(self, number: int, planned: Outcome) -> Outcome:
+        """Return the outcome of an instance that cannot be created, or what was planned."""
+        if [step.action for step in planned.done[:1]] != ["create"]:
+            return planned
         try:
-            for step in planned.done:
-                with self._asking(planned.kind):
-                    self._resources[number].apply(step)
-                done.append(step)
+            with self._asking(planned.kind):
+                self._resources[number].prepare()
         except ZonalError as error:
-            return replace(planned, after=planned.before, done=tuple(done), error=str(error))
+            return replace(planned, after=planned.before, done=(), error=str(error))
         return planned
+
+    def _apply(self, planned: dict[int, Outcome], number: int) -> Applied:
+        """Do the steps of one instance; other processes know of that only what this returns."""
+        steps, kind = 0, planned[number].kind
+        try:
+            for step in planned[number].done:
+                with self._asking(kind):
+                    self._resources[number].apply(step)
+                steps += 1
+        except ZonalError as error:
+            return Applied(steps, str(error), self._lost.get(kind, ""))
+        except Exception as error:  # a lane must tell of it, or nobody would
+            return Applied(steps, f"{type(error).__name__}: {error}")
+        return Applied(steps)
 
     def _seen(self, number: int, outcome: Outcome) -> Outcome:
         """Return the outcome with the instance as it is now."""
@@ -132,11 +183,12 @@ class Batch:
 def run_batch(module: AnsibleModule) -> NoReturn:
     """Converge the instances of the module's parameters, and end the module; when some went wrong, with one message for all of them."""
     try:
-        batch = build_batch(module.params, HostCommand(module.run_command))
+        batch, lanes = build_batch(module.params, HostCommand(module.run_command))
         with locked(module):
-            outcomes = batch.converge(check_mode=module.check_mode)
+            found = batch.converge(lanes, check_mode=module.check_mode)
     except ZonalError as error:
         fail(module, error)
+    outcomes = [outcome for outcome in found if outcome is not None]
     for warning in batch.warnings:
         module.warn(warning)
     for outcome in outcomes:
@@ -151,25 +203,42 @@ def run_batch(module: AnsibleModule) -> NoReturn:
             "after": {outcome.name: show_instance(outcome.after) for outcome in changed},
         },
     }
-    failure = failure_of(outcomes)
+    if None in found:
+        result["unfinished"] = True
+    failure = failure_of(result["instances"])
     if failure:
         module.fail_json(msg=failure, **result)
     module.exit_json(**result)
 
 
-def build_batch(params: dict[str, Any], command: Command) -> Batch:
-    """Return the batch for the module's parameters; ZonalError names the instance whose option is bad."""
+def build_batch(params: dict[str, Any], command: Command) -> tuple[Batch, Lanes]:
+    """Return the batch for the module's parameters, and its lanes; ZonalError names the instance whose option is bad."""
+    for option, least in (("workers", 1), ("progress", 0)):
+        if params[option] < least:
+            raise SpecError(option, params[option], f"is less than {least}")
     common = {name: params[name] for name in ("allow", "stop_timeout")}
     wishes = [_wish({**item, **common, "restart": False}) for item in params["instances"]]
+    docker, libvirt = DockerEngine(), LibvirtEngine()
     engines = HostEngines(
-        DockerEngine(),
-        LibvirtEngine(),
+        docker,
+        libvirt,
         LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
         MountedGuestDisks(command),
         BootFolder(),
         cache(partial(accelerator_of, params["accelerator"], command)),
     )
-    return batch_of(wishes, engines, params["stop_timeout"])
+    return batch_of(wishes, engines, params["stop_timeout"]), side_by_side(params["workers"], (docker, libvirt), params["progress"])
+
+
+def side_by_side(workers: int, connections: Sequence[DockerEngine | LibvirtEngine], seconds: int = 0) -> Lanes:
+    """Return lanes that are processes, of which each makes its own connections; see ``in_lanes``."""
+
+    def lanes(numbers: Sequence[int], work: Callable[[int], Applied]) -> Iterator[tuple[int, Applied | None]]:
+        for connection in connections:
+            connection.close()
+        return in_lanes(workers, numbers, work, seconds)
+
+    return lanes
 
 
 def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) -> Batch:
@@ -184,7 +253,7 @@ def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) ->
             return ContainerResource(wish, docker, libvirt, stop_timeout, given)
         return VmResource(wish, libvirt, docker, volumes, engines.disks, engines.boot, engines.accelerator, stop_timeout)
 
-    return Batch(wishes, [resource(wish) for wish in wishes])
+    return Batch(wishes, [resource(wish) for wish in wishes], partial(forget, docker, libvirt, volumes))
 
 
 def _wish(item: dict[str, Any]) -> Wish:

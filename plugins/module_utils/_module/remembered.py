@@ -30,8 +30,12 @@ class _Remembered:
             self._answers[key] = call(*arguments)
         return self._answers[key]
 
-    def _change(self, _name: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def forget(self) -> None:
+        """Ask anew."""
         self._answers.clear()
+
+    def _change(self, _name: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        self.forget()
         return call(*arguments, **options)
 
 
@@ -57,3 +61,9 @@ def remembered_vms(engine: VmEngine) -> VmEngine:
 def remembered_volumes(volumes: Volumes) -> Volumes:
     """Return the volumes of LVM as ones that are not asked for twice."""
     return cast(Volumes, _Remembered(volumes, "list", "find", "free", "path", "is_open"))
+
+
+def forget(*engines: object) -> None:
+    """Let these be asked anew: another process has changed something."""
+    for engine in engines:
+        cast(_Remembered, engine).forget()

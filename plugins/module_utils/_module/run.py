@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Callable, NoReturn, Protocol, TypeVar, runtime_checkable
 
@@ -14,7 +15,7 @@ from .._adapters.command import HostCommand
 from .._adapters.host_lock import host_lock
 from .._domain.errors import ZonalError
 from .._domain.plan import Plan, Step
-from .._ports import Command, EngineAbsent
+from .._ports import Command, EngineAbsent, Pause
 
 State = TypeVar("State")
 
@@ -42,7 +43,10 @@ class Resource(Protocol[State]):
 
 @runtime_checkable
 class Fetching(Protocol):
-    """A resource that brings much to the host or away from it. That may take long, so it happens before the host is locked."""
+    """A resource that brings much to the host or away from it. That may take long, so it happens before the host is locked.
+
+    It may pause: then the module ends with ``unfinished``, and its action on the controller calls it again.
+    """
 
     def fetched(self, plan: Plan[Any]) -> AbstractContextManager[dict[str, Any]]:
         """Bring what the steps of ``plan`` need, and remove it when they are done; the value is added to the module's result."""
@@ -51,6 +55,7 @@ class Fetching(Protocol):
 def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resource[State]], *, changes_host: bool = True) -> NoReturn:
     """Build the resource from the module's parameters, converge it, and end the module. What changes the host has it alone meanwhile."""
     done: list[Step] = []
+    started = time.monotonic()
     try:
         resource = build(module.params, HostCommand(module.run_command))
         with _fetched(module, resource) as told, locked(module, changes_host=changes_host):
@@ -63,6 +68,8 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resour
                     done.append(step)
                 after = resource.observe()
         result = {**told, **_result(resource, before, after, plan)}
+    except Pause as pause:
+        module.exit_json(changed=False, unfinished=True, told=[pause.line], last=pause.last, seconds=time.monotonic() - started)
     except ZonalError as error:
         fail(module, error, done)
     warn_pending(module, plan)

@@ -95,6 +95,10 @@ class VmResource(InstanceResource):
             self._check_bridge(self._target)
         super().apply(step)
 
+    def prepare(self) -> None:
+        self._check(self._target)
+        self._accelerator()
+
     def _create(self, spec: Spec) -> None:
         golden, kernel, initrd = self._check(spec)
         left = self._engine.find(self._wish.name)

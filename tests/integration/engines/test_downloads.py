@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -19,12 +20,13 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters import download
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.download import Downloads
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_download import DownloadedImageResource, ImageDownload
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError, Pause
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
@@ -65,6 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
+        if way == "silent":
+            time.sleep(20)
+            return
         if way == "elsewhere":
             self.send_response(302)
             self.send_header("Location", "https://127.0.0.1:1/?X-Amz-Signature=secret")
@@ -74,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.server.content
         begin, end = 0, len(content) - 1
         asked = self.headers.get("Range", "").removeprefix("bytes=").split("-")
-        if asked[0] and way != "plain":
+        if asked[0] and way not in ("plain", "slow-plain"):
             begin, end = int(asked[0]), int(asked[1] or end)
             self.send_response(206)
             shift = begin if way == "wrong" else 0
@@ -94,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
                 block = content[start : min(start + _BLOCK, end + 1)]
                 self.wfile.write(block)
                 self.server.sent += len(block)
-                time.sleep(0.1 if way == "slow" else 0)
+                time.sleep(0.1 if way.startswith("slow") else 0)
             if way != "endless":
                 return
 
@@ -188,6 +193,35 @@ def test_a_killed_one_goes_on_where_it_was(server: _Server, downloads: Downloads
 
 
 _OTHERS = {"of the same size": bytes(_SIZE), "of another size": _CONTENT[: _SIZE // 2] + b"x"}
+
+
+def test_it_tells_how_far_it_is_and_goes_on(server: _Server, tmp_path: Path) -> None:
+    told = []
+    while not (tmp_path / "images" / "name").exists():
+        try:
+            Downloads(run_command, str(tmp_path / "images"), progress=1).fetch(server.url("slow"), "shown", "name", _LIMIT, _SHA256)
+        except Pause as pause:
+            told.append(pause.line)
+    shares = [re.fullmatch(r"downloading shown: \d+M of 48M \((\d+) %\)", line) for line in told]
+    percents = [int(share[1]) for share in shares if share]
+    assert len(percents) == len(told) > 1
+    assert percents == sorted(set(percents))
+    # What was stopped in the middle of a piece comes again.
+    assert server.sent < 1.5 * _SIZE
+
+
+def test_of_a_server_that_cannot_go_on_it_comes_nevertheless(server: _Server, tmp_path: Path) -> None:
+    downloads = Downloads(run_command, str(tmp_path / "images"), progress=1)
+    with pytest.raises(Pause):
+        downloads.fetch(server.url("slow-plain"), "shown", "name", _LIMIT, _SHA256)
+    assert digest(downloads.fetch(server.url("slow-plain"), "shown", "name", _LIMIT, _SHA256)) == _SHA256
+
+
+def test_a_silent_server_is_found_out_although_it_pauses(server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_STALLED", 1)
+    monkeypatch.setattr(download, "_TRIES", 2)
+    with pytest.raises(EngineError, match=r"^Cannot download shown: the server sent nothing for 60 seconds$"):
+        Downloads(run_command, str(tmp_path / "images"), progress=1).fetch(server.url("silent"), "shown", "name", _LIMIT)
 
 
 @pytest.mark.parametrize("other", _OTHERS.values(), ids=_OTHERS.keys())

@@ -4,18 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import docker
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome, failure_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import failure_of as message_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import HostEngines, batch_of
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Applied, HostEngines, batch_of, side_by_side
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
@@ -23,6 +30,13 @@ from ansible_collections.zonal.cloud.tests.integration.engines.test_vms import L
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY
 
 GUEST, MANY = "guest:1", 30
+ROOT = Path(__file__).resolve().parents[3]
+ENVIRONMENT = {
+    **os.environ,
+    "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+    "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections"),
+    "ANSIBLE_NOCOLOR": "1",
+}
 
 
 class Zone:
@@ -41,9 +55,19 @@ class Zone:
 
     def converge(self, *wishes: Wish, check_mode: bool = False) -> list[Outcome]:
         """Do what one run of the module does: each has connections of its own."""
-        vms = LibvirtEngine(self.lab.connection.getURI())
-        engines = HostEngines(DockerEngine(self.url), vms, self.lab.volumes, FileDisks(), self.lab.boot, lambda: "qemu")
-        return batch_of(wishes, engines, 0).converge(check_mode=check_mode)
+        containers, vms = DockerEngine(self.url), LibvirtEngine(self.lab.connection.getURI())
+        engines = HostEngines(containers, vms, self.lab.volumes, FileDisks(), self.lab.boot, lambda: "qemu")
+        beside = side_by_side(4, (containers, vms))
+
+        def lanes(numbers: Sequence[int], work: Callable[[int], Applied]) -> Iterator[tuple[int, Applied | None]]:
+            # This process alone has the list of its volumes. The lab makes VMs side by side.
+            here = [number for number in numbers if wishes[number].kind == "vm"]
+            yield from ((number, work(number)) for number in here)
+            yield from beside([number for number in numbers if number not in here], work)
+
+        outcomes = batch_of(wishes, engines, 0).converge(lanes, check_mode=check_mode)
+        assert None not in outcomes
+        return [outcome for outcome in outcomes if outcome is not None]
 
     def running(self) -> list[str]:
         containers = [name.lstrip("/") for body in self.api.containers() for name in body["Names"]]
@@ -61,6 +85,10 @@ def zone(node: Node, docker_url: str, libvirt_uri: str, archive: str, prefix: st
     for name in [vm.name() for vm in made.lab.connection.listAllDomains() if vm.name().startswith(prefix)]:
         made.lab.engine.remove(name)
         made.lab.volumes.remove(f"vm-{name}")
+
+
+def failure_of(outcomes: list[Outcome]) -> str:
+    return message_of([outcome.as_dict() for outcome in outcomes])
 
 
 def steps(outcomes: list[Outcome]) -> list[str]:
@@ -91,3 +119,41 @@ def test_both_kinds_come_change_and_go_in_one_run_each(zone: Zone) -> None:
     gone = zone.converge(*(Wish(wish.kind, wish.name, ABSENT, wish.spec) for wish in (heir, *wanted)))
     assert (failure_of(gone), zone.running()) == ("", [])
     assert steps(gone).count("remove") == MANY + 1
+
+
+PLAY = """
+- hosts: node
+  gather_facts: false
+  tasks:
+    - zonal.cloud.instances:
+        instances: "{{ wanted }}"
+        workers: 2
+        progress: 1
+"""
+
+
+def test_people_are_told_while_it_runs(zone: Zone, node: Node, tmp_path: Path) -> None:
+    network = {"bridge": BRIDGE, "cidr": CIDR, "gateway": ROUTER}
+    common = {"kind": "container", "zone": "lab", "image": IMAGE, "memory": "16M", "vcpus": 1, "network": network, "ssh_keys": [KEY]}
+    wanted = [{**common, "name": f"{zone.prefix}{last}", "address": f"10.88.0.{last}"} for last in range(101, 101 + MANY)]
+    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": {"node": host}, "vars": {"wanted": wanted}}}))
+    (tmp_path / "play.yml").write_text(PLAY)
+
+    def play(*arguments: str) -> str:
+        program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "inventory.json"), "-vvv", *arguments]
+        done = subprocess.run(
+            node.enter(*program, str(tmp_path / "play.yml")), env=ENVIRONMENT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    told = play()
+    names = {f"{zone.prefix}{last}" for last in range(101, 101 + MANY)}
+    assert set(re.findall(r"^node: container (\S+): create, start$", told, re.MULTILINE)) == names == set(zone.running())
+    calls = [match.start() for match in re.finditer("Using module file .*instances.py", told)]
+    lines = [match.start() for match in re.finditer("^node: container ", told, re.MULTILINE)]
+    assert len(lines) == MANY
+    # Some are told before the module is called again for the rest.
+    assert min(lines) < calls[1] < max(lines)
+    assert "changed=0" in play()

@@ -95,6 +95,8 @@ IMAGE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"digest": "abc"}, r"^digest: 'abc' is not a sha256 digest"),
     ({"max_size": "much"}, r"^max_size: 'much' is not a size"),
     ({"privileged_files": "all"}, r"value of privileged_files must be one of: usual, none, any"),
+    ({"progress": -1}, r"^progress: -1 is less than 0"),
+    ({"progress": "often"}, "progress"),
     ({"kernel": "debian"}, r"^kernel: 'debian' is not an image"),
     ({"kinds": ["lxc"]}, "value of kinds must be one or more of: container, vm. Got no match for: lxc"),
     ({"kinds": []}, r"^kinds: \[\] names no kind"),
@@ -196,6 +198,9 @@ HOST_MISTAKES: dict[str, list[tuple[dict[str, Any], str]]] = {
     "instances": [
         ({"instances": None}, "missing required arguments: instances"),
         ({"instances": [GOOD]}, "missing required arguments: kind found in instances"),
+        ({"workers": 0}, r"^workers: 0 is less than 1"),
+        ({"workers": "many"}, "workers"),
+        ({"progress": -1}, r"^progress: -1 is less than 0"),
         ({"instances": [{**VM, "kind": "lxc"}]}, "value of kind must be one of: container, vm, got: lxc"),
         ({"instances": [{**VM, "colour": "red"}]}, "Unsupported parameters for .*: instances.colour"),
         ({"instances": [{**VM, "allow": ["restart"]}]}, "Unsupported parameters for .*: instances.allow"),

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters import download
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.download import Downloads
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Pause
 
 GOOD, OTHER = b"good", b"other"
 SHA256 = hashlib.sha256(GOOD).hexdigest()
@@ -110,3 +111,61 @@ def test_a_failure_is_told_without_secrets(tmp_path: Path, said: str) -> None:
 def test_a_missing_program_is_told_with_its_package(tmp_path: Path) -> None:
     with pytest.raises(EngineAbsent, match=r"the program aria2c is not installed; install the package aria2$"):
         fetch(Aria2(tmp_path, "prlimit: failed to execute aria2c: No such file or directory"))
+
+
+COUNTED = "[#52fe9f 0B/30000000B(0%)]\n[#52fe9f 4259840B/30000000B(14%) CN:1 DL:1407156B ETA:18s]\n(INPR):download in-progress."
+PAUSES = {
+    COUNTED: "downloading shown: 4M of 28M (14 %)",
+    "[#1 5242880B/0B CN:1]": "downloading shown: 5M",
+    "[ERROR] CUID#7 errorCode=6 the connection broke": "downloading shown",
+}
+
+
+class Slow(Aria2):
+    """Takes ten seconds each time; ``grows`` tells whether something comes in them."""
+
+    clock = 0.0
+    grows = True
+    stops: tuple[str, ...] = ()
+
+    def __call__(self, argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
+        self.stops += tuple(word for word in argv if word.startswith("--stop="))
+        self.clock += 10
+        try:
+            return super().__call__(argv, stdin=stdin, timeout=timeout)
+        finally:
+            if self.grows:
+                (self.folder / "name.new").write_bytes(b"x" * 8192 * len(self.stops))
+
+
+def slow(folder: Path, monkeypatch: pytest.MonkeyPatch, *acts: bytes | str) -> Slow:
+    made = Slow(folder, *acts)
+    monkeypatch.setattr(download.time, "monotonic", lambda: made.clock)
+    return made
+
+
+@pytest.mark.parametrize("said", PAUSES)
+def test_it_pauses_to_tell_how_much_is_there_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    aria2 = slow(tmp_path, monkeypatch, said, GOOD)
+    downloads = Downloads(aria2, str(tmp_path), progress=10)
+    with pytest.raises(Pause) as pause:
+        downloads.fetch(ADDRESS, "shown", "name", 10**6)
+    assert (pause.value.line, pause.value.last) == (PAUSES[said], False)
+    downloads.fetch(ADDRESS, "shown", "name", 10**6)
+    assert aria2.begun_anew == [True, False]
+    assert os.listdir(tmp_path) == ["name"]
+
+
+def test_of_a_silent_server_it_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aria2 = slow(tmp_path, monkeypatch, COUNTED, "errorCode=2 timeout")
+    aria2.grows = False
+    interrupted(tmp_path)
+    with pytest.raises(EngineError, match=r"the server sent nothing for 60 seconds$"):
+        Downloads(aria2, str(tmp_path), progress=10).fetch(ADDRESS, "shown", "name", 10**6)
+    assert aria2.stops == ("--stop=10", "--stop=0")
+
+
+def test_a_failure_before_its_time_is_no_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aria2 = slow(tmp_path, monkeypatch, "errorCode=3 Resource not found")
+    with pytest.raises(EngineError, match=r"the server does not have it$"):
+        Downloads(aria2, str(tmp_path), progress=11).fetch(ADDRESS, "shown", "name", 10**6)

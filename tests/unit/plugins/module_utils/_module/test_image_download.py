@@ -135,6 +135,7 @@ OPTIONS: dict[str, Any] = {
     "kinds": ["vm", "container"],
     "digest": None,
     "kernel": None,
+    "progress": 10,
     "sha256": SHA256,
     "src": "https://images.example/a",
     "folder": "/nowhere",

@@ -5,19 +5,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome, failure_of, told_lines
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome, told_lines
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import failure_of as message_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container, vm
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Batch, HostEngines, batch_of
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Applied, Batch, HostEngines, batch_of
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineSilent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import BOOT_FILES, FakeDisks, FilledVolumes
@@ -42,6 +43,21 @@ class Counted:
         return call
 
 
+def one_by_one(numbers: Sequence[int], work: Callable[[int], Applied]) -> Iterator[tuple[int, Applied]]:
+    """In this process, so that what is done to the fakes is seen."""
+    return ((number, work(number)) for number in numbers)
+
+
+def every(outcomes: list[Outcome | None]) -> list[Outcome]:
+    """All were begun."""
+    assert None not in outcomes
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def failure_of(outcomes: list[Outcome]) -> str:
+    return message_of([outcome.as_dict() for outcome in outcomes])
+
+
 class Host:
     """One host with the image debian:13 for both kinds, and two NUMA nodes of four CPUs."""
 
@@ -61,7 +77,7 @@ class Host:
         return batch_of(wishes, HostEngines(docker, libvirt, lvm, self.disks, self.boot, lambda: "qemu"), 5)
 
     def converge(self, *wishes: Wish, check_mode: bool = False) -> list[Outcome]:
-        return self.batch(*wishes).converge(check_mode=check_mode)
+        return every(self.batch(*wishes).converge(one_by_one, check_mode=check_mode))
 
     def snapshot(self) -> Any:
         return self.containers.snapshot(), self.vms.snapshot(), self.volumes.snapshot()
@@ -143,7 +159,7 @@ def test_what_goes_leaves_its_address_to_what_comes(host: Host, kind: str, check
 def test_without_the_engine_of_one_kind_the_other_goes_on(host: Host) -> None:
     host.containers.installed = False
     batch = host.batch(*some(1), *some(1, "vm", 11))
-    outcomes = batch.converge(check_mode=True)
+    outcomes = every(batch.converge(one_by_one, check_mode=True))
     assert actions(outcomes)["vm11"] == "create start"
     assert len(batch.warnings) == 1
     outcomes = host.converge(*some(1), *some(1, "vm", 11))
