@@ -9,7 +9,7 @@ there at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from ._domain.container_config import EngineFacts
 from ._domain.errors import ZonalError
 from ._domain.guest_files import GuestFile
+from ._domain.usage import Usage
 from ._domain.volume import Volume
 
 
@@ -239,6 +240,20 @@ class ContainerEngine(PowerEngine, Protocol):
         """Remove the local images that carry our labels and have no name, as far as nothing uses them."""
 
 
+class ListedContainers(Protocol):
+    """docker, for those who want little of many containers."""
+
+    def listed(self) -> list[Mapping[str, Any]]:
+        """Return all containers that carry our labels as the engine lists them, in one call."""
+
+
+class ContainerUsage(Protocol):
+    """The kernel's counters of containers."""
+
+    def usage(self, ids: Collection[str]) -> dict[str, Usage]:
+        """Return what the containers of these ids have used; those that do not run are not among them."""
+
+
 @dataclass(frozen=True)
 class Domain:
     """A libvirt domain. ``xml`` is its persistent definition, ``live_xml`` that of the running one or empty."""
@@ -265,6 +280,9 @@ class VmEngine(PowerEngine, Protocol):
     def quiet(self, name: str) -> AbstractContextManager[str]:
         """Let the guest's agent write out its file systems and hold them still meanwhile. The value tells why it does not, and is
         empty when it does or the domain does not run."""
+
+    def stats(self) -> dict[str, Mapping[str, Any]]:
+        """Return libvirt's statistics of all domains that run, by name, in one call that waits for none of them."""
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         """Let the domain start with its host, or not."""

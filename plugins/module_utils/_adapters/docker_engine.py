@@ -63,10 +63,14 @@ class DockerEngine:
         return body if body is not None and body.get("Name") == f"/{name}" else None
 
     def managed(self) -> list[Mapping[str, Any]]:
-        with self._asking("list", "containers") as api:
-            listed = api.containers(all=True, filters={"label": LABEL + "name"})
+        listed = self.listed()
         bodies = (self._found("look up container", item["Id"], lambda api, id=item["Id"]: api.inspect_container(id)) for item in listed)
         return [body for body in bodies if body is not None]
+
+    def listed(self) -> list[Mapping[str, Any]]:
+        with self._asking("list", "containers") as api:
+            found: list[Mapping[str, Any]] = api.containers(all=True, filters={"label": LABEL + "name"})
+        return found
 
     def create(self, name: str, body: Mapping[str, Any]) -> None:
         with self._asking("create container", name) as api:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -40,6 +40,15 @@ class LibvirtEngine:
     def domains(self) -> list[Domain]:
         with self._asking("list", "VMs") as connection:
             return [self._describe(domain) for domain in connection.listAllDomains()]
+
+    def stats(self) -> dict[str, Mapping[str, Any]]:
+        libvirt = need_libvirt()
+        kinds = libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
+        kinds |= libvirt.VIR_DOMAIN_STATS_INTERFACE | libvirt.VIR_DOMAIN_STATS_BLOCK
+        # What cannot be had without waiting for a VM that is busy is left out.
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        with self._asking("read the statistics of", "VMs") as connection:
+            return {domain.name(): told for domain, told in connection.getAllDomainStats(kinds, flags)}
 
     def define(self, xml: str) -> None:
         with self._asking("define", "VM") as connection:

@@ -5,21 +5,24 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import PAUSED, RUNNING, STOPPED
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, EngineAbsent, EngineError
 
 
 class FakeVms:
-    """A libvirt connection. Tests may set ``installed`` and ``agents``, whether guests have one, and read ``held``, who is held still."""
+    """A libvirt connection. Tests may set ``installed``, ``agents``, whether guests have one, and ``counted``, their statistics; ``held``
+    tells who is held still."""
 
     def __init__(self) -> None:
         self.installed = True
         self.agents = True
         self.held: set[str] = set()
+        self.counted: dict[str, Mapping[str, Any]] = {}
         self._domains: dict[str, Domain] = {}
 
     def snapshot(self) -> dict[str, Domain]:
@@ -33,6 +36,10 @@ class FakeVms:
     def domains(self) -> list[Domain]:
         self._must_be_installed()
         return list(self._domains.values())
+
+    def stats(self) -> dict[str, Mapping[str, Any]]:
+        self._must_be_installed()
+        return {name: self.counted.get(name, {}) for name, domain in self._domains.items() if domain.live_xml}
 
     def define(self, xml: str) -> None:
         self._must_be_installed()

@@ -1,0 +1,226 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long many containers of one host take to make, to look at, to change and to remove, beside other ways to do that.
+
+python bench/converge.py [COUNT [RUNS]]    as root, on a docker of its own in namespaces (default 100 containers, 3 runs)
+
+The ways take turns. Prints a table of medians for people, then one JSON object as the last line. community.docker is taken from the
+package ansible of PyPI, which is downloaded into .work/bench once.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, network_of
+from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
+
+ROOT = Path(__file__).parents[1]
+WORK = ROOT / ".work" / "bench"
+BRIDGE, CIDR, ROUTER, IMAGE = "br0", "10.88.0.0/16", "10.88.0.1", "bench:1"
+NETWORK = network_of(BRIDGE)
+WORKERS = 4
+PHASES = ("make", "nothing to do", "change", "remove")
+INIT = "#!/bin/sh\ntrap 'exit 0' TERM\nwhile :; do sleep 1 & wait $!; done\n"
+PLAYS = {
+    "ping": "    - ansible.builtin.ping:\n",
+    "zonal.cloud.instances": """\
+    - zonal.cloud.instances:
+        instances: "{{ wanted }}"
+        stop_timeout: 5
+""",
+    "community.docker in a loop": """\
+    - community.docker.docker_container:
+        name: "{{ item.name }}"
+        state: "{{ 'absent' if item.state == 'absent' else 'started' }}"
+        image: "{{ item.image }}"
+        pull: never
+        hostname: "{{ item.name }}"
+        memory: "{{ item.memory }}"
+        memory_swap: "{{ item.memory }}"
+        cpuset_cpus: "0"
+        restart_policy: unless-stopped
+        stop_timeout: 5
+        network_mode: "{{ network }}"
+        mac_address: "{{ item.mac }}"
+        networks: [{name: "{{ network }}", ipv4_address: "{{ item.address }}"}]
+      loop: "{{ wanted }}"
+      loop_control: {label: "{{ item.name }}"}
+""",
+}
+
+
+def community_docker() -> Path:
+    """Return a folder of collections with community.docker."""
+    folder = WORK / "collections"
+    if not (folder / "ansible_collections" / "community" / "docker").is_dir():
+        WORK.mkdir(parents=True, exist_ok=True)
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(WORK), "ansible"]
+        subprocess.run(pip, check=True)
+        with zipfile.ZipFile(next(WORK.glob("ansible-*.whl"))) as wheel:
+            parts = ("ansible_collections/community/docker/", "ansible_collections/community/library_inventory_filtering_v1/")
+            wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith(parts)])
+    return folder
+
+
+def wanted(count: int, memory: str, state: str) -> list[dict[str, Any]]:
+    """Return the instances."""
+    common = {"kind": "container", "zone": "bench", "image": IMAGE, "vcpus": 1, "memory": memory, "state": state, "ssh_keys": []}
+    network = {"bridge": BRIDGE, "cidr": CIDR, "gateway": ROUTER}
+    addresses = [f"10.88.{1 + number // 200}.{1 + number % 200}" for number in range(count)]
+    return [
+        {**common, "network": network, "name": f"bench-{number}", "address": address, "mac": mac_of(address)}
+        for number, address in enumerate(addresses)
+    ]
+
+
+class Way:
+    """A playbook that is run for each phase."""
+
+    def __init__(self, name: str, node: Node, folder: Path) -> None:
+        self._node = node
+        self._name = name
+        self._play = folder / f"{name.replace(' ', '-')}.yml"
+        self._play.write_text(f"- hosts: node\n  gather_facts: false\n  tasks:\n{PLAYS[name]}")
+        self._variables = folder / "variables.json"
+        python = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "network": NETWORK}
+        (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": {"node": python}}}))
+        self._program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(folder / "inventory.json")]
+
+    def __call__(self, instances: list[dict[str, Any]]) -> None:
+        if self._name == "zonal.cloud.instances":
+            instances = [{key: value for key, value in item.items() if key != "mac"} for item in instances]
+        self._variables.write_text(json.dumps({"wanted": instances}))
+        paths = f"{ROOT / '.work' / 'collections'}:{WORK / 'collections'}"
+        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": paths}
+        argv = self._node.enter(*self._program, "-e", f"@{self._variables}", str(self._play))
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"{self._name} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}")
+
+
+class Floor:
+    """docker's API alone, with as many calls at a time as our module has workers: what no tool can be faster than."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __call__(self, instances: list[dict[str, Any]]) -> None:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(self._one, instances))
+
+    def _one(self, item: dict[str, Any]) -> None:
+        api = docker.APIClient(base_url=self._url, version="auto")
+        known = {name for body in api.containers(all=True, filters={"name": f"^/{item['name']}$"}) for name in body["Names"]}
+        if item["state"] == "absent":
+            api.stop(item["name"], timeout=5)
+            api.remove_container(item["name"], force=True)
+        elif known:
+            api.update_container(item["name"], mem_limit=item["memory"], memswap_limit=item["memory"])
+        else:
+            limits = api.create_host_config(
+                mem_limit=item["memory"], memswap_limit=item["memory"], cpuset_cpus="0", restart_policy={"Name": "unless-stopped"}
+            )
+            endpoint = api.create_endpoint_config(ipv4_address=item["address"])
+            networking = api.create_networking_config({NETWORK: endpoint})
+            made = api.create_container(
+                IMAGE,
+                name=item["name"],
+                hostname=item["name"],
+                host_config={**limits, "NetworkMode": NETWORK},
+                networking_config=networking,
+            )
+            api.start(made["Id"])
+        api.close()
+
+
+def make_image(url: str, folder: Path) -> None:
+    """Import an image of busybox."""
+    path = folder / "rootfs.tar"
+    with tarfile.open(path, "w") as tar:
+        for name, content in (("bin/busybox", Path("/bin/busybox").read_bytes()), ("sbin/init", INIT.encode())):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            tar.addfile(entry, io.BytesIO(content))
+        for applet in ("sh", "sleep"):
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    DockerEngine(url).import_image(str(path), IMAGE, {})
+
+
+def running(url: str) -> int:
+    """Return how many containers run."""
+    api = docker.APIClient(base_url=url, version="auto")
+    count = len(api.containers())
+    api.close()
+    return count
+
+
+def measured(ways: dict[str, Callable[[list[dict[str, Any]]], None]], url: str, count: int, runs: int) -> dict[str, dict[str, float]]:
+    """Return the median of the seconds of each phase, by way."""
+    times: dict[tuple[str, str], list[float]] = {}
+    plans = {"make": ("16M", "running"), "nothing to do": ("16M", "running"), "change": ("24M", "running"), "remove": ("24M", "absent")}
+    for run in range(runs):
+        for name, way in ways.items():
+            for phase in PHASES if name != "ping" else ("nothing to do",):
+                instances = wanted(count, *plans[phase])
+                started = time.monotonic()
+                way(instances)
+                times.setdefault((name, phase), []).append(time.monotonic() - started)
+                left = 0 if phase == "remove" or name == "ping" else count
+                if running(url) != left:
+                    sys.exit(f"{name} has left {running(url)} of {left} containers after '{phase}'")
+                print(f"run {run + 1}: {name}: {phase}: {times[name, phase][-1]:.1f} s", file=sys.stderr, flush=True)
+    return {name: {phase: round(statistics.median(found), 2) for (way, phase), found in times.items() if way == name} for name in ways}
+
+
+def show(told: dict[str, dict[str, float]]) -> None:
+    """Print the table, and what the ratios are about."""
+    print("| way | " + " | ".join(PHASES) + " |\n| --- |" + " --- |" * len(PHASES))
+    for name, phases in told.items():
+        print(f"| {name} | " + " | ".join(f"{phases[phase]:.2f}" if phase in phases else "" for phase in PHASES) + " |")
+    print(json.dumps(told))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure on a node of namespaces."""
+    count, runs = [int(word) for word in [*arguments, *("100", "3")[len(arguments) :]]]
+    community_docker()
+    with tempfile.TemporaryDirectory(prefix="zonal-bench-") as name:
+        folder = Path(name)
+        (folder / "node").mkdir()
+        node = Node(folder / "node")
+        try:
+            node.start()
+            node.add_bridge(BRIDGE, f"{ROUTER}/16")
+            url = node.start_docker()
+            make_image(url, folder)
+            way = partial(Way, node=node, folder=folder)
+            # Ours first: it makes docker's network, which all of them use.
+            ours, loop, ping = way("zonal.cloud.instances"), way("community.docker in a loop"), way("ping")
+            ways = {"zonal.cloud.instances": ours, "community.docker in a loop": loop, "docker's API": Floor(url), "ping": ping}
+            show(measured(ways, url, count, runs))
+        finally:
+            node.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
