@@ -39,7 +39,7 @@ lint: $(DEV) ## every static check, the built tarball included; ARGS=ruff runs t
 	python tools/lint.py $(ARGS)
 
 engines: $(DEV) $(ENGINE) $(LAB) ## tests against real docker, libvirt and PostgreSQL on this machine
-	$(pytest) --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration/engines $(ARGS)
+	$(pytest) --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/integration/engines $(ARGS)
 
 lab: export COLUMNS = 160
 lab: export ZONAL_LAB_STATE = $(CURDIR)/$(W)/lab-test

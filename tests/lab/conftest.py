@@ -118,6 +118,13 @@ class Lab:
         """Run a playbook to its end and return its output; a playbook that fails fails the test."""
         return self.start_play(playbook, *arguments).finish(timeout)
 
+    def module(self, host: str, name: str, **options: int) -> dict[str, Any]:
+        """Run a module on a host and return its result; one that fails fails the test."""
+        command = ["ansible", host, "-i", str(INVENTORY), "-m", name, "-a", " ".join(f"{key}={value}" for key, value in options.items())]
+        output = self._run(command, 300, {**ENVIRONMENT, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"})
+        told: dict[str, Any] = json.loads(output.partition("=>")[2])
+        return told
+
     def eventually(self, check: Callable[[], bool], what: str, timeout: float = 240) -> None:
         """Wait until ``check`` holds; fail the test naming ``what`` when it does not in time."""
         deadline = time.monotonic() + timeout
@@ -131,8 +138,8 @@ class Lab:
         return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
 
     @staticmethod
-    def _run(command: list[str], timeout: float) -> str:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    def _run(command: list[str], timeout: float, environment: dict[str, str] | None = None) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
         assert done.returncode == 0, f"{shlex.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 

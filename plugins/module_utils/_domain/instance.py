@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -48,8 +48,8 @@ class Wish:
     restart: bool = False
 
 
-def plan_instance(wish: Wish, found: Instance, neighbours: Collection[Instance] = ()) -> Plan[Instance]:
-    """Return the steps that turn ``found`` into ``wish``; ``neighbours`` are the other instances of the host."""
+def plan_instance(wish: Wish, found: Instance, neighbours: Iterable[Instance] = ()) -> Plan[Instance]:
+    """Return the steps that turn ``found`` into ``wish``; ``neighbours`` are the other instances of the host, looked at once at most."""
     target = f"{wish.kind} {wish.name}"
     if found.power != ABSENT and not found.ours:
         raise RefusedError(
@@ -65,7 +65,7 @@ def plan_instance(wish: Wish, found: Instance, neighbours: Collection[Instance] 
     return _plan_change(wish, found, neighbours, target)
 
 
-def check_address(wish: Wish, spec: Spec, neighbours: Collection[Instance]) -> None:
+def check_address(wish: Wish, spec: Spec, neighbours: Iterable[Instance]) -> None:
     """SpecError when another instance of the host, of either kind, has the address."""
     for other in neighbours:
         if (other.kind, other.name) != (wish.kind, wish.name) and other.spec.get("address") == spec["address"]:
@@ -92,7 +92,7 @@ def show_instance(instance: Instance) -> dict[str, Any]:
     return shown
 
 
-def _plan_creation(wish: Wish, found: Instance, neighbours: Collection[Instance], target: str) -> Plan[Instance]:
+def _plan_creation(wish: Wish, found: Instance, neighbours: Iterable[Instance], target: str) -> Plan[Instance]:
     spec = complete(wish.name, wish.spec)
     check_address(wish, spec, neighbours)
     reason = "it does not exist" if found.power == ABSENT else "an earlier run was cut off before it was whole"
@@ -102,7 +102,7 @@ def _plan_creation(wish: Wish, found: Instance, neighbours: Collection[Instance]
     return Plan(Instance(wish.kind, wish.name, wish.power, spec), tuple(steps))
 
 
-def _plan_change(wish: Wish, found: Instance, neighbours: Collection[Instance], target: str) -> Plan[Instance]:
+def _plan_change(wish: Wish, found: Instance, neighbours: Iterable[Instance], target: str) -> Plan[Instance]:
     differences = _differences(wish, found)
     _check_shrinking(wish, found)
     allowed = {LIVE, *wish.allow}
@@ -129,7 +129,7 @@ def _plan_change(wish: Wish, found: Instance, neighbours: Collection[Instance], 
 
 
 def _plan_recreation(
-    wish: Wish, found: Instance, differences: Collection[Difference], neighbours: Collection[Instance], target: str
+    wish: Wish, found: Instance, differences: Collection[Difference], neighbours: Iterable[Instance], target: str
 ) -> Plan[Instance]:
     """Remove and create mend every difference. A field that is not wanted stays as it was found."""
     # Asked of the wish alone: between the two steps nothing else knows how to make the instance.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from .._adapters.docker_engine import DockerEngine
@@ -49,20 +49,25 @@ class ContainerResource(InstanceResource):
         self._engine = engine
         self._vms = vms
         self._hidden = wish.name + UNFINISHED
-        self._others: list[ParsedContainer] = []
+        self._managed: Collection[Mapping[str, Any]] = ()
         self._cpus: frozenset[int] = frozenset()
 
     def _look(self) -> Instance:
-        managed = [parse_container(body) for body in self._engine.managed()]
-        self._others = [other for other in managed if other.name not in (self._wish.name, self._hidden)]
-        self._neighbours = [Instance(self.name, other.name, other.power, other.spec) for other in self._others]
+        self._managed = self._engine.managed()
         body = self._engine.find(self._wish.name)
         if body is not None:
             self._cpus = parse_container(body).cpus
             return read_container(body, self._wish.spec)
-        if any(other.name == self._hidden and self._made(other) for other in managed):
+        if any(body["Name"] == f"/{self._hidden}" and self._made(parse_container(body)) for body in self._managed):
             return Instance("container", self._wish.name, STOPPED, whole=False)
         return self.nothing()
+
+    def _neighbours(self) -> Iterator[Instance]:
+        return (Instance(self.name, other.name, other.power, other.spec) for other in self._others())
+
+    def _others(self) -> Iterator[ParsedContainer]:
+        names = (f"/{self._wish.name}", f"/{self._hidden}")
+        return (parse_container(body) for body in self._managed if body["Name"] not in names)
 
     def prepare(self) -> None:
         self._check(self._target)
@@ -76,14 +81,15 @@ class ContainerResource(InstanceResource):
         self._engine.put_files(self._hidden, key_files(spec))
         self._engine.rename(self._hidden, self._wish.name)
 
-    def _check_hidden(self) -> None:
+    def _check_hidden(self) -> bool:
         body = self._engine.find(self._hidden)
         if body is not None and not self._made(parse_container(body)):
             raise taken_name(self._wish, f"container {self._hidden}")
+        return body is not None
 
     def _discard_hidden(self) -> None:
-        self._check_hidden()
-        self._engine.remove(self._hidden)
+        if self._check_hidden():
+            self._engine.remove(self._hidden)
 
     def _made(self, found: ParsedContainer) -> bool:
         """Tell whether a container was made for just this instance."""
@@ -136,7 +142,7 @@ class ContainerResource(InstanceResource):
         if not facts.cpus:
             return frozenset()
         nodes = [facts.cpus & node for node in numa_nodes()] or [facts.cpus]
-        return choose_cpus(spec["vcpus"], nodes, [*(other.cpus for other in self._others), *self._given])
+        return choose_cpus(spec["vcpus"], nodes, [*(other.cpus for other in self._others()), *self._given])
 
     def _check_image(self, image: str) -> None:
         if self._engine.image_labels(image) is None:

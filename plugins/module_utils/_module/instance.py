@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from .._domain.fields import Spec
@@ -26,7 +26,6 @@ class InstanceResource(ABC):
         self._stop_timeout = stop_timeout
         # Filled by observe and plan.
         self._is_there = False
-        self._neighbours: list[Instance] = []
         self._ignored: Collection[tuple[str, str]] = ()
         self._target = Spec()
 
@@ -39,7 +38,7 @@ class InstanceResource(ABC):
         return Instance(self.name, self._wish.name)
 
     def plan(self, found: Instance) -> Plan[Instance]:
-        plan = plan_instance(self._wish, found, self._staying(self._neighbours))
+        plan = plan_instance(self._wish, found, self._staying(self._neighbours()))
         self._target = plan.after.spec
         if self._is_there:
             self._foresee({step.action for step in plan.steps})
@@ -82,20 +81,24 @@ class InstanceResource(ABC):
             check_address(self._wish, self._target, self._staying(self._elsewhere()))
             self._check_host(self._target)
 
-    def _staying(self, instances: Iterable[Instance]) -> list[Instance]:
-        return [item for item in instances if (item.kind, item.name) not in self._ignored]
+    def _staying(self, instances: Iterable[Instance]) -> Iterator[Instance]:
+        return (item for item in instances if (item.kind, item.name) not in self._ignored)
 
     @abstractmethod
     def _look(self) -> Instance:
-        """Return the instance as it is, and note its neighbours on the host."""
+        """Return the instance as it is, and note what else is on the host."""
+
+    @abstractmethod
+    def _neighbours(self) -> Iterable[Instance]:
+        """Return the other instances of this kind that were there; reading what they are may take long, and few plans need it."""
 
     @abstractmethod
     def prepare(self) -> None:
         """Before several are created side by side: do what is theirs together. SpecError when this one cannot be created."""
 
     @abstractmethod
-    def _check_hidden(self) -> None:
-        """RefusedError when something that was not made for this instance has the name of its unfinished part."""
+    def _check_hidden(self) -> bool:
+        """Tell whether its unfinished part is there; RefusedError when what has that name was not made for this instance."""
 
     @abstractmethod
     def _elsewhere(self) -> list[Instance]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Callable, cast
 
@@ -13,11 +13,12 @@ from .._ports import ContainerEngine, VmEngine, Volumes
 
 
 class _Remembered:
-    """Stands for ``engine``. Of the methods in ``reads`` it keeps the answers; every other call forgets them all."""
+    """Stands for ``engine``. Of the methods in ``reads`` it keeps the answers until another is called, of those in ``lasting`` for ever."""
 
-    def __init__(self, engine: Any, *reads: str) -> None:
+    def __init__(self, engine: Any, *reads: str, lasting: Collection[str] = ()) -> None:
         self._engine = engine
-        self._reads = reads
+        self._reads = {*reads, *lasting}
+        self._lasting = lasting
         self._answers: dict[tuple[Any, ...], Any] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -32,7 +33,7 @@ class _Remembered:
 
     def forget(self) -> None:
         """Ask anew."""
-        self._answers.clear()
+        self._answers = {key: answer for key, answer in self._answers.items() if key[0] in self._lasting}
 
     def _change(self, _name: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         self.forget()
@@ -40,17 +41,17 @@ class _Remembered:
 
 
 class _RememberedContainers(_Remembered):
-    """The list of ours has their descriptions, so these need not be asked for one by one."""
+    """The list of ours has their descriptions, so as long as it holds these need not be asked for one by one."""
 
     def find(self, name: str) -> Mapping[str, Any] | None:
-        listed = {body["Name"]: body for body in self.managed()}
+        listed = {body["Name"]: body for body in self._answers.get(("managed",), ())}
         found: Mapping[str, Any] | None = listed.get(f"/{name}") or self._read("find", self._engine.find, name)
         return found
 
 
 def remembered_containers(engine: ContainerEngine) -> ContainerEngine:
     """Return docker as one that is not asked twice."""
-    return cast(ContainerEngine, _RememberedContainers(engine, "managed", "facts", "network", "attached", "image_labels"))
+    return cast(ContainerEngine, _RememberedContainers(engine, "managed", "network", "attached", lasting=("facts", "image_labels")))
 
 
 def remembered_vms(engine: VmEngine) -> VmEngine:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, Callable, cast
 
@@ -61,6 +61,7 @@ class VmResource(InstanceResource):
         self._boot = boot
         self._accelerator = accelerator
         self._seen: Mapping[str, Volume] = {}
+        self._domains: Collection[Domain] = ()
         self._diskless = self._adopting = False
         self._volume = volume_of(wish.name)
         self._hidden = self._volume + UNFINISHED
@@ -68,7 +69,7 @@ class VmResource(InstanceResource):
     def _look(self) -> Instance:
         domains = {domain.name: domain for domain in self._engine.domains()}
         volumes = self._look_at_volumes()
-        self._neighbours = [item for item in map(read_vm, domains.values()) if item.ours and item.name != self._wish.name]
+        self._domains = domains.values()
         domain, volume, hidden = domains.get(self._wish.name), volumes.get(self._volume), volumes.get(self._hidden)
         self._adopting = volume is not None and domain is None
         half_made = hidden is not None and self._owns(hidden)
@@ -78,6 +79,9 @@ class VmResource(InstanceResource):
         if volume is not None or half_made:
             return Instance("vm", self._wish.name, STOPPED, ours=volume is None or self._owns(volume), whole=False)
         return self.nothing()
+
+    def _neighbours(self) -> Iterator[Instance]:
+        return (item for item in map(read_vm, self._domains) if item.ours and item.name != self._wish.name)
 
     def plan(self, found: Instance) -> Plan[Instance]:
         plan = super().plan(found)
@@ -118,14 +122,14 @@ class VmResource(InstanceResource):
         self._seen = {volume.name: volume for volume in self._volumes.list()}
         return self._seen
 
-    def _check_hidden(self) -> None:
+    def _check_hidden(self) -> bool:
         volume = self._seen.get(self._hidden)
         if volume is not None and not self._owns(volume):
             raise taken_name(self._wish, f"volume {self._hidden}")
+        return volume is not None
 
     def _discard_hidden(self) -> None:
-        self._check_hidden()
-        if self._hidden in self._seen:
+        if self._check_hidden():
             self._volumes.remove(self._hidden)
 
     def _owns(self, volume: Volume) -> bool:
