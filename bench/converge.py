@@ -193,10 +193,12 @@ def measured(ways: dict[str, Callable[[list[dict[str, Any]]], None]], url: str, 
 
 
 def show(told: dict[str, dict[str, float]]) -> None:
-    """Print the table, and what the ratios are about."""
+    """Print seconds, and in brackets how many times ours that is."""
     print("| way | " + " | ".join(PHASES) + " |\n| --- |" + " --- |" * len(PHASES))
+    ours = next(iter(told.values()))
     for name, phases in told.items():
-        print(f"| {name} | " + " | ".join(f"{phases[phase]:.2f}" if phase in phases else "" for phase in PHASES) + " |")
+        cells = [f"{phases[phase]:.1f} ({phases[phase] / ours[phase]:.2f})" if phase in phases else "" for phase in PHASES]
+        print(f"| {name} | {' | '.join(cells)} |")
     print(json.dumps(told))
 
 

@@ -68,7 +68,7 @@ options:
   progress:
     description:
       - Seconds between lines that tell how much of a download is there; V(0) tells nothing until the end.
-      - The module ends each time, and its action calls it again. Of a registry's image only that its download begins is told.
+      - The module ends each time, and its action calls it again. Of an image with several layers it only tells how much will come.
     type: int
     default: 10
   kernel:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from .._domain.quantity import rough_size
-from .._ports import Command, EngineAbsent, EngineError, Pause
+from .._ports import Command, EngineAbsent, EngineError, Login, Pause
 
 TIMEOUT = 24 * 3600  # seconds
 _STALLED = 60  # seconds without a byte, then the connection is made anew
@@ -64,6 +64,7 @@ class Downloads:
         self._command = command
         self._folder = folder
         self._ca_file = ca_file
+        self._login = Login()
         self._progress = progress
 
     def fetch(self, address: str, shown: str, name: str, limit: int, sha256: str = "") -> str:
@@ -124,7 +125,7 @@ class Downloads:
 
     def forget(self, name: str) -> None:
         """Remove the file and what is left of an interrupted download of it."""
-        for end in ("", UNFINISHED, UNFINISHED + _CONTROL):
+        for end in ("", UNFINISHED, UNFINISHED + _CONTROL, UNFINISHED + _CONTROL + "__temp"):
             path = self.path(name + end)
             shutil.rmtree(path, ignore_errors=True)
             with suppress(FileNotFoundError):
@@ -132,7 +133,7 @@ class Downloads:
 
     def _download(self, address: str, shown: str, name: str, limit: int, pause: int) -> None:
         options = {
-            "input-file": "-",  # an address on the command line would be seen by all
+            "input-file": "-",
             "dir": self._folder,
             "continue": "true",
             "always-resume": "false",  # a server that cannot go on in the middle starts anew
@@ -155,11 +156,24 @@ class Downloads:
             "human-readable": "false",
             "stop": str(pause),
             **({"ca-certificate": self._ca_file} if self._ca_file else {}),
+            "http-auth-challenge": "true",
         }
-        program = ["prlimit", f"--fsize={limit}", "aria2c", "--no-conf", *(f"--{option}={value}" for option, value in options.items())]
+        # What is on the command line would be seen by all.
+        lines = [address, f"  out={name}{UNFINISHED}"]
+        if self._login.user:
+            lines += [f"  http-user={self._login.user}", f"  http-passwd={self._login.password}"]
+        program = [
+            "setpriv",
+            "--pdeathsig=KILL",
+            "prlimit",
+            f"--fsize={limit}",
+            "aria2c",
+            "--no-conf",
+            *(f"--{option}={value}" for option, value in options.items()),
+        ]
         started, before = time.monotonic(), self._stored(name)
         try:
-            self._command(program, stdin=f"{address}\n  out={name}{UNFINISHED}\n", timeout=TIMEOUT)
+            self._command(program, stdin="\n".join([*lines, ""]), timeout=TIMEOUT)
         except EngineAbsent:
             raise
         except EngineError as error:

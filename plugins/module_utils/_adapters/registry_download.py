@@ -11,19 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .._domain.quantity import rough_size
-from .._domain.registry_image import check_download
+from .._domain.registry_image import RegistryImage, check_download
 from .._ports import Command, EngineError, Pause
 from .download import UNFINISHED, Downloads, sync
 from .skopeo import Registry
 
 _COPY = ".layers"
 _BLOBS = "/blobs/sha256"
+# What aria2 writes beside a file is smaller.
+_SPARE = 1024**2
 
 
 class RegistryDownloads(Downloads):
     """Each in ``folder`` under its final name: a file, or a folder with layers. ``address`` is the reference of an image.
 
-    skopeo cannot go on where it was, so there is one pause, before it begins.
+    An only layer is downloaded as any other file. skopeo brings several, and what a registry gives for more than a password; it cannot go
+    on where it was, so there is one pause, before it begins.
     """
 
     def __init__(self, command: Command, folder: str, registry: Registry, progress: int = 0) -> None:
@@ -59,14 +62,32 @@ class RegistryDownloads(Downloads):
         super().forget(name)
 
     def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str, pause: int) -> None:
-        self.forget(name)
         image = self._registry.find(address)
         if image is None:
             raise EngineError("download", shown, "the registry does not have it")
         check_download(image, shown, limit, sha256)
+        super().forget(name + _COPY)
+        if len(image.layers) > 1 or not self._finish_alone(image, shown, name, pause):
+            self.forget(name)
+            self._finish_layers(image, shown, name, pause)
+
+    def _finish_alone(self, image: RegistryImage, shown: str, name: str, pause: int) -> bool:
+        """Download the only layer; False when the registry gave nothing of it, or something else."""
+        address, self._login, self._ca_file = self._registry.web_access(image)
+        if not address:
+            return False
+        (layer,) = image.layers
+        try:
+            super()._finish(address, shown, name, layer.size + _SPARE, layer.sha256, pause)
+        except EngineError:
+            if self._stored(name):
+                raise
+            return False
+        return self._size(name) == layer.size
+
+    def _finish_layers(self, image: RegistryImage, shown: str, name: str, pause: int) -> None:
         if pause:
-            size = rough_size(sum(layer.size for layer in image.layers))
-            raise Pause(f"downloading {shown}: {size} in {len(image.layers)} layers", last=True)
+            raise Pause(f"downloading {shown}: {rough_size(image.size)} in {len(image.layers)} layers", last=True)
         copy = self.path(name + _COPY)
         try:
             self._registry.copy(image, copy)

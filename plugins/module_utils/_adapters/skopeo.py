@@ -12,12 +12,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from glob import escape, glob
 
 from .._domain.registry_image import RegistryImage, choose_manifest, parse_manifest, repository_of
-from .._ports import LAYOUT_TAG, Command, EngineAbsent, EngineError
+from .._ports import LAYOUT_TAG, Command, EngineAbsent, EngineError, Login
 
 TIMEOUT = 24 * 3600  # seconds
 _ASK_SECONDS = 120
+_CERTIFICATES = "/etc/docker/certs.d"
 _TRIES = "3"
 # What else skopeo writes than layers: manifest, configuration, its cache of where layers are.
 _SPARE = 16 * 1024**2
@@ -79,6 +81,17 @@ class Registry:
             argv += [f"--retry-times={_TRIES}", "--src-tls-verify=true", f"--src-{login}", "--dest-oci-accept-uncompressed-layers"]
             argv += [f"docker://{image.pinned}", f"oci:{folder}:{LAYOUT_TAG}"]
             self._run("download", image.pinned, argv, TIMEOUT)
+
+    def web_access(self, image: RegistryImage) -> tuple[str, Login, str | None]:
+        """Return the address of the lowest layer, who asks for it, and the authorities that the registry is checked against (None: those
+        of the host). The address is empty when the login cannot be handed to who downloads it."""
+        host, path = image.repository.split("/", 1)
+        login = Login(self._access.user, self._access.password)
+        if any(text != text.strip() or not text.isprintable() for text in (login.user, login.password)):
+            return "", Login(), None
+        of_docker = sorted(glob(f"{escape(os.path.join(_CERTIFICATES, host))}/*.crt"))
+        ca_file = self._access.ca_file or (of_docker[0] if of_docker else None)
+        return f"https://{host}/v2/{path}/blobs/sha256:{image.layers[0].sha256}", login, ca_file
 
     def _ask(self, reference: str, *options: str) -> str | None:
         """Return what skopeo tells of a reference; None when the registry has nothing there."""

@@ -31,6 +31,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import UNFINISHED, golden_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import IMAGE_TAG
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_download import ImageDownload, RegistryImageResource
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import Pause
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.docker_registry import (
     INDEX,
@@ -111,6 +112,10 @@ class Host:
         files = sorted(os.listdir(self.path / "images")) if (self.path / "images").exists() else []
         return files, [volume.name for volume in self.volumes.list()], "zonal-cloud.mnt" in mounts, self.canary.read_text()
 
+    def slow(self, argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
+        slowly = [*argv, "--max-overall-download-limit=16M"] if "aria2c" in argv else argv
+        return run_command(slowly, stdin=stdin, timeout=timeout)
+
 
 @pytest.fixture
 def host(server: DockerRegistry, tmp_path: Path) -> Host:
@@ -125,7 +130,7 @@ def checked(path: Path, content: bytes) -> str:
 def test_one_layer_is_the_archive_and_a_second_run_fetches_nothing(server: DockerRegistry, host: Host) -> None:
     reference = server.push("images/debian", "13", _LAYER)
     assert host.converge(host.resource(reference, sha256=_SHA256)) == (2, len(_LAYER))
-    assert any("skopeo" in line for line in host.ran)
+    assert not any("skopeo copy" in line for line in host.ran)
     assert not any(PASSWORD in line for line in host.ran)
     digest = checked(host.path / "rootfs.tgz", _LAYER)
     image = host.resource(reference, digest=digest)
@@ -137,6 +142,18 @@ def test_one_layer_is_the_archive_and_a_second_run_fetches_nothing(server: Docke
     finally:
         server.process.send_signal(signal.SIGCONT)
     assert host.left()[:2] == ([], [golden_of(digest)])
+
+
+def test_a_layer_is_told_of_while_it_comes_and_goes_on_where_it_was(server: DockerRegistry, host: Host) -> None:
+    layer = random.Random(3).randbytes(48 * MIB)
+    reference = server.push("images/large", "1", layer)
+    slowly = RegistryDownloads(host.slow, str(host.path / "images"), Registry(host.slow, host.access), 1)
+    with pytest.raises(Pause, match=r"^downloading shown: \d+[KM] of 48M \(\d+ %\)$") as pause:
+        slowly.fetch(reference, "shown", "name", _LIMIT)
+    assert not pause.value.last
+    assert (host.path / "images" / "name.new.aria2").exists()
+    assert Path(host.fetch(reference)).read_bytes() == layer
+    assert not any("skopeo copy" in line for line in host.ran)
 
 
 @pytest.mark.parametrize("layer", [gzip.decompress(_LAYER), gzip.compress(gzip.decompress(_LAYER), 1)], ids=["plain", "packed otherwise"])
@@ -331,20 +348,24 @@ def test_lies_of_a_registry_leave_nothing(server: DockerRegistry, host: Host, ca
     assert host.left()[0] == []
 
 
-def test_a_killed_run_leaves_nothing_that_disturbs_the_next(server: DockerRegistry, host: Host) -> None:
-    reference = server.push("images/large", "1", _RANDOM)
+@pytest.mark.parametrize("layers", [(_RANDOM,), (_LAYER, _RANDOM)], ids=["aria2", "skopeo"])
+def test_a_killed_run_leaves_nothing_that_disturbs_the_next(server: DockerRegistry, host: Host, layers: tuple[bytes, ...]) -> None:
+    reference = server.push("images/large", "1", *layers)
     images = host.path / "images"
     child = _start(reference, host)
+    parts = ("name.layers/*put-blob*", "name.new.aria2")
     try:
-        wait_for("a part of the layer", lambda: any(os.path.getsize(part) for part in glob(f"{images}/name.layers/*put-blob*")))
+        wait_for("a part of the layer", lambda: any(os.path.getsize(part) for name in parts for part in glob(f"{images}/{name}")))
         server.process.send_signal(signal.SIGSTOP)
     finally:
         child.kill()
         child.wait()
-    wait_for("the end of skopeo", lambda: not _processes(str(images)), 10)
+    wait_for("the end of what downloads", lambda: not _processes(str(images)), 10)
     server.process.send_signal(signal.SIGCONT)
-    assert os.listdir(images) == ["name.layers"]
-    assert Path(host.fetch(reference)).read_bytes() == _RANDOM
+    assert "name" not in os.listdir(images)
+    brought = Path(host.fetch(reference))
+    largest = brought if len(layers) == 1 else brought / "blobs" / "sha256" / hashlib.sha256(_RANDOM).hexdigest()
+    assert largest.read_bytes() == _RANDOM
     assert os.listdir(images) == ["name"]
 
 

@@ -13,17 +13,24 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineEr
 
 
 class FakeSkopeo:
-    """``said`` is what it says instead of working; ``calls`` are the command lines, ``logins`` what was in the files that they name."""
+    """``said`` is what it says instead of working; ``calls`` are the command lines, ``logins`` what was in the files that they name.
+
+    It is aria2, too: the registry gives it the first layer if it is ``plain``; ``asked`` is what it reads of its standard input.
+    """
 
     def __init__(self, *layers: bytes) -> None:
         self.layers = layers
         self.said = ""
+        self.plain = False
+        self.asked = ""
         self.told_size: int | None = None
         self.calls: list[str] = []
         self.logins: list[str] = []
 
     def __call__(self, argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
         self.calls.append(" ".join(argv))
+        if "aria2c" in argv:
+            return self._aria2(argv, stdin or "")
         files = [word.partition("authfile=")[2] for word in argv if "authfile=" in word]
         self.logins += [Path(file).read_text(encoding="utf-8") for file in files]
         if self.said:
@@ -34,6 +41,14 @@ class FakeSkopeo:
         blobs.mkdir(parents=True)
         for layer in self.layers:
             (blobs / hashlib.sha256(layer).hexdigest()).write_bytes(layer)
+        return ""
+
+    def _aria2(self, argv: Sequence[str], stdin: str) -> str:
+        self.asked = stdin
+        if not self.plain:
+            raise EngineError("run", "aria2c", "errorCode=24 Authorization failed.")
+        folder = next(word.removeprefix("--dir=") for word in argv if word.startswith("--dir="))
+        Path(folder, stdin.split("\n  out=")[1].split("\n")[0]).write_bytes(self.layers[0])
         return ""
 
     def manifest(self) -> str:

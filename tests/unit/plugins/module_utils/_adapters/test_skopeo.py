@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.registry_download import RegistryDownloads
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.skopeo import Registry, RegistryAccess
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Pause
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.skopeo import FakeSkopeo
 
 REFERENCE = "kvm01:5000/team/debian:13"
@@ -111,15 +112,60 @@ def leftovers(folder: Path) -> None:
     (folder / "name.new").mkdir()
 
 
-def test_the_only_layer_is_the_archive(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plain", [False, True])
+def test_the_only_layer_is_the_archive(tmp_path: Path, plain: bool) -> None:
     leftovers(tmp_path)
     skopeo = FakeSkopeo(b"archive")
+    skopeo.plain = plain
     brought = downloads(tmp_path, skopeo)
     for _again in range(2):
         path = brought.fetch(REFERENCE, SHOWN, "name", 1000)
     assert Path(path).read_bytes() == b"archive"
-    assert (brought.size("name"), brought.has_layers("name"), len(skopeo.calls)) == (7, False, 2)
+    assert (brought.size("name"), brought.has_layers("name")) == (7, False)
+    assert [name for call in skopeo.calls for name in ("inspect", "aria2c", "copy") if f" {name} " in call] == [
+        "inspect",
+        "aria2c",
+        *([] if plain else ["copy"]),
+    ]
     assert os.listdir(tmp_path) == ["name"]
+
+
+def test_who_downloads_a_layer_logs_in_unseen(tmp_path: Path) -> None:
+    skopeo = FakeSkopeo(b"archive")
+    skopeo.plain = True
+    access = RegistryAccess("zonal", "secret", "/etc/hostname")
+    RegistryDownloads(skopeo, str(tmp_path), Registry(skopeo, access)).fetch(REFERENCE, SHOWN, "name", 1000)
+    repository, layer = REFERENCE.partition("/")[2].partition(":")[0], hashlib.sha256(b"archive").hexdigest()
+    asked = ["https://kvm01:5000/v2/" + repository + "/blobs/sha256:" + layer, "out=name.new", "http-user=zonal", "http-passwd=secret"]
+    assert [line.strip() for line in skopeo.asked.splitlines()] == asked
+    assert "secret" not in " ".join(skopeo.calls)
+    assert "--ca-certificate=/etc/hostname" in skopeo.calls[1]
+
+
+@pytest.mark.parametrize("password", ["two\nlines", " spaced", "tab\t"])
+def test_a_login_that_does_not_fit_into_a_line_is_left_to_skopeo(tmp_path: Path, password: str) -> None:
+    skopeo = FakeSkopeo(b"archive")
+    skopeo.plain = True
+    access = RegistryAccess("zonal", password)
+    RegistryDownloads(skopeo, str(tmp_path), Registry(skopeo, access)).fetch(REFERENCE, SHOWN, "name", 1000)
+    assert not any("aria2c" in call for call in skopeo.calls)
+
+
+def test_a_layer_that_is_half_there_is_not_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "name.new").write_bytes(b"x" * 8192)
+    (tmp_path / "name.new.aria2").touch()
+    with pytest.raises(EngineError, match="wants another user or password"):
+        downloads(tmp_path, FakeSkopeo(b"x" * 10000)).fetch(REFERENCE, SHOWN, "name", 20000)
+    assert sorted(os.listdir(tmp_path)) == ["name.new", "name.new.aria2"]
+
+
+@pytest.mark.parametrize("layers", [(b"archive",), (b"one", b"three")])
+def test_before_skopeo_begins_it_is_told_what_comes(tmp_path: Path, layers: tuple[bytes, ...]) -> None:
+    skopeo = FakeSkopeo(*layers)
+    with pytest.raises(Pause) as pause:
+        RegistryDownloads(skopeo, str(tmp_path), Registry(skopeo, ACCESS), 10).fetch(REFERENCE, SHOWN, "name", 1000)
+    assert (pause.value.line, pause.value.last) == (f"downloading {SHOWN}: 0K in {len(layers)} layers", True)
+    assert not any(" copy " in call for call in skopeo.calls)
 
 
 def test_of_several_one_is_made(tmp_path: Path) -> None:
