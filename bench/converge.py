@@ -91,6 +91,9 @@ def wanted(count: int, memory: str, state: str) -> list[dict[str, Any]]:
     ]
 
 
+Converge = Callable[[list[dict[str, Any]]], None]
+
+
 class Way:
     """A playbook that is run for each phase."""
 
@@ -174,7 +177,7 @@ def running(url: str) -> int:
     return count
 
 
-def measured(ways: dict[str, Callable[[list[dict[str, Any]]], None]], url: str, count: int, runs: int) -> dict[str, dict[str, float]]:
+def measured(ways: dict[str, Converge], url: str, count: int, runs: int) -> dict[str, dict[str, float]]:
     """Return the median of the seconds of each phase, by way."""
     times: dict[tuple[str, str], list[float]] = {}
     plans = {"make": ("16M", "running"), "nothing to do": ("16M", "running"), "change": ("24M", "running"), "remove": ("24M", "absent")}
@@ -218,7 +221,12 @@ def main(arguments: Sequence[str]) -> None:
             way = partial(Way, node=node, folder=folder)
             # Ours first: it makes docker's network, which all of them use.
             ours, loop, ping = way("zonal.cloud.instances"), way("community.docker in a loop"), way("ping")
-            ways = {"zonal.cloud.instances": ours, "community.docker in a loop": loop, "docker's API": Floor(url), "ping": ping}
+            ways: dict[str, Converge] = {
+                "zonal.cloud.instances": ours,
+                "community.docker in a loop": loop,
+                "docker's API": Floor(url),
+                "ping": ping,
+            }
             show(measured(ways, url, count, runs))
         finally:
             node.stop()

@@ -35,9 +35,13 @@ class Check:
     staged: bool = False
 
 
+SANITY = ("ansible-test", "sanity", "--local", "--color", "no")
+# Half of its time.
+READING = ("pylint", "validate-modules")
 # The long ones first: two run at a time.
 CHECKS = (
-    Check("ansible-test sanity", ("ansible-test", "sanity", "--local", "--color", "no"), staged=True),
+    Check("ansible-test sanity, reading", (*SANITY, *(f"--test={name}" for name in READING)), staged=True),
+    Check("ansible-test sanity, running", (*SANITY, *(f"--skip-test={name}" for name in READING)), staged=True),
     Check("ansible-lint", ("ansible-lint", "--offline", "--profile", "production", "--nocolor"), staged=True),
     Check("antsibull-docs", ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "."), staged=True),
     Check("dist-check", ("python", str(ROOT / "tools" / "dist_check.py"))),

@@ -21,7 +21,7 @@ author:
 version_added: 0.1.0
 options:
   interval:
-    description: Seconds between two looks, of which RV(instances.rates) are made; V(0) looks once and returns no rates. At most V(3600).
+    description: Seconds between two looks, of which RV(instances[].rates) are made; V(0) looks once and returns no rates. At most V(3600).
     type: int
     default: 0
 requirements:
