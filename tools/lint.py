@@ -145,7 +145,7 @@ def cases_of(check: Check, code: int, output: str, seconds: float) -> list[repor
         return [reports.Case(check.name, "failed", seconds, output)]
     share = seconds / len(names)
     return [
-        reports.Case(f"{check.name}: {name}", *(("failed", share, output) if name in failed else ("passed", share)))
+        reports.Case(f"{check.name.partition(',')[0]}: {name}", *(("failed", share, output) if name in failed else ("passed", share)))
         for name in dict.fromkeys(names)
     ]
 

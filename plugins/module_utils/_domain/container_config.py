@@ -37,7 +37,7 @@ class EngineFacts:
 
 @dataclass(frozen=True)
 class ParsedContainer:
-    """What ``docker inspect`` tells of one container."""
+    """What ``docker inspect`` tells of one container. A ``dead`` one was being removed when docker was killed: it can only be removed."""
 
     name: str
     spec: Spec
@@ -45,6 +45,7 @@ class ParsedContainer:
     power: str
     ours: bool
     cpus: frozenset[int]
+    dead: bool
 
 
 def render_container(name: str, spec: Spec, cpus: frozenset[int], engine: EngineFacts) -> dict[str, Any]:
@@ -148,6 +149,7 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
         power=_power(body.get("State") or {}),
         ours="name" in facts,
         cpus=cpus,
+        dead=_is_dead(body.get("State") or {}),
     )
 
 
@@ -161,6 +163,10 @@ def _parse_endpoint(body: Mapping[str, Any], host: Mapping[str, Any], spec: dict
     address = (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
     if address:
         spec["address"] = address
+
+
+def _is_dead(state: Mapping[str, Any]) -> bool:
+    return bool(state.get("Dead")) or state.get("Status") in ("dead", "removing")
 
 
 def _power(state: Mapping[str, Any]) -> str:

@@ -67,7 +67,8 @@ class ContainerResource(InstanceResource):
 
     def _others(self) -> Iterator[ParsedContainer]:
         names = (f"/{self._wish.name}", f"/{self._hidden}")
-        return (parse_container(body) for body in self._managed if body["Name"] not in names)
+        others = (parse_container(body) for body in self._managed if body["Name"] not in names)
+        return (other for other in others if not other.dead)
 
     def prepare(self) -> None:
         self._check(self._target)
@@ -76,6 +77,9 @@ class ContainerResource(InstanceResource):
     def _create(self, spec: Spec) -> None:
         facts = self._check(spec)
         self._discard_hidden()
+        left = self._engine.find(self._wish.name)
+        if left is not None and parse_container(left).dead:
+            self._engine.remove(self._wish.name)
         self._make_network(spec)
         self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts))
         self._engine.put_files(self._hidden, key_files(spec))
@@ -185,7 +189,7 @@ def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Insta
     """Return the instance that a container's description tells of."""
     parsed = parse_container(body)
     spec = parsed.spec if wanted is None else with_keys(parsed.spec, parsed.facts, wanted)
-    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours)
+    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead)
 
 
 def list_containers(engine: ContainerEngine) -> list[Instance]:

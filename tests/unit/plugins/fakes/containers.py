@@ -19,6 +19,7 @@ FACTS = EngineFacts(api=(1, 45), cgroup=2, size_limits=True, cpus=frozenset(rang
 _STOPPED = {"Running": False, "Paused": False, "Restarting": False}
 _RUNNING = {**_STOPPED, "Running": True}
 _PAUSED = {**_RUNNING, "Paused": True}
+_DEAD = {**_STOPPED, "Dead": True, "Status": "dead"}
 
 
 class FakeContainers:
@@ -41,6 +42,10 @@ class FakeContainers:
     def snapshot(self) -> dict[str, Any]:
         """Return all there is, to compare two worlds."""
         return copy.deepcopy({"containers": self._containers, "files": self.files, "networks": self._networks, "images": self._images})
+
+    def die_while_removing(self, name: str) -> None:
+        """Leave what docker leaves when it is killed in the middle of a removal."""
+        self._containers[name]["State"] = dict(_DEAD)
 
     def facts(self) -> EngineFacts:
         self._must_be_installed()
@@ -84,6 +89,8 @@ class FakeContainers:
 
     def start(self, name: str) -> None:
         state = self._must_have("start container", name)["State"]
+        if state == _DEAD:
+            raise EngineError("start container", name, "container is marked for removal and cannot be started")
         if state["Paused"]:
             raise EngineError("start container", name, "cannot start a paused container, try unpause instead")
         if not state["Running"]:

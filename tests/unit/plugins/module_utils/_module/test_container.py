@@ -384,3 +384,16 @@ def test_the_list_has_all_containers_of_the_collection(host: Host) -> None:
     host.engine.create("foreign", {"Image": "debian:13", "Hostname": "x", "Labels": {}})
     host.engine.create("half.new", {"Image": "debian:13", "Hostname": "x", "Labels": {"cloud.zonal.name": "half"}})
     assert [(item.name, item.power) for item in list_containers(host.engine)] == [("db", STOPPED), ("web", RUNNING)]
+
+
+def test_what_docker_could_not_remove_to_its_end_is_made_anew(host: Host) -> None:
+    host.converge(wish("container"))
+    host.engine.die_while_removing("web")
+    # Its address is free again.
+    assert host.converge(wish("container", "other")) == ["create", "start"]
+    host.converge(wish("container", "other", ABSENT))
+    assert host.converge(wish("container")) == ["create", "start"]
+    assert host.converge(wish("container")) == []
+    host.engine.die_while_removing("web")
+    assert host.converge(wish("container", power=ABSENT)) == ["remove"]
+    assert host.engine.find("web") is None
