@@ -18,6 +18,7 @@ from ansible_collections.zonal.cloud.plugins.modules import (
     disk_copy_info,
     image,
     image_publish,
+    instance_stats,
     instances,
     thin_pool,
     thin_volume,
@@ -212,6 +213,11 @@ HOST_MISTAKES: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"group": "a b"}, r"^group: 'a b' is not a name for LVM"),
         ({"accelerator": "xen"}, "value of accelerator must be one of: auto, kvm, tcg, got: xen"),
     ],
+    "instance_stats": [
+        ({"interval": -1}, r"^interval: -1 is not between 0 and 3600 seconds"),
+        ({"interval": 3601}, r"^interval: 3601 is not between 0 and 3600 seconds"),
+        ({"interval": "long"}, "interval"),
+    ],
     "address_probe": [
         ({"interface": "br 0"}, r"^interface: 'br 0' is not an interface name"),
         ({"addresses": ["10.20.0.300"]}, r"^addresses\[0\]: '10\.20\.0\.300' is not an IPv4 address"),
@@ -226,6 +232,7 @@ HOST_GOOD: dict[str, dict[str, Any]] = {
     "thin_volume": {"name": "data", "size": "1G"},
     "disk_copy": {"name": "monday", "volume": "vm-web", **STORE},
     "disk_copy_info": STORE,
+    "instance_stats": {},
     "instances": {"instances": [VM]},
     "address_probe": {"interface": "br0", "addresses": ["10.20.0.0/30"]},
 }
@@ -237,6 +244,7 @@ MODULES = {
     "disk_copy_info": disk_copy_info,
     "image": image,
     "image_publish": image_publish,
+    "instance_stats": instance_stats,
     "instances": instances,
     "thin_pool": thin_pool,
     "thin_volume": thin_volume,

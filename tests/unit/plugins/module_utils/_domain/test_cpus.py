@@ -83,3 +83,39 @@ def test_the_order_of_containers_does_not_matter(host: tuple[int, Nodes, Nodes])
     count, nodes, used = host
     assert choose_cpus(count, nodes, used) == choose_cpus(count, nodes, list(reversed(used)))
     assert choose_cpus(count, nodes, used) == choose_cpus(count, nodes, sorted(used, key=sorted))
+
+
+# As kernels list them: the CPUs of each node, and what is online.
+RECORDED = {
+    "two sockets of eight cores with two threads": (["0-7,16-23", "8-15,24-31"], "0-31"),
+    "two nodes without threads": (["0-3", "4-7"], "0-7"),
+    "even and odd numbers": (["0,2,4,6,8,10,12,14", "1,3,5,7,9,11,13,15"], "0-15"),
+    "four nodes with threads": (["0-3,16-19", "4-7,20-23", "8-11,24-27", "12-15,28-31"], "0-31"),
+    "four nodes of which one has memory only": (["0-3", "4-7", "", "8-11"], "0-11"),
+    "with offline ones": (["0-7", "8-15"], "0-4,8-15"),
+    "two CPUs": (["0-1"], "0-1"),
+}
+
+
+@given(st.sampled_from(sorted(RECORDED)), st.lists(st.integers(1, 8), min_size=1, max_size=100))
+def test_on_recorded_hosts_none_crosses_a_node_and_all_cpus_are_used_alike(host: str, wanted: list[int]) -> None:
+    lists, online = RECORDED[host]
+    nodes = [node for text in lists if (node := parse_cpus(text) & parse_cpus(online))]
+    largest = max(map(len, nodes))
+    given_away: list[frozenset[int]] = []
+    for count in wanted:
+        given_away.append(choose_cpus(min(count, largest), nodes, given_away))
+        assert any(given_away[-1] <= node for node in nodes)
+    load = Counter(cpu for cpus in given_away for cpu in cpus)
+    for node in nodes:
+        uses = [load[cpu] for cpu in node]
+        assert max(uses) - min(uses) <= 1
+
+
+def test_a_hundred_containers_of_four_cpus_share_32_cores_fairly() -> None:
+    lists, online = RECORDED["two sockets of eight cores with two threads"]
+    given_away: list[frozenset[int]] = []
+    for _number in range(100):
+        given_away.append(choose_cpus(4, [parse_cpus(text) for text in lists], given_away))
+    load = Counter(cpu for cpus in given_away for cpu in cpus)
+    assert (load.keys(), set(load.values())) == (parse_cpus(online), {12, 13})
