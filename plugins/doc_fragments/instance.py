@@ -20,9 +20,11 @@ options:
   state:
     description:
       - V(running) creates the instance if needed and starts it; V(stopped) creates it if needed and stops it.
+      - V(paused) creates and starts it if needed and lets it hold still, with its memory; after a restart of its host it runs or is
+        stopped, as O(autostart) says.
       - V(absent) removes it with its root disk or writable layer.
     type: str
-    choices: [running, stopped, absent]
+    choices: [running, stopped, paused, absent]
     default: running
   zone:
     description: Zone of the instance. Needed to create it.

@@ -150,6 +150,9 @@ class PowerEngine(Protocol):
     def stop(self, name: str, timeout: int) -> None:
         """Ask it to stop and cut it off after ``timeout`` seconds; no error when it is stopped."""
 
+    def pause(self, name: str) -> None:
+        """Let it hold still, with its memory, until it is resumed; no error when it does already."""
+
     def resume(self, name: str) -> None:
         """Let it run on after a pause."""
 

@@ -38,7 +38,7 @@ options:
       state:
         description: See O(zonal.cloud.vm#module:state).
         type: str
-        choices: [running, stopped, absent]
+        choices: [running, stopped, paused, absent]
         default: running
       zone:
         description: Zone of the instance. Needed to create it.

@@ -93,6 +93,11 @@ class DockerEngine:
         with self._asking("stop container", name) as api:
             api.stop(name, timeout=timeout)
 
+    def pause(self, name: str) -> None:
+        with self._asking("pause container", name) as api:
+            if not api.inspect_container(name)["State"]["Paused"]:
+                api.pause(name)
+
     def resume(self, name: str) -> None:
         with self._asking("resume container", name) as api:
             api.unpause(name)

@@ -102,6 +102,12 @@ class LibvirtEngine:
                     return
                 time.sleep(_POLL)
 
+    def pause(self, name: str) -> None:
+        with self._asking("pause VM", name) as connection:
+            domain = connection.lookupByName(name)
+            if domain.state()[0] != need_libvirt().VIR_DOMAIN_PAUSED:
+                domain.suspend()
+
     def resume(self, name: str) -> None:
         with self._asking("resume VM", name) as connection:
             connection.lookupByName(name).resume()

@@ -17,7 +17,7 @@ from .names import parse_label
 from .placement_types import App, Rule
 from .zone_spec import Zone, check_keys, check_mapping, parse_count, parse_devices
 
-STATES = ("running", "stopped", "absent")
+STATES = ("running", "stopped", "paused", "absent")
 _NO_TENANT = "none"
 # So many addresses does a /16 have; a slip of the keyboard shall not take hours.
 _MOST = 2**16

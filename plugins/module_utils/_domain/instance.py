@@ -97,8 +97,8 @@ def _plan_creation(wish: Wish, found: Instance, neighbours: Iterable[Instance], 
     check_address(wish, spec, neighbours)
     reason = "it does not exist" if found.power == ABSENT else "an earlier run was cut off before it was whole"
     steps = [Step("create", target, reason)]
-    if wish.power == RUNNING:
-        steps.append(Step("start", target, "it is wanted to run"))
+    if wish.power != STOPPED:
+        steps += [Step("start", target, "it is wanted to run"), *_pause_step(wish, target)]
     return Plan(Instance(wish.kind, wish.name, wish.power, spec), tuple(steps))
 
 
@@ -150,12 +150,17 @@ def _power_steps(wish: Wish, target: str, power: str, *, restarted: bool) -> lis
     if wish.power == STOPPED:
         return [] if power == STOPPED else [Step("stop", target, "it is wanted to be stopped")]
     if power == PAUSED:
-        return [Step("resume", target, "it is paused")]
+        return [] if wish.power == PAUSED else [Step("resume", target, "it is paused")]
+    steps = []
     if power == STOPPED:
-        return [Step("start", target, "it was stopped for the change" if restarted else "it does not run")]
-    if wish.restart:
-        return [Step("stop", target, "a restart is asked for"), Step("start", target, "a restart is asked for")]
-    return []
+        steps.append(Step("start", target, "it was stopped for the change" if restarted else "it does not run"))
+    elif wish.restart:
+        steps += [Step("stop", target, "a restart is asked for"), Step("start", target, "a restart is asked for")]
+    return [*steps, *_pause_step(wish, target)]
+
+
+def _pause_step(wish: Wish, target: str) -> list[Step]:
+    return [Step("pause", target, "it is wanted to be paused")] if wish.power == PAUSED else []
 
 
 def _differences(wish: Wish, found: Instance) -> list[Difference]:

@@ -16,8 +16,8 @@ from .zone_slots import Slot
 from .zone_spec import Zone
 
 CREATE, ADOPT, KEEP, RESIZE, RESTARTED, RECREATED = "create", "adopt", "keep", "resize", "restart", "recreate"
-STOP, START, REMOVE, ORPHAN = "stop", "start", "remove", "orphan"
-_RUNNING, _STOPPED = "running", "stopped"
+STOP, START, PAUSE, REMOVE, ORPHAN = "stop", "start", "pause", "remove", "orphan"
+_STOPPED, _PAUSED = "stopped", "paused"
 
 
 @dataclass(frozen=True)
@@ -99,17 +99,17 @@ def _judge(slot: Slot, claim: Claim, why: str, observation: Observation) -> tupl
     differing = _differing(slot.entry.spec, slot.seen.spec, claim.address)
     mends = {getattr(field, claim.kind) for field in differing}
     fields = ", ".join(field.option for field in differing)
-    running = slot.seen.power == _RUNNING
+    wanted, power = slot.entry.state, slot.seen.power
     if slot.adopted:
         return ADOPT, "it runs as declared, but the ledger did not know it" + (f"; {fields} differ" if fields else "")
     if RECREATE in mends:
         return RECREATED, f"{forced_fields(slot)} can only be changed by making it anew, which must be allowed"
-    if slot.entry.state == _STOPPED and running:
+    if _STOPPED == wanted != power:
         return STOP, "it is declared stopped"
-    if RESTART in mends and running:
+    if RESTART in mends and power != _STOPPED:
         return RESTARTED, f"{fields} takes effect at a restart, which must be allowed"
-    if slot.entry.state == _RUNNING and not running:
-        return START, "it is declared running"
+    if wanted != power:
+        return PAUSE if wanted == _PAUSED else START, f"it is declared {wanted}"
     return (RESIZE, f"{fields} differs from what is declared") if differing else (KEEP, "it is as declared")
 
 

@@ -59,6 +59,8 @@ class InstanceResource(ABC):
             self._update(step.fields)
         elif step.action == "start":
             self._power.start(name)
+        elif step.action == "pause":
+            self._power.pause(name)
         elif step.action == "resume":
             self._power.resume(name)
         elif step.action == "stop":

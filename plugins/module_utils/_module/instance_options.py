@@ -9,10 +9,10 @@ from typing import Any
 
 from .._domain.errors import SpecError
 from .._domain.fields import RECREATE, RESTART, Spec, parse_spec
-from .._domain.instance import ABSENT, RUNNING, STOPPED, Wish
+from .._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from .._domain.names import parse_label
 
-_STATES = (RUNNING, STOPPED, ABSENT)
+_STATES = (RUNNING, STOPPED, PAUSED, ABSENT)
 
 
 def instance_options() -> dict[str, Any]:

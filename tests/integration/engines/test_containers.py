@@ -113,7 +113,7 @@ def network(docker_url: str) -> None:
 
 @pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
 def test_contract(check: Callable[[Bench], None], node: Node, lab: Lab, network: None, archive: str) -> None:
-    bench = Bench(lab.engine, IMAGE, archive, "contract0", "10.89.0.0/24", "10.89.0.1", lab.prefix, lab.api.pause)
+    bench = Bench(lab.engine, IMAGE, archive, "contract0", "10.89.0.0/24", "10.89.0.1", lab.prefix)
     try:
         check(bench)
     finally:

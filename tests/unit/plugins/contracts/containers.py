@@ -41,7 +41,6 @@ class Bench:
     cidr: str
     gateway: str
     prefix: str
-    pause: Callable[[str], None]
 
     @property
     def name(self) -> str:
@@ -138,14 +137,16 @@ def it_starts_and_stops_and_both_may_be_repeated(bench: Bench) -> None:
 def a_paused_one_is_resumed_or_stopped(bench: Bench) -> None:
     bench.create()
     bench.engine.start(bench.name)
-    bench.pause(bench.name)
+    bench.engine.pause(bench.name)
+    bench.engine.pause(bench.name)
     assert bench.power() == "paused"
     bench.engine.resume(bench.name)
     assert bench.power() == "running"
     assert refused(lambda: bench.engine.resume(bench.name))
-    bench.pause(bench.name)
+    bench.engine.pause(bench.name)
     bench.engine.stop(bench.name, 0)
     assert bench.power() == "stopped"
+    assert refused(lambda: bench.engine.pause(bench.name))
 
 
 def limits_change_while_it_runs(bench: Bench) -> None:
@@ -225,7 +226,7 @@ def containers_are_attached_running_or_not(bench: Bench) -> None:
     assert bench.engine.attached(NOWHERE) == []
     bench.create()
     bench.engine.create(other, bench.body(address=bench.cidr.rpartition(".")[0] + ".251"))
-    changes: list[Callable[[str], None]] = [bench.engine.start, bench.pause, lambda name: bench.engine.stop(name, 0)]
+    changes: list[Callable[[str], None]] = [bench.engine.start, bench.engine.pause, lambda name: bench.engine.stop(name, 0)]
     for change in changes:
         change(bench.name)
         assert [name for name in bench.engine.attached(network) if name.startswith(bench.prefix)] == [bench.name, other]

@@ -24,7 +24,6 @@ class Bench:
     engine: VmEngine
     xml: Callable[[str, int], str]
     prefix: str
-    pause: Callable[[str], None]
     agents: bool
 
     @property
@@ -113,14 +112,16 @@ def it_starts_and_stops_and_both_may_be_repeated(bench: Bench) -> None:
 def a_paused_one_is_resumed_or_stopped(bench: Bench) -> None:
     bench.define()
     bench.engine.start(bench.name)
-    bench.pause(bench.name)
+    bench.engine.pause(bench.name)
+    bench.engine.pause(bench.name)
     assert bench.power() == "paused"
     bench.engine.resume(bench.name)
     assert bench.power() == "running"
-    bench.pause(bench.name)
+    bench.engine.pause(bench.name)
     bench.engine.stop(bench.name, 0)
     assert bench.power() == "stopped"
     assert refused(lambda: bench.engine.resume(bench.name))
+    assert refused(lambda: bench.engine.pause(bench.name))
 
 
 def a_guest_is_held_still_by_its_agent(bench: Bench) -> None:

@@ -101,8 +101,10 @@ class FakeContainers:
         self._must_have("stop container", name)["State"].update(_STOPPED)
 
     def pause(self, name: str) -> None:
-        """Do what an operator does by hand."""
-        self._must_have("pause container", name)["State"].update(_PAUSED)
+        state = self._must_have("pause container", name)["State"]
+        if not state["Running"]:
+            raise EngineError("pause container", name, f"Container {name} is not running")
+        state.update(_PAUSED)
 
     def resume(self, name: str) -> None:
         state = self._must_have("resume container", name)["State"]

@@ -29,13 +29,13 @@ def test_containers(check: Callable[[containers.Bench], None], tmp_path: Path) -
     archive.write_bytes(b"")
     fake.import_image("archive", "base:1", {})
     fake.create_network(render_network("br0", "10.20.0.0/24", "10.20.0.1"))
-    check(containers.Bench(fake, "base:1", str(archive), "br0", "10.20.0.0/24", "10.20.0.1", "c-", fake.pause))
+    check(containers.Bench(fake, "base:1", str(archive), "br0", "10.20.0.0/24", "10.20.0.1", "c-"))
 
 
 @pytest.mark.parametrize("check", vms.CONTRACT, ids=lambda check: check.__name__)
 def test_vms(check: Callable[[vms.Bench], None]) -> None:
     fake = FakeVms()
-    check(vms.Bench(fake, domain, "c-", fake.pause, agents=True))
+    check(vms.Bench(fake, domain, "c-", agents=True))
 
 
 def test_nothing_works_without_the_engines() -> None:

@@ -82,8 +82,10 @@ class FakeVms:
         self._domains[name] = replace(self._must_have("stop VM", name), power=STOPPED, live_xml="")
 
     def pause(self, name: str) -> None:
-        """Do what an operator does by hand."""
-        self._domains[name] = replace(self._must_have("pause VM", name), power=PAUSED)
+        domain = self._must_have("pause VM", name)
+        if domain.power == STOPPED:
+            raise EngineError("pause VM", name, "domain is not running")
+        self._domains[name] = replace(domain, power=PAUSED)
 
     def resume(self, name: str) -> None:
         domain = self._must_have("resume VM", name)

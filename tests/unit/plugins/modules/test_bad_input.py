@@ -49,7 +49,7 @@ INSTANCE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"name": "web\n"}, r"^name: 'web\\n' is not a valid name"),
     ({"name": ["web"]}, r"^name: .* is not a valid name|cannot be converted|is not a string"),
     ({"name": {"a": 1}}, r"^name: .* is not a valid name|cannot be converted|is not a string"),
-    ({"state": "paused"}, "value of state must be one of: .*, got: paused"),
+    ({"state": "frozen"}, "value of state must be one of: running, stopped, paused, absent, got: frozen"),
     ({"zone": "La b"}, r"^zone: 'La b' is not a valid name"),
     ({"tenant": "-"}, r"^tenant: '-' is not a valid name"),
     ({"app": "a" * 64}, r"^app: 'a+' is not a valid name"),

@@ -60,6 +60,12 @@ CASES = [
     Case("vm", ABSENT, RUNNING, {}, (), "remove"),
     Case("vm", ABSENT, STOPPED, {}, (), "remove"),
     Case("vm", ABSENT, PAUSED, OTHER_HOST, (), "remove"),
+    Case("vm", PAUSED, ABSENT, {}, (), "create start pause"),
+    Case("vm", PAUSED, RUNNING, {}, (), "pause"),
+    Case("vm", PAUSED, STOPPED, {}, (), "start pause"),
+    Case("vm", PAUSED, PAUSED, {}, (), ""),
+    Case("container", PAUSED, PAUSED, MORE_MEMORY, (), "update"),
+    Case("vm", PAUSED, PAUSED, MORE_MEMORY, (RESTART,), "stop update start pause"),
     # What may be changed while it runs.
     Case("vm", RUNNING, RUNNING, OTHER_APP, (), "update"),
     Case("vm", RUNNING, STOPPED, OTHER_APP, (), "update start"),

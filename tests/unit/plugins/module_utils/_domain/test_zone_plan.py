@@ -120,6 +120,7 @@ def test_an_app_grows_and_shrinks_at_its_end() -> None:
         ({"memory": "2G"}, "resize"),
         ({"image": "debian:14"}, "recreate"),
         ({"state": "stopped"}, "stop"),
+        ({"state": "paused"}, "pause"),
         ({"state": "absent"}, "remove"),
     ],
 )
@@ -144,6 +145,12 @@ def test_what_is_lost_on_its_host_is_made_again_there() -> None:
 def test_what_stands_still_is_started() -> None:
     first = plan([WEB])
     assert actions(plan([WEB], applied(first), run(first, power="stopped"))) == {"idc01-dev-web-101001": "start"}
+
+
+@pytest.mark.parametrize(("wanted", "action"), [("running", "start"), ("stopped", "stop"), ("paused", "keep")])
+def test_what_is_paused_becomes_what_is_declared(wanted: str, action: str) -> None:
+    first = plan([WEB])
+    assert actions(plan([{**WEB, "state": wanted}], applied(first), run(first, power="paused"))) == {"idc01-dev-web-101001": action}
 
 
 def test_a_host_that_does_not_answer_keeps_what_it_has_and_gets_nothing() -> None:
@@ -319,7 +326,7 @@ ENTRIES = st.lists(
             "memory": st.sampled_from(["1G", "2G", "6G"]),
             "disk": st.just("5G"),
             "image": st.just("debian:13"),
-            "state": st.sampled_from(["running", "running", "stopped", "absent"]),
+            "state": st.sampled_from(["running", "running", "stopped", "paused", "absent"]),
         }
     ),
     max_size=5,

@@ -15,7 +15,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_conf
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import Hardware, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource, list_containers
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
@@ -82,6 +82,8 @@ SCENARIOS = {
     "stop a paused one": Scenario([wish("container")], wish("container", power=STOPPED), "stop", pause),
     "start": Scenario([wish("container", power=STOPPED)], wish("container"), "start"),
     "resume": Scenario([wish("container")], wish("container"), "resume", pause),
+    "pause": Scenario([wish("container")], wish("container", power=PAUSED), "pause"),
+    "create paused": Scenario([], wish("container", power=PAUSED), "create start pause"),
     "restart": Scenario([wish("container")], wish("container", restart=True), "stop start"),
     "more memory": Scenario([wish("container")], wish("container", memory="1G"), "update"),
     "less of all": Scenario([wish("container")], wish("container", memory="64M", vcpus=1, autostart=False), "update"),

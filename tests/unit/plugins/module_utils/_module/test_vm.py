@@ -117,6 +117,8 @@ SCENARIOS = {
     "stop": Scenario([wish("vm")], wish("vm", power=STOPPED), "stop"),
     "start": Scenario([wish("vm", power=STOPPED)], wish("vm"), "start"),
     "resume": Scenario([wish("vm")], wish("vm"), "resume", pause),
+    "pause": Scenario([wish("vm")], wish("vm", power=PAUSED), "pause"),
+    "create paused": Scenario([], wish("vm", power=PAUSED), "create start pause"),
     "restart": Scenario([wish("vm")], wish("vm", restart=True), "stop start"),
     "another owner": Scenario([wish("vm")], wish("vm", tenant="other", autostart=False), "update"),
     "another zone": Scenario([wish("vm")], wish("vm", zone="other"), "update"),
