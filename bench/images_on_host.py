@@ -41,6 +41,7 @@ _IMAGE = {
     "kinds": ["vm"],
     "digest": None,
     "kernel": None,
+    "progress": 0,
     "max_size": "8G",
     "privileged_files": "usual",
     "group": GROUP,

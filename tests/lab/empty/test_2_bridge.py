@@ -79,7 +79,7 @@ def test_a_host_that_cut_itself_off_comes_back_and_says_so(lab: Any, bridged: st
     lab.router("bridge", "fdb", "replace", mac, "dev", tap(), "master", "static")
     lab.router("bridge", "link", "set", "dev", tap(), "locked", "on")
     try:
-        run = lab.start_play(play(f"confirm_timeout: 25, mac: '{STRANGE_MAC}'", confirm=True))
+        run = lab.start_play(play(f"confirm_timeout: 15, mac: '{STRANGE_MAC}'", confirm=True))
         output = run.finish(400, status=2)
         assert "the host undid the change at" in output.replace("\n", " ").replace("  ", " "), output
         assert lab.on(HOST, NETWORK) == bridged
