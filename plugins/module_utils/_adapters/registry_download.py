@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape, glob
 
 from .._domain.quantity import rough_size
 from .._domain.registry_image import RegistryImage, check_download
@@ -25,8 +26,8 @@ _SPARE = 1024**2
 class RegistryDownloads(Downloads):
     """Each in ``folder`` under its final name: a file, or a folder with layers. ``address`` is the reference of an image.
 
-    An only layer is downloaded as any other file. skopeo brings several, and what a registry gives for more than a password; it cannot go
-    on where it was, so there is one pause, before it begins.
+    An only layer is downloaded as any other file. skopeo brings several, and what a registry gives for more than a password; it can go on
+    with the next layer, but not in the middle of one, so there is one pause, before it begins.
     """
 
     def __init__(self, command: Command, folder: str, registry: Registry, progress: int = 0) -> None:
@@ -66,13 +67,13 @@ class RegistryDownloads(Downloads):
         if image is None:
             raise EngineError("download", shown, "the registry does not have it")
         check_download(image, shown, limit, sha256)
-        super().forget(name + _COPY)
         if len(image.layers) > 1 or not self._finish_alone(image, shown, name, pause):
-            self.forget(name)
+            super().forget(name)
             self._finish_layers(image, shown, name, pause)
 
     def _finish_alone(self, image: RegistryImage, shown: str, name: str, pause: int) -> bool:
         """Download the only layer; False when the registry gave nothing of it, or something else."""
+        super().forget(name + _COPY)
         address, self._login, self._ca_file = self._registry.web_access(image)
         if not address:
             return False
@@ -88,7 +89,10 @@ class RegistryDownloads(Downloads):
     def _finish_layers(self, image: RegistryImage, shown: str, name: str, pause: int) -> None:
         if pause:
             raise Pause(f"downloading {shown}: {rough_size(image.size)} in {len(image.layers)} layers", last=True)
+        # Layers that a run brought which was killed are not brought again; whoever unpacks them checks their sums.
         copy = self.path(name + _COPY)
+        for part in glob(f"{escape(copy)}/*put-blob*"):
+            os.unlink(part)
         try:
             self._registry.copy(image, copy)
             blobs = [f"{copy}{_BLOBS}/{layer.sha256}" for layer in image.layers]

@@ -354,7 +354,10 @@ def test_a_killed_run_leaves_nothing_that_disturbs_the_next(server: DockerRegist
     images = host.path / "images"
     child = _start(reference, host)
     parts = ("name.layers/*put-blob*", "name.new.aria2")
+    first = f"blobs/sha256/{_SHA256}"
     try:
+        if len(layers) > 1:
+            wait_for("the first layer", (images / "name.layers" / first).exists)
         wait_for("a part of the layer", lambda: any(os.path.getsize(part) for name in parts for part in glob(f"{images}/{name}")))
         server.process.send_signal(signal.SIGSTOP)
     finally:
@@ -363,10 +366,14 @@ def test_a_killed_run_leaves_nothing_that_disturbs_the_next(server: DockerRegist
     wait_for("the end of what downloads", lambda: not _processes(str(images)), 10)
     server.process.send_signal(signal.SIGCONT)
     assert "name" not in os.listdir(images)
+    kept = (images / "name.layers" / first).stat().st_ino if len(layers) > 1 else 0
     brought = Path(host.fetch(reference))
     largest = brought if len(layers) == 1 else brought / "blobs" / "sha256" / hashlib.sha256(_RANDOM).hexdigest()
     assert largest.read_bytes() == _RANDOM
     assert os.listdir(images) == ["name"]
+    if kept:
+        assert sorted(os.listdir(brought)) == ["blobs", "index.json", "oci-layout"]
+        assert (brought / first).stat().st_ino == kept, "a layer that was there came again"
 
 
 def _start(reference: str, host: Host) -> subprocess.Popen[bytes]:
