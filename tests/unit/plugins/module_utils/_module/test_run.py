@@ -14,7 +14,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.plan import Difference, Plan, Step
 from ansible_collections.zonal.cloud.plugins.module_utils._module import run as run_module
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import inform, run
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Pause
 
 
 class Ended(Exception):
@@ -144,6 +144,25 @@ def test_what_is_brought_is_brought_before_the_host_is_locked(events: list[str])
     assert end(FakeModule(), lambda params, command: Fetched(1, events))["brought"] == 1
     before, after = ["observe", "plan", "fetch for 1"], ["apply 0", "observe", "unlock", "remove"]
     assert events == [*before, "lock", "observe", "plan", *after]
+
+
+class Pausing(Counter):
+    """Brings something that takes long."""
+
+    @contextmanager
+    def fetched(self, plan: Plan[int]) -> Iterator[dict[str, Any]]:
+        if plan.steps:
+            raise Pause("half of it is there", last=True)
+        yield {}
+
+
+def test_a_pause_ends_the_module_with_what_there_is_to_tell(events: list[str]) -> None:
+    module = FakeModule()
+    result = end(module, lambda params, command: Pausing(2, events))
+    assert 0 <= result.pop("seconds") < 60
+    assert result == {"changed": False, "unfinished": True, "told": ["half of it is there"], "last": True}
+    assert not module.failed
+    assert events == ["observe", "plan"]
 
 
 def test_check_mode_brings_nothing(events: list[str]) -> None:
