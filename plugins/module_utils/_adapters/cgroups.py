@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from .._domain.usage import Usage, usage_of_cgroup
 
-# Version 1 has a tree for each controller; these two have links with such names.
+# Version 1 has a tree for each controller.
 _TREES = ("cpuacct", "memory", "blkio")
 _OF_A_CONTAINER = re.compile("(?:docker-)?([0-9a-f]{64})(?:[.]scope)?")
 

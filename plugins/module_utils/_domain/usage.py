@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 _NANO, _MICRO = 10**9, 10**6
@@ -139,5 +139,4 @@ def _network(devices: str) -> dict[str, int]:
 
 def show_counters(counters: Counters) -> dict[str, float]:
     """Return the counters by name."""
-    shown = {field.name: getattr(counters, field.name) for field in fields(counters)}
-    return {**shown, "cpu_seconds": round(counters.cpu_seconds, 3)}
+    return {**asdict(counters), "cpu_seconds": round(counters.cpu_seconds, 3)}
