@@ -133,3 +133,59 @@ def test_images_are_made_once_and_removed_on_demand(play: Play, names: Any) -> N
     assert play(zonal_image_cleanup=True) == 1
     assert names() == ["path:1", "registry:1"]
     assert play(zonal_image_cleanup=True) == 0
+
+
+SLOW_SERVER = """
+import sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Slow(BaseHTTPRequestHandler):
+    def do_GET(self):
+        content = open(sys.argv[1], "rb").read()
+        begin = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Length", str(len(content) - begin))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        for start in range(begin, len(content), 256 * 1024):
+            self.wfile.write(content[start : start + 256 * 1024])
+            time.sleep(0.1)
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Slow).serve_forever()
+"""
+SLOW_PLAY = """
+- hosts: node
+  gather_facts: false
+  tasks:
+    - zonal.cloud.image:
+        name: "{{ name }}"
+        src: "{{ src }}"
+        sha256: "{{ sha256 }}"
+        kinds: [container]
+        folder: "{{ folder }}"
+        progress: 1
+"""
+
+
+def test_how_much_is_there_is_told_while_it_comes(play: Play, names: Any, prefix: str, tmp_path: Path) -> None:
+    content = pack(member("etc/slow", size=8 * 1024**2))
+    (tmp_path / "slow").write_bytes(content)
+    (tmp_path / "slow.yml").write_text(SLOW_PLAY)
+    src, sha256 = f"http://127.0.0.1:{PORT + 1}/slow", hashlib.sha256(content).hexdigest()
+    given = json.dumps({"name": f"{prefix}slow:1", "src": src, "sha256": sha256, "folder": str(tmp_path / "var" / "slow")})
+    program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "inventory.json"), "-e", given]
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
+    argv = play.node.enter("setpriv", "--pdeathsig", "KILL", sys.executable, "-c", SLOW_SERVER, str(tmp_path / "slow"), str(PORT + 1))
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            done = subprocess.run(
+                play.node.enter(*program, str(tmp_path / "slow.yml")), env=env, capture_output=True, text=True, check=False
+            )
+        finally:
+            server.kill()
+    assert done.returncode == 0, done.stdout + done.stderr
+    shares = [int(share) for share in re.findall(rf"^node: downloading {src}: \d+[KM] of 8M \((\d+) %\)$", done.stdout, re.MULTILINE)]
+    assert shares, done.stdout
+    assert shares == sorted(set(shares))
+    assert "slow:1" in names()
