@@ -18,6 +18,7 @@ from .._domain.errors import RefusedError
 from .._domain.guest_files import GuestFile
 from .._ports import EngineAbsent, EngineError, EngineSilent, Login, StoredImage
 from .deps import need_docker
+from .kernel import disk_under
 from .packed_stream import PackedFile
 
 _ONLINE = "/sys/devices/system/cpu/online"
@@ -55,6 +56,7 @@ class DockerEngine:
             cgroup=int(info.get("CgroupVersion") or 1),
             size_limits=info.get("Driver") == "overlay2" and backing == "xfs",
             cpus=cpus,
+            device=disk_under(info.get("DockerRootDir") or ""),
         )
 
     def find(self, name: str) -> Mapping[str, Any] | None:
@@ -119,6 +121,11 @@ class DockerEngine:
     def network(self, name: str) -> Mapping[str, Any] | None:
         body: Mapping[str, Any] | None = self._found("look up network", name, lambda api: api.inspect_network(name))
         return body
+
+    def networks(self) -> list[Mapping[str, Any]]:
+        with self._asking("list", "networks") as api:
+            found: list[Mapping[str, Any]] = api.networks()
+        return found
 
     def create_network(self, body: Mapping[str, Any]) -> None:
         with self._asking("create network", body["Name"]) as api:

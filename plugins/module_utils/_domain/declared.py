@@ -12,7 +12,7 @@ from typing import Any
 from .addresses import check_host_address
 from .claims import KINDS
 from .errors import MissingError, SpecError, ZonalError
-from .fields import Spec, parse_spec
+from .fields import Spec, check_kind, parse_spec
 from .names import parse_label
 from .placement_types import App, Rule
 from .zone_spec import Zone, check_keys, check_mapping, parse_count, parse_devices
@@ -21,7 +21,24 @@ STATES = ("running", "stopped", "paused", "absent")
 _NO_TENANT = "none"
 # So many addresses does a /16 have; a slip of the keyboard shall not take hours.
 _MOST = 2**16
-_OPTIONS = ("image", "vcpus", "memory", "disk", "hostname", "ssh_keys", "autostart")
+_OPTIONS = (
+    "image",
+    "vcpus",
+    "max_vcpus",
+    "memory",
+    "max_memory",
+    "hugepages",
+    "disk",
+    "io_limits",
+    "hostname",
+    "ssh_keys",
+    "user_data",
+    "autostart",
+    "labels",
+    "environment",
+    "command",
+    "capabilities",
+)
 _NEEDED = ("image", "vcpus", "memory")
 _KEYS = frozenset(
     {
@@ -142,7 +159,7 @@ def _read_entry(zone: Zone, reader: _Reader, item: object, images: Collection[st
     options = _read_options(zone, reader, entry, images)
     words = {"zone": zone.name, "tenant": tenant, "app": app}
     # What cannot be read of these has been told above.
-    spec = None if reader.lines else read(_parse_whole, {**options, **words, **zone.network, "address": entry.get("address")})
+    spec = None if reader.lines else read(_parse_whole, kind, {**options, **words, **zone.network, "address": entry.get("address")})
     if spec is None:
         return None
     return Declared(
@@ -183,9 +200,10 @@ def _parse_option(key: str, entry: Mapping[str, Any], images: Collection[str] | 
     return spec
 
 
-def _parse_whole(words: dict[str, Any]) -> Spec:
-    """Return the fields in their normal form; SpecError when they do not go together."""
+def _parse_whole(kind: str, words: dict[str, Any]) -> Spec:
+    """Return the fields in their normal form; SpecError when they do not go together, or the kind has no such field."""
     spec = parse_spec(words)
+    check_kind(kind, spec)
     if "address" in spec:
         check_host_address("address", spec["address"], spec["cidr"])
     return spec

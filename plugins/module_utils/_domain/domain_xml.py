@@ -12,15 +12,17 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from .errors import ZonalError
 from .facts import dump_facts, load_facts
+from .field_values import IO_LIMITS
 from .fields import Spec
 from .names import mac_of, tap_of, uuid_of
 
 NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
 _FACTS = f"{{{NAMESPACE}}}instance"
+ROOT_DISK = "vda"
 # One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
 _COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
@@ -54,8 +56,8 @@ class ParsedDomain:
     initrd: str
 
 
-def render_domain(name: str, spec: Spec, hardware: Hardware, keys: str | None = None, *, uuid: str = "") -> str:
-    """Return the domain XML of a VM; equal input gives equal text. For ``keys`` see ``dump_facts``.
+def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str, str] | None = None, *, uuid: str = "") -> str:
+    """Return the domain XML of a VM; equal input gives equal text. For ``known`` see ``dump_facts``.
 
     ``uuid`` is that of the definition which is replaced: libvirt lets a domain keep its name only with it.
     """
@@ -64,10 +66,9 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, keys: str | None = 
     _text(root, "name", name)
     _text(root, "uuid", uuid or uuid_of(spec["zone"], name))
     facts = ET.SubElement(ET.SubElement(root, "metadata"), _FACTS)
-    for key, value in dump_facts(name, spec, keys).items():
+    for key, value in dump_facts(name, spec, known).items():
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
-    _text(root, "memory", str(-(-spec["memory"] // 1024)), unit="KiB")
-    _text(root, "vcpu", str(spec["vcpus"]), placement="static")
+    _size(root, spec)
     _boot(root, hardware)
     features = ET.SubElement(root, "features")
     ET.SubElement(features, "acpi")
@@ -91,11 +92,10 @@ def parse_domain(text: str) -> ParsedDomain:
     holder = root.find(f"metadata/{_FACTS}")
     facts = {} if holder is None else {item.get("name", ""): item.text or "" for item in holder}
     spec = dict(load_facts(facts))
-    memory, vcpu = root.find("memory"), root.findtext("vcpu", "")
-    if memory is not None and _NUMBER.fullmatch(memory.text or "") and memory.get("unit", "KiB").lower() in _KIB:
-        spec["memory"] = int(int(memory.text or 0) * _KIB[memory.get("unit", "KiB").lower()]) * 1024
-    if _NUMBER.fullmatch(vcpu):
-        spec["vcpus"] = int(vcpu)
+    spec.update(_parse_size(root))
+    limits = {key: _number(root.findtext(f"devices/disk/iotune/{key}_sec")) for key in IO_LIMITS}
+    if any(limits.values()):
+        spec["io_limits"] = {key: limit for key, limit in limits.items() if limit}
     source = root.find("devices/interface[@type='bridge']/source")
     if source is not None and source.get("bridge"):
         spec["bridge"] = source.get("bridge")
@@ -108,6 +108,44 @@ def parse_domain(text: str) -> ParsedDomain:
         kernel=root.findtext("os/kernel", ""),
         initrd=root.findtext("os/initrd", ""),
     )
+
+
+def _parse_size(root: ET.Element) -> dict[str, Any]:
+    """Return memory and CPUs that there are now, and the most that there may be where that is more."""
+    vcpu = root.find("vcpu")
+    most_vcpus = _number(None if vcpu is None else vcpu.text)
+    vcpus = (_number(vcpu.get("current")) if vcpu is not None else None) or most_vcpus
+    most_memory = _bytes(root.find("memory"))
+    memory = _bytes(root.find("currentMemory")) or most_memory
+    size = {"memory": memory, "vcpus": vcpus, "max_memory": most_memory, "max_vcpus": most_vcpus}
+    if root.find("memoryBacking/hugepages") is not None:
+        size["hugepages"] = True
+    return {key: value for key, value in size.items() if value and value != size.get(key.partition("max_")[2])}
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and _NUMBER.fullmatch(text) else None
+
+
+def _bytes(element: ET.Element | None) -> int | None:
+    number = None if element is None else _number(element.text)
+    unit = "" if element is None else element.get("unit", "KiB").lower()
+    return None if number is None or unit not in _KIB else int(number * _KIB[unit]) * 1024
+
+
+def _size(root: ET.Element, spec: Spec) -> None:
+    """Memory and CPUs: as much as there ever may be, and how much of that there is now."""
+    memory, vcpus = spec["memory"], spec["vcpus"]
+    most_memory, most_vcpus = max(memory, spec.get("max_memory", memory)), max(vcpus, spec.get("max_vcpus", vcpus))
+    _text(root, "memory", str(-(-most_memory // 1024)), unit="KiB")
+    if most_memory > memory:
+        _text(root, "currentMemory", str(-(-memory // 1024)), unit="KiB")
+    if spec.get("hugepages"):
+        backing = ET.SubElement(root, "memoryBacking")
+        ET.SubElement(backing, "hugepages")
+        # All of it is taken at the start, and with so many threads at a time: much memory by one thread takes minutes.
+        ET.SubElement(backing, "allocation", mode="immediate", threads=str(vcpus))
+    _text(root, "vcpu", str(most_vcpus), placement="static", **({"current": str(vcpus)} if most_vcpus > vcpus else {}))
 
 
 def _boot(root: ET.Element, hardware: Hardware) -> None:
@@ -125,7 +163,11 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
     # No host page cache: what the guest was told is written is on the SSD; freed blocks go back to the thin pool.
     ET.SubElement(disk, "driver", name="qemu", type="raw", cache="none", discard="unmap", detect_zeroes="unmap")
     ET.SubElement(disk, "source", {attribute: hardware.disk})
-    ET.SubElement(disk, "target", dev="vda", bus="virtio")
+    ET.SubElement(disk, "target", dev=ROOT_DISK, bus="virtio")
+    if spec.get("io_limits"):
+        tune = ET.SubElement(disk, "iotune")
+        for key, limit in spec["io_limits"].items():
+            _text(tune, f"{key}_sec", str(limit))
     card = ET.SubElement(devices, "interface", type="bridge")
     ET.SubElement(card, "mac", address=mac_of(spec["address"]))
     ET.SubElement(card, "source", bridge=spec["bridge"])

@@ -31,7 +31,8 @@ from .._domain.volume import (
     tag_values,
     users_of,
 )
-from .._ports import BootFiles, ContainerEngine, GuestDisks, Volumes
+from .._ports import ContainerEngine
+from .._ports_storage import BootFiles, GuestDisks, Volumes
 
 DIGEST_LABEL, SHA256_LABEL = LABEL + "digest", LABEL + "sha256"
 _UNFINISHED = Face("", ())

@@ -25,7 +25,8 @@ from .._domain.errors import SpecError, ZonalError
 from .._domain.instance import Instance, Wish, show_instance
 from .._domain.plan import Plan
 from .._domain.thin_pool import parse_name
-from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, GuestDisks, VmEngine, Volumes
+from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine
+from .._ports_storage import GuestDisks, Volumes
 from .container import ContainerResource
 from .instance import InstanceResource
 from .instance_options import read_wish

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Callable, cast
 
-from .._ports import ContainerEngine, VmEngine, Volumes
+from .._ports import ContainerEngine, VmEngine
+from .._ports_storage import Volumes
 
 
 class _Remembered:
@@ -51,7 +52,9 @@ class _RememberedContainers(_Remembered):
 
 def remembered_containers(engine: ContainerEngine) -> ContainerEngine:
     """Return docker as one that is not asked twice."""
-    return cast(ContainerEngine, _RememberedContainers(engine, "managed", "network", "attached", lasting=("facts", "image_labels")))
+    return cast(
+        ContainerEngine, _RememberedContainers(engine, "managed", "network", "networks", "attached", lasting=("facts", "image_labels"))
+    )
 
 
 def remembered_vms(engine: VmEngine) -> VmEngine:

@@ -18,7 +18,7 @@ from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
 from .._domain.domain_xml import Hardware, parse_domain, render_domain
 from .._domain.errors import RefusedError, SpecError
-from .._domain.facts import with_keys
+from .._domain.facts import with_printed
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
@@ -27,14 +27,15 @@ from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size
 from .._domain.thin_pool import parse_name
 from .._domain.volume import CLOUD_INIT_TAG, INSTANCE_TAG, Volume, find_golden, instance_tags
-from .._ports import Command, ContainerEngine, Domain, GuestDisks, VmEngine, Volumes
+from .._ports import Command, ContainerEngine, Domain, VmEngine
+from .._ports_storage import GuestDisks, Volumes
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import containers_beside
 
 # What LVM rounds sizes up to, unless the volume group was made with other extents.
 _EXTENT = 4 * 1024**2
-_RUNNING_FIELDS = ("memory", "vcpus", "bridge")
+_RUNNING_FIELDS = ("memory", "max_memory", "vcpus", "max_vcpus", "hugepages", "io_limits", "bridge")
 
 
 class VmResource(InstanceResource):
@@ -142,7 +143,7 @@ class VmResource(InstanceResource):
     def _check_host(self, spec: Spec) -> None:
         golden = find_golden(self._seen.values(), spec["image"])
         if golden is not None:
-            self._boot_files(spec, golden)
+            self._check_golden(spec, golden)
             if not self._adopting:
                 self._check_size(spec, golden, self._seen.get(self._volume))
 
@@ -155,13 +156,16 @@ class VmResource(InstanceResource):
         golden = find_golden(self._look_at_volumes().values(), spec["image"])
         if golden is None:
             raise SpecError("image", spec["image"], "is not on this host as a golden volume; bring it there with zonal.cloud.image")
-        return (golden, *self._boot_files(spec, golden))
+        return (golden, *self._check_golden(spec, golden))
 
     def _check_bridge(self, spec: Spec) -> None:
         if not is_bridge(spec["bridge"]):
             raise SpecError("network.bridge", spec["bridge"], "is not a bridge on this host; make it with zonal.cloud.bridge")
 
-    def _boot_files(self, spec: Spec, golden: Volume) -> tuple[str, str]:
+    def _check_golden(self, spec: Spec, golden: Volume) -> tuple[str, str]:
+        """Return kernel and initial ramdisk of the image; SpecError when it has not what a VM like this needs."""
+        if spec.get("user_data") and CLOUD_INIT_TAG not in golden.tags:
+            raise SpecError("user_data", "(not shown)", f"needs cloud-init, which the image {spec['image']} does not have")
         kernel, initrd = self._boot.paths(golden.name)
         if not kernel:
             raise SpecError("image", spec["image"], "has no kernel under /boot, so it can only run as a container")
@@ -195,10 +199,16 @@ class VmResource(InstanceResource):
         if "disk" in options:
             self._volumes.grow(self._volume, spec["disk"])
         hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block)
-        self._define(spec, hardware, parsed.uuid, parsed.facts.get("keys"))
+        running = bool(domain.live_xml)
+        # In this order a run that is cut off leaves a difference: memory is read from the definition, the others from what runs.
+        if running and "memory" in options:
+            self._engine.adjust(self._wish.name, memory=spec["memory"])
+        self._define(spec, hardware, parsed.uuid, parsed.facts)
+        if running and not {"vcpus", "io_limits"}.isdisjoint(options):
+            self._engine.adjust(self._wish.name, spec["vcpus"] if "vcpus" in options else 0, io_limits=pick(spec, options).get("io_limits"))
 
-    def _define(self, spec: Spec, hardware: Hardware, uuid: str, keys: str | None = None) -> None:
-        self._engine.define(render_domain(self._wish.name, spec, hardware, keys, uuid=uuid))
+    def _define(self, spec: Spec, hardware: Hardware, uuid: str, known: Mapping[str, str] | None = None) -> None:
+        self._engine.define(render_domain(self._wish.name, spec, hardware, known, uuid=uuid))
         self._engine.set_autostart(self._wish.name, spec["autostart"])
 
     def _remove(self) -> None:
@@ -223,14 +233,27 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
     parsed = parse_domain(domain.xml)
     spec: Spec = {**parsed.spec, "autostart": domain.autostart}
     if domain.live_xml:
-        live = cast("dict[str, Any]", parse_domain(domain.live_xml).spec)
-        spec = cast(Spec, {**spec, **{field: live[field] for field in _RUNNING_FIELDS if field in live}})
+        spec = _running_spec(spec, parse_domain(domain.live_xml).spec)
     if volume is not None:
         size = (wanted or {}).get("disk", volume.size)
         spec["disk"] = size if 0 <= volume.size - size < _EXTENT else volume.size
     if wanted is not None:
-        spec = with_keys(spec, parsed.facts, wanted)
+        spec = with_printed(spec, parsed.facts, wanted)
     return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours, whole=volume is not None)
+
+
+def _running_spec(defined: Spec, live: Spec) -> Spec:
+    """Return the spec of a VM that runs. Of memory within one maximum the definition tells what was asked of the guest, which hands it
+    back when it can, or never if it has no balloon."""
+    fields = set(_RUNNING_FIELDS)
+    if _most_memory(live) == _most_memory(defined):
+        fields -= {"memory", "max_memory"}
+    kept = {field: value for field, value in defined.items() if field not in fields}
+    return cast(Spec, {**kept, **{field: value for field, value in live.items() if field in fields}})
+
+
+def _most_memory(spec: Spec) -> int:
+    return spec.get("max_memory", spec.get("memory", 0))
 
 
 def list_vms(engine: VmEngine, volumes: Volumes) -> list[Instance]:

@@ -17,7 +17,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_tree import tree_entries
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import digest_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, Unpacked, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles, Unpacked, Volume
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 

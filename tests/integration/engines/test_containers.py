@@ -8,6 +8,7 @@ import gc
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -26,7 +27,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAb
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.containers import CONTRACT, Bench
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, planned
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
 MIB = 1024**2
@@ -67,7 +68,14 @@ class Lab:
         return Wish("container", f"{self.prefix}{last}", power, parse_spec({**raw, **options}), allow, restart)
 
     def converge(self, wanted: Wish) -> list[str]:
-        return converge(ContainerResource(wanted, DockerEngine(self.url), FakeVms(), 0))
+        return converge(self.resource(wanted))
+
+    def resource(self, wanted: Wish) -> ContainerResource:
+        return ContainerResource(wanted, DockerEngine(self.url), FakeVms(), 0)
+
+    def planned(self, wanted: Wish) -> tuple[list[str], list[str]]:
+        """Return the steps that would be done, and the options that wait for permission."""
+        return planned(self.resource(wanted))
 
     def inspect(self, last: int = 11) -> dict[str, Any]:
         body: dict[str, Any] = self.api.inspect_container(f"{self.prefix}{last}")
@@ -177,6 +185,14 @@ def test_memory_changes_while_it_runs(lab: Lab, memory: str) -> None:
     assert lab.do(11, "cat", "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").strip() == str(wanted.spec["memory"])
     assert lab.inspect()["State"]["StartedAt"] == started
     assert lab.converge(wanted) == []
+
+
+def test_throughput_is_what_it_is_limited_to(lab: Lab) -> None:
+    lab.converge(lab.wish(io_limits={"write_bytes": "2M"}))
+    # Around the page cache: version 1 of cgroups counts what goes through it as nobody's.
+    before = time.monotonic()
+    lab.do(11, "busybox", "dd", "if=/dev/zero", "of=/data", "bs=256k", "count=12", "oflag=direct")
+    assert time.monotonic() - before > 1, "3 MB with 2 MB a second"
 
 
 def test_cpus_change_while_it_runs(lab: Lab) -> None:

@@ -30,7 +30,7 @@ from ansible_collections.zonal.cloud.tests.integration.engines.node import Node,
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import CONTRACT, Bench, what_is_gone_may_be_removed_again
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import VM_CHANGES, VOLUME_CHANGES, Fuse, PowerCut
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, planned
 from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import FOLDER
 from lab.guest_image import guest_image
 from lab.paths import Paths
@@ -56,8 +56,8 @@ class Lab:
         self.image = guest_image(Paths.from_environment(), Progress())
         self.digest = check_archive(self.image.path, Policy()).content.digest
 
-    def make_image(self) -> None:
-        wanted = ImageWish("guest:1", frozenset(["vm"]), sha256=self.image.sha256)
+    def make_image(self, name: str = "guest:1") -> None:
+        wanted = ImageWish(name, frozenset(["vm"]), sha256=self.image.sha256)
         converge(ImageResource(wanted, self.image.path, Policy(), FakeContainers(), self.volumes, FileDisks(), self.boot))
 
     def wish(self, power: str = RUNNING, *, name: str = "web", allow: tuple[str, ...] = (), restart: bool = False, **options: Any) -> Wish:
@@ -82,9 +82,12 @@ class Lab:
     def converge(self, wanted: Wish) -> list[str]:
         return converge(self.resource(wanted))
 
+    def planned(self, wanted: Wish) -> tuple[list[str], list[str]]:
+        """Return the steps that would be done, and the options that wait for permission."""
+        return planned(self.resource(wanted))
+
     def pending(self, wanted: Wish) -> list[str]:
-        resource = self.resource(wanted)
-        return [item.field for item in resource.plan(resource.observe()).pending]
+        return self.planned(wanted)[1]
 
     def answers(self) -> bool:
         with suppress(RuntimeError):
@@ -119,7 +122,9 @@ def machine_xml(name: str, memory: int) -> str:
     """A machine without a disk: its firmware finds nothing to boot and waits."""
     head = f"<name>{name}</name><uuid>{uuid_of('t', name)}</uuid><memory unit='MiB'>{memory}</memory>"
     system = "<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features>"
-    return f"<domain type='qemu'>{head}{system}<devices><controller type='usb' model='none'/><memballoon model='none'/></devices></domain>"
+    return (
+        f"<domain type='qemu'>{head}{system}<devices><controller type='usb' model='none'/><memballoon model='virtio'/></devices></domain>"
+    )
 
 
 @pytest.mark.parametrize("check", [check for check in CONTRACT if check not in NOT_ON_THE_TEST_DRIVER], ids=lambda check: check.__name__)

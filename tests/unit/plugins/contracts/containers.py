@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import (
     LABEL,
     is_network_of,
+    overlaps,
     parse_container,
     parse_network,
     render_container,
@@ -221,6 +222,13 @@ def a_network_reads_back(bench: Bench) -> None:
     assert parse_network(found) == (bench.cidr, bench.gateway)
 
 
+def networks_do_not_overlap(bench: Bench) -> None:
+    other = render_network(f"{bench.prefix}br", bench.cidr, "")
+    assert refused(lambda: bench.engine.create_network(other))
+    found = [body["Name"] for body in bench.engine.networks() if overlaps(body, bench.cidr)]
+    assert found == [network_of(bench.bridge)]
+
+
 def containers_are_attached_running_or_not(bench: Bench) -> None:
     other, network = f"{bench.prefix}b", network_of(bench.bridge)
     assert bench.engine.attached(NOWHERE) == []
@@ -344,6 +352,7 @@ CONTRACT = (
     what_is_not_there_cannot_be_changed,
     an_address_is_had_by_one_running_container,
     a_network_reads_back,
+    networks_do_not_overlap,
     containers_are_attached_running_or_not,
     a_network_in_use_is_not_removed,
     a_network_is_replaced,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL, EngineFacts
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL, EngineFacts, overlaps
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Login, StoredImage
@@ -69,7 +69,7 @@ class FakeContainers:
         endpoints = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
         mac = body.get("MacAddress", "")
         self._containers[name] = {
-            "Config": {key: body.get(key) for key in ("Image", "Hostname")} | {"Labels": body.get("Labels") or {}},
+            "Config": {key: body.get(key) for key in ("Image", "Hostname", "Env", "Cmd")} | {"Labels": body.get("Labels") or {}},
             "HostConfig": body.get("HostConfig") or {},
             "NetworkSettings": {"Networks": {net: {"MacAddress": mac, **endpoint} for net, endpoint in endpoints.items()}},
             "State": dict(_STOPPED),
@@ -125,6 +125,10 @@ class FakeContainers:
         self._must_be_installed()
         return copy.deepcopy(self._networks.get(name))
 
+    def networks(self) -> list[Mapping[str, Any]]:
+        self._must_be_installed()
+        return copy.deepcopy(list(self._networks.values()))
+
     def attached(self, network: str) -> list[str]:
         self._must_be_installed()
         return sorted(name for name, body in self._containers.items() if network in body["NetworkSettings"]["Networks"])
@@ -138,6 +142,9 @@ class FakeContainers:
         self._must_be_installed()
         if body["Name"] in self._networks:
             raise EngineError("create network", body["Name"], "a network of that name already exists")
+        pools = [pool["Subnet"] for pool in body["IPAM"]["Config"]]
+        if any(overlaps(other, pool) for other in self._networks.values() for pool in pools):
+            raise EngineError("create network", body["Name"], "Pool overlaps with other one on this address space")
         self._networks[body["Name"]] = copy.deepcopy(dict(body))
 
     def image_labels(self, name: str) -> Mapping[str, str] | None:

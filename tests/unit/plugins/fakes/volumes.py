@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volume
 
 EXTENT = 4 * 1024**2
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.lvm import LvmVolumes, read_volumes
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volume
 
 REPORT = """
   {

@@ -22,7 +22,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import K
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import Volume, find_golden, instance_tags, tag_values
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, EngineAbsent, EngineError, Unpacked
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles, Unpacked
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE, Hostile
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
