@@ -11,6 +11,8 @@ from .._adapters.docker_engine import DockerEngine
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
 from .._domain.instance import show_instance
+from .._domain.names import parse_label
+from .._domain.thin_pool import parse_name
 from .._ports import Command
 from .container import list_containers
 from .neighbours import or_none
@@ -22,3 +24,10 @@ def instances_here(command: Command, group: str, pool: str) -> list[dict[str, An
     volumes = LvmVolumes(command, group, pool)
     found = or_none(lambda: list_containers(DockerEngine())) + or_none(lambda: list_vms(LibvirtEngine(), volumes))
     return [show_instance(instance) for instance in sorted(found, key=lambda instance: (instance.name, instance.kind))]
+
+
+def read_instances(params: dict[str, Any], command: Command) -> dict[str, Any]:
+    """Return what ``instance_info`` returns."""
+    names = params["names"] and [parse_label(f"names[{number}]", name) for number, name in enumerate(params["names"])]
+    found = instances_here(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
+    return {"instances": [item for item in found if names is None or item["name"] in names]}

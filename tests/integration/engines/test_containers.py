@@ -35,9 +35,9 @@ BOTH = ("restart", "recreate")
 MODULE = """
 import json, sys
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.zonal.cloud.plugins.modules import container
-with patch_module_args(json.loads(sys.argv[1])):
-    container.main()
+from ansible_collections.zonal.cloud.plugins.modules import container, instance_info
+with patch_module_args(json.loads(sys.argv[2])):
+    {"container": container, "instance_info": instance_info}[sys.argv[1]].main()
 """
 
 
@@ -312,10 +312,13 @@ def test_the_module_itself(lab: Lab) -> None:
         "network": network,
     }
 
-    def run(**more: Any) -> dict[str, Any]:
-        given = json.dumps({**options, "stop_timeout": 0, **more})
-        result: dict[str, Any] = json.loads(lab.node.run("env", f"PYTHONPATH={':'.join(sys.path)}", sys.executable, "-c", MODULE, given))
+    def module(name: str, given: dict[str, Any]) -> dict[str, Any]:
+        program = ("env", f"PYTHONPATH={':'.join(sys.path)}", sys.executable, "-c", MODULE)
+        result: dict[str, Any] = json.loads(lab.node.run(*program, name, json.dumps(given)))
         return result
+
+    def run(**more: Any) -> dict[str, Any]:
+        return module("container", {**options, "stop_timeout": 0, **more})
 
     checked = run(_ansible_check_mode=True)
     assert lab.engine.find(options["name"]) is None
@@ -325,6 +328,9 @@ def test_the_module_itself(lab: Lab) -> None:
     assert done["diff"]["before"]["state"] == "absent"
     again = run()
     assert (again["changed"], again["plan"], again["container"]) == (False, [], done["container"])
+    assert module("instance_info", {"names": [options["name"]]})["instances"] == [done["container"]]
+    assert done["container"] in module("instance_info", {})["instances"]
+    assert module("instance_info", {"names": ["nobody"]})["instances"] == []
     assert run(state="absent")["container"] == {"name": options["name"], "kind": "container", "state": "absent"}
     assert lab.node.run("ls", "/run/zonal-cloud.lock")
 
