@@ -114,6 +114,13 @@ options:
   hugepages:
     description: Whether a VM's memory is huge pages of its host, all taken at the start by as many threads as it has O(vcpus).
     type: bool
+  pci_devices:
+    description:
+      - Devices of its host that a VM gets for itself, or functions of them (SR-IOV), as C(lspci) writes their addresses, such as
+        V(0000:3b:00.0). The host needs an IOMMU that is switched on.
+      - Which hosts have such devices and how many is what C(devices) of a zone tells; pin the instance to the host with C(host).
+    type: list
+    elements: str
   io_limits:
     description:
       - The most that may be read from and written to the root disk. What is not given is not limited, and V({}) takes all limits away.

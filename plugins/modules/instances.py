@@ -108,6 +108,10 @@ options:
       hugepages:
         description: Whether a VM's memory is huge pages; see O(zonal.cloud.vm#module:hugepages).
         type: bool
+      pci_devices:
+        description: Devices of its host that a VM gets for itself; see O(zonal.cloud.vm#module:pci_devices).
+        type: list
+        elements: str
       io_limits:
         description: The most that may be read from and written to the root disk; see O(zonal.cloud.vm#module:io_limits).
         type: dict

@@ -86,6 +86,7 @@ class LibvirtEngine:
             domain = connection.lookupByName(name)
             if vcpus:
                 domain.setVcpusFlags(vcpus, live)
+                self._bring_online(domain, vcpus)
             if memory:
                 domain.setMemoryFlags(memory // 1024, live)
             if io_limits is not None:
@@ -140,6 +141,14 @@ class LibvirtEngine:
                 | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
             )
             domain.undefineFlags(flags)
+
+    @staticmethod
+    def _bring_online(domain: Any, vcpus: int) -> None:
+        """Let the guest's agent take the CPUs into use. Without an agent a rule of the guest's udev does that, or nobody."""
+        libvirt = need_libvirt()
+        with suppress(libvirt.libvirtError):
+            domain.agentSetResponseTimeout(_AGENT_SECONDS)
+            domain.setVcpusFlags(vcpus, libvirt.VIR_DOMAIN_VCPU_GUEST)
 
     @staticmethod
     def _cut_power(domain: Any) -> None:

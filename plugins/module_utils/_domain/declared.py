@@ -28,6 +28,7 @@ _OPTIONS = (
     "memory",
     "max_memory",
     "hugepages",
+    "pci_devices",
     "disk",
     "io_limits",
     "hostname",

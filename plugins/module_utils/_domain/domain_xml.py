@@ -25,6 +25,7 @@ _FACTS = f"{{{NAMESPACE}}}instance"
 ROOT_DISK = "vda"
 # One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
 _COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
+_PCI = ("domain", "bus", "slot", "function")
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 1024, "g": 1024**2, "gib": 1024**2}
 
@@ -96,6 +97,9 @@ def parse_domain(text: str) -> ParsedDomain:
     limits = {key: _number(root.findtext(f"devices/disk/iotune/{key}_sec")) for key in IO_LIMITS}
     if any(limits.values()):
         spec["io_limits"] = {key: limit for key, limit in limits.items() if limit}
+    passed = [_pci_address(item) for item in root.iterfind("devices/hostdev[@type='pci']/source/address")]
+    if passed:
+        spec["pci_devices"] = passed
     source = root.find("devices/interface[@type='bridge']/source")
     if source is not None and source.get("bridge"):
         spec["bridge"] = source.get("bridge")
@@ -121,6 +125,11 @@ def _parse_size(root: ET.Element) -> dict[str, Any]:
     if root.find("memoryBacking/hugepages") is not None:
         size["hugepages"] = True
     return {key: value for key, value in size.items() if value and value != size.get(key.partition("max_")[2])}
+
+
+def _pci_address(element: ET.Element) -> str:
+    domain, bus, slot, function = (element.get(name, "").removeprefix("0x") for name in _PCI)
+    return f"{domain}:{bus}:{slot}.{function}"
 
 
 def _number(text: str | None) -> int | None:
@@ -173,6 +182,12 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
     ET.SubElement(card, "source", bridge=spec["bridge"])
     ET.SubElement(card, "target", dev=tap_of(name))
     ET.SubElement(card, "model", type="virtio")
+    for address in spec.get("pci_devices", []):
+        # libvirt takes it from the host's driver at the start and gives it back at the end.
+        passed = ET.SubElement(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
+        ET.SubElement(
+            ET.SubElement(passed, "source"), "address", {name: f"0x{number}" for name, number in zip(_PCI, re.split("[:.]", address))}
+        )
     ET.SubElement(devices, "controller", type="usb", model="none")
     console = ET.SubElement(devices, "serial", type="pty")
     ET.SubElement(console, "log", file=f"/var/log/libvirt/qemu/{name}-console.log", append="on")

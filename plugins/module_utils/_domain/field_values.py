@@ -32,6 +32,8 @@ CAPABILITIES = frozenset(
     "SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME "
     "SYS_TTY_CONFIG WAKE_ALARM".split()
 )
+# A function of a device, as lspci writes it, with or without the domain.
+_PCI = re.compile(r"(?:([0-9a-f]{4}):)?([0-9a-f]{2}:[01][0-9a-f]\.[0-7])", re.ASCII | re.IGNORECASE)
 # What cloud-init tells the kinds of user-data by.
 _USER_DATA = ("#", "Content-Type:", "MIME-Version:")
 
@@ -122,6 +124,19 @@ def parse_capabilities(field: str, value: Any) -> list[str]:
             raise SpecError(f"{field}[{index}]", item, "is not a capability of Linux, such as SYS_TIME (see capabilities(7))")
         found.add(name)
     return sorted(found)
+
+
+def parse_pci_devices(field: str, value: Any) -> list[str]:
+    devices = []
+    for index, item in enumerate(parse_list(field, value)):
+        match = _PCI.fullmatch(item) if isinstance(item, str) else None
+        if match is None:
+            raise SpecError(f"{field}[{index}]", item, "is not the address of a PCI device as lspci writes it, such as 0000:3b:00.0")
+        device = f"{match[1] or '0000'}:{match[2]}".lower()
+        if device in devices:
+            raise SpecError(f"{field}[{index}]", item, "is there twice")
+        devices.append(device)
+    return devices
 
 
 def parse_io_limits(field: str, value: Any) -> dict[str, int]:

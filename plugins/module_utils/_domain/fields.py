@@ -28,6 +28,7 @@ from .field_values import (
     parse_labels,
     parse_memory,
     parse_network,
+    parse_pci_devices,
     parse_user_data,
     parse_vcpus,
     show_io_limits,
@@ -67,6 +68,7 @@ class Spec(TypedDict, total=False):
     max_vcpus: int
     max_memory: int  # bytes
     hugepages: bool
+    pci_devices: list[str]
     io_limits: dict[str, int]  # bytes or operations per second
     labels: dict[str, str]
     environment: dict[str, str]
@@ -116,6 +118,7 @@ FIELDS: tuple[Field, ...] = (
     Field("max_vcpus", parse_vcpus, REFUSED, RESTART, none=lambda spec: spec.get("vcpus")),
     Field("max_memory", parse_memory, REFUSED, RESTART, show=format_size, none=lambda spec: spec.get("memory")),
     Field("hugepages", parse_bool, REFUSED, RESTART, none=lambda _spec: False),
+    Field("pci_devices", parse_pci_devices, REFUSED, RESTART, none=lambda _spec: []),
     Field("disk", parse_size, RECREATE, RESTART, show=format_size),
     Field("io_limits", parse_io_limits, RECREATE, LIVE, show=show_io_limits, none=lambda _spec: {}),
     Field("bridge", parse_interface, RECREATE, RESTART, path="network.bridge", required=True),

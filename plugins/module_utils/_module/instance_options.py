@@ -45,6 +45,7 @@ def instance_options() -> dict[str, Any]:
         "max_vcpus": {"type": "int"},
         "max_memory": {"type": "str"},
         "hugepages": {"type": "bool"},
+        "pci_devices": {"type": "list", "elements": "str"},
         "io_limits": {
             "type": "dict",
             "options": {

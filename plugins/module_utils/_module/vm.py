@@ -35,7 +35,7 @@ from .neighbours import containers_beside
 
 # What LVM rounds sizes up to, unless the volume group was made with other extents.
 _EXTENT = 4 * 1024**2
-_RUNNING_FIELDS = ("memory", "max_memory", "vcpus", "max_vcpus", "hugepages", "io_limits", "bridge")
+_RUNNING_FIELDS = ("memory", "max_memory", "vcpus", "max_vcpus", "hugepages", "pci_devices", "io_limits", "bridge")
 
 
 class VmResource(InstanceResource):

@@ -131,8 +131,9 @@ VM = [
     Row("ssh_keys", [OTHER_KEY], RECREATE, on_disk("/root/.ssh/authorized_keys"), OTHER_KEY + "\n"),
     Row("autostart", False, LIVE, lambda lab: lab.domain().autostart(), 0),
 ]
-# This machine has no huge pages, its image no cloud-init, its docker no XFS. What they do is in XML and files, and the lab limits disks.
-NOT_HERE = {"container": {"disk"}, "vm": {"hugepages", "user_data"}}
+# Here are no huge pages, no device to give away, no cloud-init in the image and no XFS under docker. What these fields do is in XML and
+# files, which unit tests look at; the lab limits disks.
+NOT_HERE = {"container": {"disk"}, "vm": {"hugepages", "pci_devices", "user_data"}}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -40,6 +40,7 @@ _OF_VMS: dict[str, st.SearchStrategy[Any]] = {
     "max_vcpus": st.just(255),
     "max_memory": st.just("2T"),
     "hugepages": st.booleans(),
+    "pci_devices": st.lists(st.sampled_from(["0000:3b:02.1", "10af:00:1f.7"]), unique=True),
     "user_data": st.sampled_from(["", "#cloud-config\n{}\n", "#!/bin/sh\n: <é> & c\n"]),
 }
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

@@ -29,6 +29,7 @@ FULL: dict[str, Any] = {
     "max_vcpus": 4,
     "max_memory": "1G",
     "hugepages": True,
+    "pci_devices": ["0000:3b:02.1", "af:00.0"],
     "io_limits": {"write_bytes": "50M", "read_iops": 500},
     "labels": {"example.org/tier": "<gold> & silver"},
     "user_data": "#cloud-config\nlocale: C.UTF-8\n",
@@ -103,6 +104,14 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "strange limits": (domain("<devices><disk><iotune><read_iops_sec>-5</read_iops_sec></iotune></disk></devices>"), {}),
     "no limits": (domain("<devices><disk><iotune><read_bytes_sec>0</read_bytes_sec></iotune></disk></devices>"), {}),
+    "a device": (
+        domain(
+            "<devices><hostdev type='pci'><source><address domain='0x0000' bus='0x3b' slot='0x02' function='0x1'/></source>"
+            "<address type='pci' bus='0x05'/></hostdev></devices>"
+        ),
+        {"pci_devices": ["0000:3b:02.1"]},
+    ),
+    "a USB device": (domain("<devices><hostdev type='usb'><source><vendor id='0x1'/></source></hostdev></devices>"), {}),
     "huge pages": (domain("<memoryBacking><hugepages/></memoryBacking>"), {"hugepages": True}),
     "a network": (domain("<devices><interface type='network'><source network='default'/></interface></devices>"), {}),
     "a bridge": (domain("<devices><interface type='bridge'><source bridge='br0'/></interface></devices>"), {"bridge": "br0"}),
