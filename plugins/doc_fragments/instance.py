@@ -14,7 +14,7 @@ options:
     description:
       - Name of the instance, unique in its zone.
       - 1 to 63 lower-case letters, digits and hyphens (RFC 1123), because it serves as hostname, libvirt domain,
-        container and volume name.
+        container and volume name. A container's has at least 2 characters.
     type: str
     required: true
   state:
@@ -99,7 +99,9 @@ options:
         the other options say. On the VM is only a fingerprint of it.
     type: str
   autostart:
-    description: Whether the instance starts with its host. When created without it V(true).
+    description:
+      - Whether the instance starts with its host. When created without it V(true).
+      - A container that was stopped stays stopped then; a VM that was stopped starts, until the next run stops it again.
     type: bool
   max_vcpus:
     description:

@@ -13,6 +13,7 @@ description:
     once for all of them. What the list does not have is left alone.
   - Several are worked on side by side. Instances that are to be absent go first, so that others can have their addresses. One that fails
     stops no other; the module then fails with all failures in one message, and RV(instances) tells of each.
+  - A warning tells of a container that is wanted to run and whose program ends, once or again and again.
 author:
   - zonal.cloud contributors (@zonal-cloud)
 version_added: 0.1.0

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: may change without notice.
-"""What the kernel shows in sysfs about bridges, NUMA nodes and disks."""
+"""What the kernel shows about bridges, disks, NUMA nodes and memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 from glob import glob
 
 from .._domain.cpus import parse_cpus
+from .._domain.host import parse_meminfo
 
 
 def is_bridge(name: str) -> bool:
@@ -35,3 +36,9 @@ def numa_nodes() -> list[frozenset[int]]:
         with open(path, encoding="ascii") as handle:
             nodes.append(parse_cpus(handle.read()))
     return [cpus for cpus in nodes if cpus]
+
+
+def memory_total() -> int:
+    """Return the bytes of memory that this host has."""
+    with open("/proc/meminfo", encoding="ascii") as handle:
+        return parse_meminfo(handle.read())["MemTotal"]

@@ -46,7 +46,10 @@ class EngineFacts:
 
 @dataclass(frozen=True)
 class ParsedContainer:
-    """What ``docker inspect`` tells of one container. A ``dead`` one was being removed when docker was killed: it can only be removed."""
+    """What ``docker inspect`` tells of one container. A ``dead`` one was being removed when docker was killed: it can only be removed.
+
+    ``note`` tells why it does not stay up; empty when it does.
+    """
 
     name: str
     spec: Spec
@@ -55,6 +58,7 @@ class ParsedContainer:
     ours: bool
     cpus: frozenset[int]
     dead: bool
+    note: str
 
 
 def render_container(name: str, spec: Spec, cpus: frozenset[int], engine: EngineFacts) -> dict[str, Any]:
@@ -158,6 +162,13 @@ def is_network_of(body: Mapping[str, Any], bridge: str) -> bool:
     return bridge_of(body) == bridge
 
 
+def holder_of(body: Mapping[str, Any], address: str) -> str:
+    """Return the name of the running container that has the address in a docker network; empty when there is none."""
+    endpoints: Sequence[Mapping[str, str]] = list((body.get("Containers") or {}).values())
+    holders = (item.get("Name", "") for item in endpoints if item.get("IPv4Address", "").partition("/")[0] == address)
+    return next(holders, "")
+
+
 def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
     """Return what the answer of ``GET /containers/NAME/json`` tells."""
     config, host = body.get("Config") or {}, body.get("HostConfig") or {}
@@ -187,6 +198,7 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
         ours="name" in facts,
         cpus=cpus,
         dead=_is_dead(body.get("State") or {}),
+        note=_note(body.get("State") or {}),
     )
 
 
@@ -213,6 +225,13 @@ def _parse_endpoint(body: Mapping[str, Any], host: Mapping[str, Any], spec: dict
 
 def _is_dead(state: Mapping[str, Any]) -> bool:
     return bool(state.get("Dead")) or state.get("Status") in ("dead", "removing")
+
+
+def _note(state: Mapping[str, Any]) -> str:
+    ended = f"{state.get('ExitCode')}{', for lack of memory' if state.get('OOMKilled') else ''}"
+    if state.get("Restarting"):
+        return f"its program ends again and again (last with {ended}), and docker starts it anew"
+    return f"its program has ended (with {ended})" if state.get("Status") == "exited" else ""
 
 
 def _power(state: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ class Instance:
     """One instance as found, or as a plan leaves it.
 
     ``ours`` is False for an object of that name which this collection did not make. ``whole`` is False when an
-    earlier run was cut off before all parts of the instance were made or removed.
+    earlier run was cut off before all parts of the instance were made or removed. ``note`` tells why it does not stay up.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Instance:
     spec: Spec = dataclasses.field(default_factory=Spec)
     ours: bool = True
     whole: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)

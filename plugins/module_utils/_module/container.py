@@ -15,6 +15,7 @@ from .._domain.container_config import (
     EngineFacts,
     ParsedContainer,
     bridge_of,
+    holder_of,
     is_network_of,
     overlaps,
     parse_container,
@@ -113,7 +114,13 @@ class ContainerResource(InstanceResource):
             self._given.append(self._cpus)
 
     def _check_host(self, spec: Spec) -> None:
+        name = self._wish.name
+        if len(name) == 1:
+            raise SpecError("name", name, "is too short for a container; docker wants two characters")
         self._check_network(spec)
+        holder = self._holder(spec)
+        if holder:
+            raise SpecError("address", spec["address"], f"belongs to the container {holder}, which zonal.cloud did not make")
 
     def _check_target(self, spec: Spec) -> None:
         self._check(spec)
@@ -199,6 +206,11 @@ class ContainerResource(InstanceResource):
         gone = [name for kind, name in self._ignored if kind == self.name]
         return [name for name in self._engine.attached(network) if name not in (self._wish.name, self._hidden, *gone)]
 
+    def _holder(self, spec: Spec) -> str:
+        """Return the name of a container of somebody else that runs with the address; empty when there is none."""
+        holder = holder_of(self._engine.network(network_of(spec["bridge"])) or {}, spec["address"])
+        return "" if holder in (parse_container(body).name for body in self._managed) else holder
+
     def _make_network(self, spec: Spec) -> None:
         """Make docker's network of the bridge; those that are in its way have passed ``_check_network`` and are removed."""
         body = render_network(spec["bridge"], spec["cidr"], spec.get("gateway", ""))
@@ -216,7 +228,7 @@ def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Insta
     """Return the instance that a container's description tells of."""
     parsed = parse_container(body)
     spec = parsed.spec if wanted is None else with_printed(parsed.spec, parsed.facts, wanted)
-    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead)
+    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead, note=parsed.note)
 
 
 def list_containers(engine: ContainerEngine) -> list[Instance]:

@@ -11,14 +11,17 @@ from typing import TypeVar
 from .._domain.container_config import parse_container
 from .._domain.domain_xml import parse_domain
 from .._domain.instance import Instance
-from .._ports import ContainerEngine, EngineAbsent, VmEngine
+from .._ports import ContainerEngine, EngineAbsent, EngineSilent, VmEngine
 
 Item = TypeVar("Item")
 
 
 def containers_beside(engine: ContainerEngine) -> list[Instance]:
-    """Return the containers of this collection; none where docker is not installed."""
-    found = or_none(lambda: [parse_container(body) for body in engine.managed()])
+    """Return the containers of this collection; none where docker is not installed, or hangs: that is no reason to leave VMs undone."""
+    try:
+        found = or_none(lambda: [parse_container(body) for body in engine.managed()])
+    except EngineSilent:
+        found = []
     return [Instance("container", item.name, item.power, item.spec) for item in found]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, cast
 from .._adapters.boot_files import BootFolder
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
-from .._adapters.kernel import is_bridge
+from .._adapters.kernel import is_bridge, memory_total
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
@@ -24,7 +24,7 @@ from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
 from .._domain.names import UNFINISHED, volume_of
 from .._domain.plan import Plan, Step
-from .._domain.quantity import format_size
+from .._domain.quantity import format_size, rough_size
 from .._domain.thin_pool import parse_name
 from .._domain.volume import CLOUD_INIT_TAG, INSTANCE_TAG, Volume, find_golden, instance_tags
 from .._ports import Command, ContainerEngine, Domain, VmEngine
@@ -140,10 +140,17 @@ class VmResource(InstanceResource):
     def _elsewhere(self) -> list[Instance]:
         return containers_beside(self._containers)
 
+    def _foresee(self, actions: Collection[str]) -> None:
+        super()._foresee(actions)
+        memory, total = self._target.get("memory", 0), memory_total()
+        if memory > total and not {"create", "update"}.isdisjoint(actions):
+            # It would be stopped for that, and QEMU would not start it again.
+            raise SpecError("memory", format_size(memory), f"is more than this host has, which is {rough_size(total)}")
+
     def _check_host(self, spec: Spec) -> None:
         golden = find_golden(self._seen.values(), spec["image"])
         if golden is not None:
-            self._check_golden(spec, golden)
+            self._check_user_data(spec, golden)
             if not self._adopting:
                 self._check_size(spec, golden, self._seen.get(self._volume))
 
@@ -156,19 +163,21 @@ class VmResource(InstanceResource):
         golden = find_golden(self._look_at_volumes().values(), spec["image"])
         if golden is None:
             raise SpecError("image", spec["image"], "is not on this host as a golden volume; bring it there with zonal.cloud.image")
-        return (golden, *self._check_golden(spec, golden))
+        self._check_user_data(spec, golden)
+        return (golden, *self._boot_files(spec, golden))
 
     def _check_bridge(self, spec: Spec) -> None:
         if not is_bridge(spec["bridge"]):
             raise SpecError("network.bridge", spec["bridge"], "is not a bridge on this host; make it with zonal.cloud.bridge")
 
-    def _check_golden(self, spec: Spec, golden: Volume) -> tuple[str, str]:
-        """Return kernel and initial ramdisk of the image; SpecError when it has not what a VM like this needs."""
+    def _check_user_data(self, spec: Spec, golden: Volume) -> None:
         if spec.get("user_data") and CLOUD_INIT_TAG not in golden.tags:
             raise SpecError("user_data", "(not shown)", f"needs cloud-init, which the image {spec['image']} does not have")
+
+    def _boot_files(self, spec: Spec, golden: Volume) -> tuple[str, str]:
         kernel, initrd = self._boot.paths(golden.name)
         if not kernel:
-            raise SpecError("image", spec["image"], "has no kernel under /boot, so it can only run as a container")
+            raise SpecError("image", spec["image"], "has lost its kernel on this host; bring it there again with zonal.cloud.image")
         return kernel, initrd
 
     def _check_size(self, spec: Spec, golden: Volume, old: Volume | None) -> int:

@@ -7,9 +7,11 @@ What LVM does is shown in the lab; here QEMU gets real disks to boot from, and a
 
 from __future__ import annotations
 
+import os
+import pickle
 import subprocess
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +61,48 @@ class FileVolumes(FakeVolumes):
     def _resize(self, name: str) -> None:
         with open(self.path(name), "ab") as file:
             file.truncate(self._volumes[name].size)
+
+
+class Records(MutableMapping[str, Volume]):
+    """What LVM notes of its volumes on disk: other processes see it, and it outlives them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def __getitem__(self, name: str) -> Volume:
+        try:
+            found: Volume = pickle.loads((self._folder / name).read_bytes())
+        except FileNotFoundError:
+            raise KeyError(name) from None
+        return found
+
+    def __setitem__(self, name: str, volume: Volume) -> None:
+        whole = Path(f"{self._folder}.{os.getpid()}")
+        whole.write_bytes(pickle.dumps(volume))
+        whole.rename(self._folder / name)
+
+    def __delitem__(self, name: str) -> None:
+        (self._folder / name).unlink()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(os.listdir(self._folder))
+
+    def __len__(self) -> int:
+        return len(os.listdir(self._folder))
+
+
+class SharedVolumes(FileVolumes):
+    """Volumes that several processes may change."""
+
+    def __init__(self, folder: Path, records: Path) -> None:
+        super().__init__(folder)
+        self._volumes: MutableMapping[str, Volume] = Records(records)
+
+    def list(self) -> list[Volume]:
+        # Another process may take one away meanwhile.
+        found = (self._volumes.get(name) for name in sorted(self._volumes))
+        return [volume for volume in found if volume is not None]
 
 
 class FileDisks(MountedGuestDisks):

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import (
     LABEL,
+    holder_of,
     is_network_of,
     overlaps,
     parse_container,
@@ -229,6 +230,14 @@ def networks_do_not_overlap(bench: Bench) -> None:
     assert found == [network_of(bench.bridge)]
 
 
+def a_network_tells_whose_address_it_is(bench: Bench) -> None:
+    network, address = network_of(bench.bridge), bench.spec()["address"]
+    bench.create()
+    for change, holder in ((bench.engine.start, bench.name), (lambda name: bench.engine.stop(name, 0), "")):
+        change(bench.name)
+        assert holder_of(bench.engine.network(network) or {}, address) == holder
+
+
 def containers_are_attached_running_or_not(bench: Bench) -> None:
     other, network = f"{bench.prefix}b", network_of(bench.bridge)
     assert bench.engine.attached(NOWHERE) == []
@@ -353,6 +362,7 @@ CONTRACT = (
     an_address_is_had_by_one_running_container,
     a_network_reads_back,
     networks_do_not_overlap,
+    a_network_tells_whose_address_it_is,
     containers_are_attached_running_or_not,
     a_network_in_use_is_not_removed,
     a_network_is_replaced,

@@ -47,6 +47,10 @@ class FakeContainers:
         """Leave what docker leaves when it is killed in the middle of a removal."""
         self._containers[name]["State"] = dict(_DEAD)
 
+    def end(self, name: str) -> None:
+        """Let a container's program end with 1."""
+        self._containers[name]["State"] = {**_STOPPED, "Status": "exited", "ExitCode": 1}
+
     def facts(self) -> EngineFacts:
         self._must_be_installed()
         return self.engine_facts
@@ -123,7 +127,10 @@ class FakeContainers:
 
     def network(self, name: str) -> Mapping[str, Any] | None:
         self._must_be_installed()
-        return copy.deepcopy(self._networks.get(name))
+        if name not in self._networks:
+            return None
+        running = [user for user in self.attached(name) if self._containers[user]["State"]["Running"]]
+        return {**copy.deepcopy(self._networks[name]), "Containers": {user: self._endpoint(user, name) for user in running}}
 
     def networks(self) -> list[Mapping[str, Any]]:
         self._must_be_installed()
@@ -193,6 +200,10 @@ class FakeContainers:
 
     def _describe(self, name: str) -> dict[str, Any]:
         return copy.deepcopy({"Name": f"/{name}", **self._containers[name]})
+
+    def _endpoint(self, container: str, network: str) -> dict[str, str]:
+        address = self._containers[container]["NetworkSettings"]["Networks"][network]["IPAMConfig"]["IPv4Address"]
+        return {"Name": container, "IPv4Address": f"{address}/16"}
 
     def _attach(self, name: str) -> None:
         """Refuse a network that is not there and an address that a running container has."""

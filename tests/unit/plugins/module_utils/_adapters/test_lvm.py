@@ -86,6 +86,15 @@ def test_a_clone_is_active_and_tagged_in_the_command_that_makes_it() -> None:
     )
 
 
+def test_a_thin_snapshot_is_made_without_a_size_and_grown_then() -> None:
+    """As in ansible #29326, where a thin snapshot could not be had: with a size lvcreate makes a thick one, or refuses."""
+    command = ScriptedCommand(REPORT)
+    LvmVolumes(command, "zonal", "pool").clone("img", "docker", (), 2 * DOCKER.size)
+    made, grown = [call for call in command.calls if call[0] in ("lvcreate", "lvextend")]
+    assert not {"--size", "-L", "--extents", "-l", "--virtualsize", "-V"} & set(made)
+    assert grown[:4] == ["lvextend", "--yes", "--size", f"{2 * DOCKER.size}b"]
+
+
 def test_a_missing_program_is_told_in_few_words() -> None:
     def missing(argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
         raise EngineAbsent("run", " ".join(argv), "no such program")

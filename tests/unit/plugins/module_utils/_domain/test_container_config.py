@@ -148,6 +148,23 @@ def test_power(state: dict[str, Any], power: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "note"),
+    [
+        ({"Running": True, "Status": "running"}, ""),
+        ({"Status": "created"}, ""),
+        ({"Status": "exited", "ExitCode": 3}, "its program has ended (with 3)"),
+        ({"Status": "exited", "ExitCode": 137, "OOMKilled": True}, "its program has ended (with 137, for lack of memory)"),
+        (
+            {"Status": "restarting", "Running": True, "Restarting": True, "ExitCode": 1},
+            "its program ends again and again (last with 1), and docker starts it anew",
+        ),
+    ],
+)
+def test_why_it_does_not_stay_up(state: dict[str, Any], note: str) -> None:
+    assert parse_container({"State": state}).note == note
+
+
+@pytest.mark.parametrize(
     ("body", "ours"), [(labels(name="x"), True), (labels(zone="x"), False), ({"Config": {"Labels": {"name": "x"}}}, False)]
 )
 def test_ours_is_what_carries_our_name(body: dict[str, Any], ours: bool) -> None:

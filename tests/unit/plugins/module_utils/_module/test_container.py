@@ -154,7 +154,7 @@ def test_a_new_container_is_as_declared(host: Host) -> None:
     assert [(file.path, file.content, file.mode) for file in host.engine.files["web"].values()] == [
         ("/root/.ssh/authorized_keys", KEY + "\n", 0o600),
     ]
-    assert host.engine.network("zonal-br0") == render_network("br0", "10.20.0.0/16", "10.20.0.1")
+    assert host.engine.snapshot()["networks"]["zonal-br0"] == render_network("br0", "10.20.0.0/16", "10.20.0.1")
 
 
 def test_containers_share_cpus_evenly_and_keep_to_a_node(host: Host) -> None:
@@ -346,6 +346,28 @@ def test_a_container_that_appears_under_the_hidden_name_meanwhile_is_not_touched
     with pytest.raises(RefusedError, match="needs the name of the container"):
         resource.apply(plan.steps[0])
     assert host.engine.find("web.new") is not None
+
+
+@pytest.mark.parametrize("power", [RUNNING, STOPPED])
+def test_an_address_that_a_container_of_somebody_else_has_is_refused(host: Host, power: str) -> None:
+    host.converge(wish("container", "first", address="10.20.0.99"))
+    found = host.body("first")
+    body = {"Image": "debian:13", "NetworkingConfig": {"EndpointsConfig": found["NetworkSettings"]["Networks"]}, "Labels": {}}
+    host.converge(wish("container", "first", power=ABSENT))
+    host.engine.create("foreign", body)
+    host.engine.start("foreign")
+    before = host.engine.snapshot()
+    with pytest.raises(SpecError, match=r"^address: '10\.20\.0\.99' belongs to the container foreign, which zonal\.cloud did not make"):
+        host.converge(wish("container", address="10.20.0.99", power=power))
+    assert host.engine.snapshot() == before
+
+
+def test_a_name_that_docker_does_not_take_is_refused_before_anything_is_made(host: Host) -> None:
+    before = host.engine.snapshot()
+    with pytest.raises(SpecError, match=r"^name: 'a' is too short for a container; docker wants two characters"):
+        host.converge(wish("container", "a"))
+    assert host.engine.snapshot() == before
+    assert host.converge(wish("container", "a", ABSENT)) == []
 
 
 def test_what_vanishes_during_a_change_is_one_message(host: Host) -> None:

@@ -320,14 +320,15 @@ def test_a_change_keeps_the_kernel_that_belongs_to_the_disk(host: Host) -> None:
 
 IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "missing image": ({"image": "debian:12"}, "^image: 'debian:12' is not on this host as a golden volume"),
-    "image without kernel": ({"image": "bare:1"}, "^image: 'bare:1' has no kernel under /boot"),
+    "image without kernel": ({"image": "bare:1"}, "^image: 'bare:1' has lost its kernel on this host"),
     "no bridge": ({"bridge": "br9"}, r"^network\.bridge: 'br9' is not a bridge on this host"),
     "disk smaller than the image": ({"disk": "32M"}, "^disk: '32M' is smaller than the image debian:13, which needs 64M"),
     "no space in the pool": ({"disk": "2T"}, "^disk: '2T' does not fit: the thin pool of this host has 1T free"),
+    "more memory than there is": ({"memory": "8191P"}, r"^memory: '8191P' is more than this host has, which is \d+M$"),
     "address of a container": ({"address": "10.20.0.98"}, r"^address: '10\.20\.0\.98' belongs to the container box"),
 }
 # What a task before this one may make, and in check mode only pretends to.
-NOT_FORESEEN = ("missing image", "no bridge")
+NOT_FORESEEN = ("missing image", "image without kernel", "no bridge")
 
 
 def add_container(host: Host) -> None:
@@ -372,6 +373,15 @@ def test_a_vm_is_not_stopped_for_a_bridge_that_is_not_there(host: Host, power: s
     before = host.snapshot()
     with pytest.raises(SpecError, match=r"^network\.bridge: 'br9' is not a bridge on this host"):
         host.converge(wish("vm", bridge="br9", allow=BOTH))
+    assert host.snapshot() == before
+
+
+@pytest.mark.parametrize("power", [RUNNING, STOPPED])
+def test_a_vm_is_not_stopped_for_memory_that_is_not_there(host: Host, power: str) -> None:
+    host.converge(wish("vm", power=power))
+    before = host.snapshot()
+    with pytest.raises(SpecError, match=r"^memory: '8191P' is more than this host has"):
+        host.converge(wish("vm", memory="8191P", power=power, allow=BOTH))
     assert host.snapshot() == before
 
 
