@@ -13,10 +13,13 @@ from typing import Any
 from .._domain.domain_xml import ROOT_DISK
 from .._domain.field_values import IO_LIMITS
 from .._domain.instance import PAUSED, RUNNING, STOPPED
-from .._ports import Domain, EngineAbsent, EngineError
+from .._ports import Domain, EngineAbsent, EngineError, EngineSilent
+from .deadline import Overdue, WithDeadline, in_time
 from .deps import need_libvirt
 
 _POLL = 0.5
+# A VM of much memory that is all taken at its start needs some of that.
+_TIMEOUT = 300
 _AGENT_SECONDS = 30
 
 
@@ -30,7 +33,7 @@ class LibvirtEngine:
     def close(self) -> None:
         """End the connection; the next call makes another."""
         if self._connection is not None:
-            with suppress(need_libvirt().libvirtError):
+            with suppress(need_libvirt().libvirtError, Overdue):
                 self._connection.close()
             self._connection = None
 
@@ -193,10 +196,16 @@ class LibvirtEngine:
             if self._connection is None or not self._connection.isAlive():
                 # Without a handler the binding prints every error to standard error.
                 libvirt.registerErrorHandler(lambda context, error: None, None)
-                self._connection = libvirt.open(self._uri)
+                self._connection = WithDeadline(in_time(_TIMEOUT, libvirt.open, self._uri), "vir", _TIMEOUT)
         except libvirt.libvirtError as error:
             raise EngineAbsent("reach", f"libvirt at {self._uri}", f"{error}; is libvirtd running?") from error
+        except Overdue as error:
+            raise EngineSilent(tried, target, f"libvirt does not answer: {error}") from error
         try:
             yield self._connection
         except libvirt.libvirtError as error:
             raise EngineError(tried, target, str(error)) from error
+        except Overdue as error:
+            # Closing it would hang as well.
+            self._connection = None
+            raise EngineSilent(tried, target, f"libvirt does not answer: {error}") from error

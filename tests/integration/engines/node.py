@@ -117,6 +117,14 @@ class Node:
         """Let dockerd take connections and answer nothing."""
         self.run("kill", "-STOP", Path(self.path("/run/docker.pid")).read_text().strip())
 
+    def hang_libvirt(self) -> None:
+        """Let libvirtd take connections and answer nothing."""
+        self.run("sh", "-c", "kill -STOP $(cat /run/libvirtd.pid)")
+
+    def wake_libvirt(self) -> None:
+        """Let libvirtd go on after it was hung; no error when it was not."""
+        self.run("sh", "-c", "kill -CONT $(cat /run/libvirtd.pid)")
+
     def wake_docker(self) -> None:
         """Let dockerd go on after it was hung; no error when it was not."""
         # nsenter stops with its child, and goes on with it.

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.zonal.cloud.plugins.module_utils._adapters import docker_engine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters import docker_engine, libvirt_engine
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, IMAGE, ROUTER
@@ -198,6 +198,19 @@ def test_docker_hangs(host: Host, before: str, monkeypatch: pytest.MonkeyPatch) 
     host.node.wake_docker()
     assert [outcome.after.power for outcome in outcomes if outcome.kind == "vm"] == [STOPPED, STOPPED]
     assert re.search("^2 of 4 .*: docker does not answer: .*timed out", failure(outcomes))
+    host.check(*wanted)
+    host.remove(*wanted)
+
+
+def test_libvirt_hangs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a run. Containers are no worse for it."""
+    wanted = several(host)
+    with monkeypatch.context() as patch:
+        patch.setattr(libvirt_engine, "_TIMEOUT", 1)
+        outcomes = host.run(*wanted, guard=Trap("define", "", host.node.hang_libvirt).guard)
+    host.node.wake_libvirt()
+    assert [outcome.after.power for outcome in outcomes if outcome.kind == "container"] == [RUNNING, RUNNING]
+    assert re.search("^2 of 4 .*: Cannot define VM: .*libvirt does not answer: no answer within 1 second", failure(outcomes))
     host.check(*wanted)
     host.remove(*wanted)
 
