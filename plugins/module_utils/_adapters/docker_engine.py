@@ -55,6 +55,7 @@ class DockerEngine:
             cgroup=int(info.get("CgroupVersion") or 1),
             size_limits=info.get("Driver") == "overlay2" and backing == "xfs",
             cpus=cpus,
+            root=info["DockerRootDir"],
         )
 
     def find(self, name: str) -> Mapping[str, Any] | None:

@@ -27,12 +27,23 @@ _DROPPED = ["NET_ADMIN", "NET_RAW"]
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What docker and its host can do: ``cpus`` are the usable CPU numbers, empty when there is no cpuset controller."""
+    """What docker and its host can do: ``cpus`` are the usable CPU numbers, empty when there is no cpuset controller. ``root`` is the
+    folder of docker's data."""
 
     api: tuple[int, int]
     cgroup: int
     size_limits: bool
     cpus: frozenset[int]
+    root: str = "/var/lib/docker"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Where docker keeps what a container has written: by which driver, in which folder, over which image."""
+
+    driver: str
+    folder: str
+    image: str
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,12 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
         cpus=cpus,
         dead=_is_dead(body.get("State") or {}),
     )
+
+
+def parse_layer(body: Mapping[str, Any]) -> Layer:
+    """Return what the answer of ``GET /containers/NAME/json`` tells of the writable layer; empty text for what it does not tell."""
+    driver = body.get("GraphDriver") or {}
+    return Layer(driver.get("Name") or "", (driver.get("Data") or {}).get("UpperDir") or "", body.get("Image") or "")
 
 
 def _parse_endpoint(body: Mapping[str, Any], host: Mapping[str, Any], spec: dict[str, Any]) -> None:
