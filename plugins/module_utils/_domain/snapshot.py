@@ -18,6 +18,8 @@ from .thin_pool import parse_name
 PRESENT, RESTORED, ABSENT = "present", "restored", "absent"
 # How the disk came to be of one moment; HELD is that of a VM or container that did not run on meanwhile.
 AGENT, HELD = "agent", "paused"
+# In the note of a restore of a container.
+HALF = "half"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Snapshot:
 class SnapshotState:
     """The snapshots of an instance, oldest first, and what it does.
 
-    ``unfinished`` tells what a restore that was cut off has left, empty for nothing, and ``before`` what the instance did when that began.
+    ``unfinished`` tells what a restore that was cut off has left, empty for nothing, and ``before`` what the instance did when that began,
+    empty when it did not run.
     ``broken`` says that the disk is not whole until a restore is finished, ``fault`` why there can be neither snapshot nor restore.
     """
 
@@ -115,7 +118,7 @@ def plan_snapshot(wish: SnapshotWish, found: SnapshotState) -> Plan[SnapshotStat
 
 def is_half_restored(note: Mapping[str, Any] | None) -> bool:
     """Tell from the note of a restore whether what a container has written may be neither the old nor the new."""
-    return note is not None and bool(note.get("begun"))
+    return note is not None and bool(note.get(HALF))
 
 
 def in_order(snapshots: list[Snapshot]) -> tuple[Snapshot, ...]:
@@ -144,8 +147,7 @@ def _plan_restore(wish: SnapshotWish, found: SnapshotState) -> Plan[SnapshotStat
             "stop it first, or add restart to the option allow",
             field="allow",
         )
-    # What it did before a run that was cut off counts only if nobody has started it since.
-    before = (found.before or STOPPED) if found.power == STOPPED else found.power
+    before = found.before or found.power
     steps = [Step("prepare", _target(wish), "it is to be restored")]
     if found.power != STOPPED:
         steps.append(Step("stop", wish.instance, "its disk is restored while it is stopped"))

@@ -14,7 +14,7 @@ from .._domain.container_config import Layer, parse_container, parse_layer
 from .._domain.errors import RefusedError
 from .._domain.instance import PAUSED, RUNNING, STOPPED
 from .._domain.names import replaced_of, restored_of, snapshot_of, volume_of
-from .._domain.snapshot import AGENT, HELD, Snapshot, SnapshotState, in_order, is_half_restored
+from .._domain.snapshot import AGENT, HALF, HELD, Snapshot, SnapshotState, in_order, is_half_restored
 from .._domain.volume import CONSISTENT_TAG, CREATED_TAG, POWER_TAG, SNAPSHOT_TAG, Volume, is_disk_of, snapshots_of, tag_value
 from .._ports import ContainerEngine, PowerEngine, VmEngine, Volumes
 from .._ports_layers import LayerCopies
@@ -149,7 +149,7 @@ class ContainerDisk:
         self._release = release
         self._layer = Layer("", "", "")
         self._state = STOPPED
-        self._before = STOPPED
+        self._note: dict[str, Any] = {}
 
     def look(self) -> SnapshotState:
         body = self._engine.find(self._name)
@@ -172,12 +172,12 @@ class ContainerDisk:
         self._copies.keep(self._name, label, {"created": created, "consistent": consistent, "image": self._layer.image})
 
     def prepare(self, label: str, before: str) -> None:
-        note = self._copies.note(self._name) or {}
-        self._before = before
-        self._copies.write_note(self._name, {**note, "snapshot": label, "before": before})
+        half = is_half_restored(self._copies.note(self._name))
+        self._note = {"snapshot": label, "before": "" if before == STOPPED else before}
+        self._copies.write_note(self._name, {**self._note, HALF: half})
 
     def restore(self, label: str) -> None:
-        self._copies.write_note(self._name, {"snapshot": label, "before": self._before, "begun": True})
+        self._copies.write_note(self._name, {**self._note, HALF: True})
         self._copies.put_back(self._name, label, self._layer.folder)
 
     def finish(self) -> None:
