@@ -18,7 +18,7 @@ class LayerCopies(Protocol):
         """Return what was kept about each whole copy, by label; none when there is no folder."""
 
     def copy(self, layer: str, instance: str, label: str) -> None:
-        """Copy the folder ``layer`` with all attributes, in place of what a run that was cut off has left. It does not count yet."""
+        """Copy the folder ``layer`` with all attributes. It does not count yet; on an error nothing is left."""
 
     def keep(self, instance: str, label: str, about: Mapping[str, Any]) -> None:
         """Let what was copied last count from now on, also after a power cut."""
@@ -27,7 +27,7 @@ class LayerCopies(Protocol):
         """Let the folder ``layer``, which stays the same folder, hold what the copy holds and nothing else, also after a power cut."""
 
     def remove(self, instance: str, label: str) -> None:
-        """Remove a copy, or what is left of one; no error when there is none. It is gone as a whole or not at all."""
+        """Remove a copy; no error when there is none. For ``copies`` it is gone as a whole or not at all."""
 
     def clear(self, instance: str) -> None:
         """Remove all copies of an instance, and the note."""
@@ -38,5 +38,8 @@ class LayerCopies(Protocol):
     def write_note(self, instance: str, about: Mapping[str, Any]) -> None:
         """Note that a restore is going on, also after a power cut."""
 
-    def remove_note(self, instance: str) -> None:
-        """Note that it is done; no error when there is no note."""
+    def left(self, instance: str) -> list[str]:
+        """Return the names of what runs that were cut off have left of copies, sorted."""
+
+    def sweep(self, instance: str) -> None:
+        """Remove the note and what is left of copies; no error when there is nothing."""

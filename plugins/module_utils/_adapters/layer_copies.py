@@ -39,10 +39,10 @@ class FolderLayers:
     def copy(self, layer: str, instance: str, label: str) -> None:
         hidden = self._path(instance, label + UNFINISHED)
         with self._asking("make a snapshot of", instance):
-            self._remove(hidden)
-            # A guest's files with set-uid bits are there for root only.
-            os.makedirs(os.path.dirname(hidden), mode=0o700, exist_ok=True)
-            os.mkdir(hidden, mode=0o700)
+            for folder in (self._path(), self._path(instance)):
+                # A guest's files with set-uid bits are there for root only.
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+            os.mkdir(hidden)
         try:
             self._command([*_COPY, f"{layer}/.", os.path.join(hidden, _DATA)], timeout=_TIMEOUT)
         except EngineError:
@@ -65,14 +65,14 @@ class FolderLayers:
     def remove(self, instance: str, label: str) -> None:
         path, hidden = self._path(instance, label), self._path(instance, label + UNFINISHED)
         with self._asking("remove the snapshot of", instance):
-            self._remove(hidden)
             if os.path.lexists(path):
+                self._remove(hidden)
                 os.rename(path, hidden)
                 self._remove(hidden)
 
     def clear(self, instance: str) -> None:
         with self._asking("remove the snapshots of", instance):
-            for label in {name.partition(".")[0] for name in self._names(instance) if name != _NOTE}:
+            for label in self.copies(instance):
                 self.remove(instance, label)
             if os.path.lexists(self._path(instance)):
                 self._remove(self._path(instance))
@@ -88,8 +88,14 @@ class FolderLayers:
             os.rename(path + UNFINISHED, path)
             _sync_folder(os.path.dirname(path))
 
-    def remove_note(self, instance: str) -> None:
+    def left(self, instance: str) -> list[str]:
+        with self._asking("list the snapshots of", instance):
+            return sorted(name for name in self._names(instance) if name.endswith(UNFINISHED))
+
+    def sweep(self, instance: str) -> None:
         path = self._path(instance, _NOTE)
+        for name in self.left(instance):
+            self._remove(self._path(instance, name))
         with self._asking("remove the note of a restore of", instance):
             if os.path.lexists(path):
                 os.unlink(path)

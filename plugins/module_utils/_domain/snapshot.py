@@ -40,7 +40,7 @@ class Snapshot:
 class SnapshotState:
     """The snapshots of an instance, oldest first, and what it does.
 
-    ``unfinished`` tells what a restore that was cut off has left, empty for nothing, and ``before`` what the instance did when that began,
+    ``unfinished`` tells what runs that were cut off have left, empty for nothing, and ``before`` what the instance did before a restore,
     empty when it did not run.
     ``broken`` says that the disk is not whole until a restore is finished, ``fault`` why there can be neither snapshot nor restore.
     """
@@ -98,7 +98,7 @@ def plan_snapshot(wish: SnapshotWish, found: SnapshotState) -> Plan[SnapshotStat
             f"finish that first, with state: restored; its snapshots are {_names(found)}",
             field="instance",
         )
-    steps = [Step("sweep", wish.instance, f"a restore that was cut off has left {found.unfinished}")] if found.unfinished else []
+    steps = [Step("sweep", wish.instance, f"a run that was cut off has left {found.unfinished}")] if found.unfinished else []
     after = replace(found, unfinished="", before="")
     there = found.find(wish.name) is not None
     if wish.state == ABSENT:

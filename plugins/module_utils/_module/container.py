@@ -103,7 +103,7 @@ class ContainerResource(InstanceResource):
         if left is not None and parse_container(left).dead:
             self._engine.remove(self._wish.name)
         # Of one that somebody has removed by hand; what this one writes is whole.
-        self._copies.remove_note(self._wish.name)
+        self._copies.sweep(self._wish.name)
         self._make_network(spec)
         self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts))
         self._engine.put_files(self._hidden, key_files(spec))

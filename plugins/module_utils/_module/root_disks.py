@@ -160,7 +160,7 @@ class ContainerDisk:
         return SnapshotState(
             power=self._state,
             snapshots=in_order([self._snapshot(label, about) for label, about in self._copies.copies(self._name).items()]),
-            unfinished="" if note is None else f"the note of a restore of {note.get('snapshot')}",
+            unfinished=", ".join([*([] if note is None else ["its note"]), *self._copies.left(self._name)]),
             before="" if note is None else str(note.get("before") or ""),
             broken=is_half_restored(note),
             fault=self._fault(),
@@ -181,7 +181,7 @@ class ContainerDisk:
         self._copies.put_back(self._name, label, self._layer.folder)
 
     def finish(self) -> None:
-        self._copies.remove_note(self._name)
+        self._copies.sweep(self._name)
 
     def remove(self, label: str) -> None:
         self._copies.remove(self._name, label)
