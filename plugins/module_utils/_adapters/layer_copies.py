@@ -19,6 +19,8 @@ _DATA, _ABOUT = "data", "about.json"
 # No label has a dot.
 _NOTE = "restore.json"
 _TIMEOUT = 3600
+# Ends with this process, however that ends: the next run would find it at work on the same folders.
+_OURS = ("setpriv", "--pdeathsig", "KILL")
 # Copies links, device nodes (overlay's whiteouts among them) and all attributes as they are. Named once more, since with --archive
 # alone an attribute that cannot be set is no error, and without trusted.overlay.opaque files of the image would come back.
 _COPY = ("cp", "--archive", "--reflink=auto", "--preserve=xattr", "--no-target-directory", "--")
@@ -44,7 +46,7 @@ class FolderLayers:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
             os.mkdir(hidden)
         try:
-            self._command([*_COPY, f"{layer}/.", os.path.join(hidden, _DATA)], timeout=_TIMEOUT)
+            self._run(*_COPY, f"{layer}/.", os.path.join(hidden, _DATA))
         except EngineError:
             self._remove(hidden)
             raise
@@ -58,8 +60,8 @@ class FolderLayers:
             _sync_folder(os.path.dirname(hidden))
 
     def put_back(self, instance: str, label: str, layer: str) -> None:
-        self._command(["find", layer, "-xdev", "-mindepth", "1", "-delete"], timeout=_TIMEOUT)
-        self._command([*_COPY, os.path.join(self._path(instance, label), _DATA, "."), layer], timeout=_TIMEOUT)
+        self._run("find", layer, "-xdev", "-mindepth", "1", "-delete")
+        self._run(*_COPY, os.path.join(self._path(instance, label), _DATA, "."), layer)
         self._sync(layer)
 
     def remove(self, instance: str, label: str) -> None:
@@ -110,10 +112,13 @@ class FolderLayers:
 
     def _remove(self, path: str) -> None:
         """Remove a folder of any depth; programs, since a guest may have made folders deeper than Python's stack."""
-        self._command(["rm", "--recursive", "--force", "--one-file-system", "--", path], timeout=_TIMEOUT)
+        self._run("rm", "--recursive", "--force", "--one-file-system", "--", path)
 
     def _sync(self, path: str) -> None:
-        self._command(["sync", "--file-system", path], timeout=_TIMEOUT)
+        self._run("sync", "--file-system", path)
+
+    def _run(self, *argv: str) -> None:
+        self._command([*_OURS, *argv], timeout=_TIMEOUT)
 
     @contextmanager
     def _asking(self, tried: str, instance: str) -> Iterator[None]:

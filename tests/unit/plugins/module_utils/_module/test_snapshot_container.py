@@ -92,17 +92,18 @@ class Host:
         """Return copies whose programs are cut off: before they begin, or, ``half``, when they have done a part."""
 
         def command(argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
+            program, *words = argv[argv.index("KILL") + 1 :]
             try:
                 fuse.burn(" ".join(argv))
             except PowerCut:
-                if half and argv[0] == "cp":
-                    os.makedirs(argv[-1], exist_ok=True)
-                    Path(argv[-1], "half").write_text("half")
-                elif half and os.path.isdir(argv[-1] if argv[0] == "rm" else argv[1]):
-                    for path in sorted(Path(argv[-1] if argv[0] == "rm" else argv[1]).rglob("*"))[:2]:
-                        path.unlink() if path.is_file() else None
+                if half and program == "cp":
+                    os.makedirs(words[-1], exist_ok=True)
+                    Path(words[-1], "half").write_text("half")
+                elif half and program in ("rm", "find"):
+                    for path in [path for path in sorted(Path(words[0 if program == "find" else -1]).rglob("*")) if path.is_file()][:2]:
+                        path.unlink()
                 raise
-            if argv[0] == "cp":
+            if program == "cp":
                 self.paused_at.append(self.power())
             return run_command(argv, stdin=stdin, timeout=timeout)
 
@@ -170,7 +171,7 @@ def test_a_snapshot_that_is_cut_off_is_none_and_nobody_stays_paused(new_host: Ca
 
 def test_a_copy_that_fails_lets_it_go_on_and_leaves_nothing(host: Host) -> None:
     shutil.rmtree(host.layer)
-    with pytest.raises(EngineError, match=r"^Cannot run cp .*No such file or directory"):
+    with pytest.raises(EngineError, match=r"^Cannot run .*cp .*No such file or directory"):
         host.do()
     assert (host.power(), host.left()) == (RUNNING, [])
 
