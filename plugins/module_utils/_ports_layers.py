@@ -15,7 +15,7 @@ class LayerCopies(Protocol):
     """
 
     def copies(self, instance: str) -> dict[str, Mapping[str, Any]]:
-        """Return what was kept about each whole copy, by label; none when there is no folder."""
+        """Return what was kept about each whole copy, by label, nothing where that cannot be read; no copies when there is no folder."""
 
     def copy(self, layer: str, instance: str, label: str) -> None:
         """Copy the folder ``layer`` with all attributes. It does not count yet; on an error nothing is left."""

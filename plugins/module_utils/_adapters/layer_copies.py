@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Callable
 
 from .._domain.names import UNFINISHED
@@ -35,8 +35,7 @@ class FolderLayers:
 
     def copies(self, instance: str) -> dict[str, Mapping[str, Any]]:
         with self._asking("list the snapshots of", instance):
-            whole = [name for name in self._names(instance) if "." not in name]
-            return {label: _read(os.path.join(self._path(instance, label), _ABOUT)) or {} for label in whole}
+            return {label: self._about(instance, label) for label in self._names(instance) if "." not in label}
 
     def copy(self, layer: str, instance: str, label: str) -> None:
         hidden = self._path(instance, label + UNFINISHED)
@@ -102,6 +101,11 @@ class FolderLayers:
             if os.path.lexists(path):
                 os.unlink(path)
                 _sync_folder(os.path.dirname(path))
+
+    def _about(self, instance: str, label: str) -> Mapping[str, Any]:
+        with suppress(EngineError):
+            return _read(self._path(instance, label, _ABOUT)) or {}
+        return {}
 
     def _path(self, *names: str) -> str:
         return os.path.join(self._root(), _FOLDER, *names)

@@ -193,8 +193,7 @@ class ContainerDisk:
         return f"docker keeps what {self._name} writes by {driver or 'a driver that it does not tell'}, and snapshots need overlay2"
 
     def _snapshot(self, label: str, about: Mapping[str, Any]) -> Snapshot:
-        same = about.get("image") == self._layer.image
-        fault = "" if same else f"{self._name} was made anew of another image since the snapshot {label}, and that only fits the old one"
+        fault = "" if about.get("image") == self._layer.image else f"the snapshot {label} is not known to be of the image of {self._name}"
         return Snapshot(label, str(about.get("created") or ""), str(about.get("consistent") or ""), fault=fault)
 
     @contextmanager

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -18,17 +20,22 @@ from typing import Any
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.layer_copies import FolderLayers
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk_copy_plan import CopyWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, STOPPED
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.pools import Ranges
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import disk_copy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import VolumeSource, Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
+from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines import disk_copies, test_containers, test_vms
-from ansible_collections.zonal.cloud.tests.integration.engines.conftest import IMAGE
+from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
@@ -38,6 +45,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
 MIB = 1024**2
+ROOT = Path(__file__).resolve().parents[3]
 MODULE = """
 import json, sys
 from ansible.module_utils.testing import patch_module_args
@@ -306,5 +314,47 @@ def test_a_vm_is_what_it_was_and_its_snapshot_can_be_copied_into_a_store(vms: Vm
     snapshot, copied = (Path(vms.volumes.path(name)).read_bytes() for name in ("vm-web.snap.monday", "elsewhere"))
     assert snapshot == copied
     vms.volumes.remove("elsewhere")
+    workshop = Workshop(str(vms.node.folder / "publish"), vms.volumes, MountedGuestDisks(run_command), nullcontext)
+    with VolumeSource("vm-web.snap.monday", Policy(), workshop).archive() as archive, tarfile.open(archive.path) as tar:
+        file = tar.extractfile("./data")
+        assert file is not None
+        assert file.read() == b"old"
     assert vms.converge(vms.wish(ABSENT)) == ["remove"]
     assert vms.names() == []
+
+
+def test_the_playbook_goes_on_after_one_that_fails_and_tells_it(lab: Lab, tmp_path: Path) -> None:
+    host = {"ansible_connection": "local", "ansible_user": "root", "ansible_python_interpreter": sys.executable}
+    (tmp_path / "inventory.json").write_text(json.dumps({"zonal_hosts": {"hosts": {"node": host}}}))
+    zone = {"hosts": "zonal_hosts", "network": {"cidr": CIDR, "bridge": BRIDGE}}
+    ledger = Ledger(str(tmp_path / "ledger.db"))
+    with ledger.write("lab") as book:
+        book.declare({"cidr": CIDR}, 60, Ranges(), Ranges())
+    program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "inventory.json"), "zonal.cloud.snapshot"]
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
+
+    def play(status: int, **variables: Any) -> str:
+        given = json.dumps({"zonal_zones": {"lab": zone}, "zonal_ledger_url": str(tmp_path / "ledger.db"), **variables})
+        argv = lab.node.enter(*program, "-e", given)
+        done = subprocess.run(argv, env={**env, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return " ".join((done.stdout + done.stderr).split())
+
+    for last in (11, 12):
+        lab.instance(lab.wish(last))
+    lab.kept().mkdir(parents=True)
+    (lab.kept() / "restore.json").write_text("{")
+    other = f"{lab.prefix}12"
+    told = play(2, zonal_names=f"{lab.name},{other},nobody", zonal_snapshot_keep=3)
+    assert f"{lab.name}: Cannot read" in told
+    assert "nobody is on no host that answers. All others (1) are done" in told
+    lab.copies.clear(lab.name)
+    ((label, about),) = lab.copies.copies(other).items()
+    assert re.fullmatch(r"auto-\d{8}-\d{6}", label)
+    assert about["consistent"] == "paused"
+    restored = {"zonal_names": other, "zonal_snapshot": label, "zonal_snapshot_state": "restored"}
+    started = lab.inspect(12)["State"]["StartedAt"]
+    assert "changed=2" in play(0, zonal_snapshot_allow="restart", **restored)
+    assert lab.inspect(12)["State"]["StartedAt"] != started
+    assert ledger.events("lab", 1)[0].items() >= {"action": "restore", "target": other, "why": f"snapshot {label}"}.items()
+    lab.copies.clear(other)

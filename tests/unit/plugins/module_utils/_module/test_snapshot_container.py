@@ -279,7 +279,7 @@ def test_a_snapshot_fits_only_its_image(host: Host) -> None:
     host.engine.remove("web")
     host.engine.import_image("archive", "debian:13", {"other": "content"})
     converge(host.instance(wish("container")))
-    with pytest.raises(RefusedError, match=r"^instance: web was made anew of another image since the snapshot monday"):
+    with pytest.raises(RefusedError, match=r"^instance: the snapshot monday is not known to be of the image of web"):
         host.do(state=RESTORED)
     assert host.do("friday") == ["take"]
     assert host.do(state="absent") == ["remove"]
@@ -312,8 +312,19 @@ def test_without_a_folder_there_is_nothing() -> None:
     NO_COPIES.sweep("web")
 
 
-def test_a_description_that_is_none_is_one_message(host: Host) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_snapshot_without_its_description_can_be_removed_only(host: Host, text: str) -> None:
     host.do()
-    (host.folder / "zonal-snapshots/web/monday/about.json").write_text("{")
-    with pytest.raises(EngineError, match=r"^Cannot read .*/web/monday/about\.json: it is not as it was written"):
+    (host.folder / "zonal-snapshots/web/monday/about.json").write_text(text)
+    assert host.shown() == [{"name": LABEL, "created": None, "consistent": None, "size": None}]
+    with pytest.raises(RefusedError, match=r"^instance: the snapshot monday is not known to be"):
+        host.do(state=RESTORED)
+    assert host.do(state="absent") == ["remove"]
+
+
+def test_a_note_that_is_none_is_one_message(host: Host) -> None:
+    host.do()
+    (host.folder / "zonal-snapshots/web/restore.json").write_text("{")
+    with pytest.raises(EngineError, match=r"^Cannot read .*/web/restore\.json: it is not as it was written"):
         host.do()
+    assert converge(host.instance(wish("container", power=ABSENT))) == ["remove"]
