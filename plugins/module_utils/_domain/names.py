@@ -93,7 +93,7 @@ def replaced_of(name: str) -> str:
 def parse_snapshot(field: str, value: object, group: str, instance: str) -> str:
     """Return a snapshot's name if the volume of one of that instance in that group can have it; SpecError otherwise."""
     label = parse_label(field, value)
-    names = (group, snapshot_of(instance, label))
+    names = (group, max(snapshot_of(instance, label), restored_of(instance), replaced_of(instance), key=len))
     over = sum(len(name) + name.count("-") for name in names) + 1 - _LONGEST_MAPPED_PATH
     if over > 0:
         raise SpecError(field, label, f"is too long beside the names {instance} and {group} for device-mapper; shorten it by {over}")
