@@ -325,7 +325,9 @@ def test_a_vm_is_what_it_was_and_its_snapshot_can_be_copied_into_a_store(vms: Vm
 
 def test_the_playbook_goes_on_after_one_that_fails_and_tells_it(lab: Lab, tmp_path: Path) -> None:
     host = {"ansible_connection": "local", "ansible_user": "root", "ansible_python_interpreter": sys.executable}
-    (tmp_path / "inventory.json").write_text(json.dumps({"zonal_hosts": {"hosts": {"node": host}}}))
+    # Nothing listens on port 1.
+    silent = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_retries": 0, "ansible_ssh_common_args": "-o BatchMode=yes"}
+    (tmp_path / "inventory.json").write_text(json.dumps({"zonal_hosts": {"hosts": {"a-silent": silent, "node": host}}}))
     zone = {"hosts": "zonal_hosts", "network": {"cidr": CIDR, "bridge": BRIDGE}}
     ledger = Ledger(str(tmp_path / "ledger.db"))
     with ledger.write("lab") as book:
@@ -334,7 +336,8 @@ def test_the_playbook_goes_on_after_one_that_fails_and_tells_it(lab: Lab, tmp_pa
     env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
 
     def play(status: int, **variables: Any) -> str:
-        given = json.dumps({"zonal_zones": {"lab": zone}, "zonal_ledger_url": str(tmp_path / "ledger.db"), **variables})
+        common = {"zonal_zones": {"lab": zone}, "zonal_ledger_url": str(tmp_path / "ledger.db"), "zonal_snapshot_keep": 3}
+        given = json.dumps({**common, **variables})
         argv = lab.node.enter(*program, "-e", given)
         done = subprocess.run(argv, env={**env, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False)
         assert done.returncode == status, done.stdout + done.stderr
@@ -345,16 +348,16 @@ def test_the_playbook_goes_on_after_one_that_fails_and_tells_it(lab: Lab, tmp_pa
     lab.kept().mkdir(parents=True)
     (lab.kept() / "restore.json").write_text("{")
     other = f"{lab.prefix}12"
-    told = play(2, zonal_names=f"{lab.name},{other},nobody", zonal_snapshot_keep=3)
+    told = play(2, zonal_names=f"{lab.name},{other},nobody")
     assert f"{lab.name}: Cannot read" in told
-    assert "nobody is on no host that answers. All others (1) are done" in told
+    assert "nobody is on no host that answers; a-silent does not answer. All others (1) are done" in told
     lab.copies.clear(lab.name)
     ((label, about),) = lab.copies.copies(other).items()
     assert re.fullmatch(r"auto-\d{8}-\d{6}", label)
     assert about["consistent"] == "paused"
     restored = {"zonal_names": other, "zonal_snapshot": label, "zonal_snapshot_state": "restored"}
     started = lab.inspect(12)["State"]["StartedAt"]
-    assert "changed=2" in play(0, zonal_snapshot_allow="restart", **restored)
+    assert "changed=2" in play(0, zonal_hosts="node", zonal_snapshot_allow="restart", **restored)
     assert lab.inspect(12)["State"]["StartedAt"] != started
     assert ledger.events("lab", 1)[0].items() >= {"action": "restore", "target": other, "why": f"snapshot {label}"}.items()
     lab.copies.clear(other)
