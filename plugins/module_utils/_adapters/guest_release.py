@@ -23,8 +23,9 @@ _BESIDE = 'exec >/dev/null 2>&1; tail --pid="$0" -f /dev/null; mark=$1; shift; [
 def released_after_us(command: Command, name: str, release: Sequence[str] = THAW_VM, folder: str = "/run") -> Iterator[None]:
     """Have a process beside this one run ``release`` for an instance if this one ends inside of the block."""
     me = str(os.getpid())
-    # The mark is this process's own: another one may hold the guest when this one ends.
-    mark = os.path.join(folder, f"zonal-cloud.held.{name}.{me}")
+    # The mark is this process's own: another one may hold the guest when this one ends. And it is that of one way to hold it: this one
+    # may have tried another before.
+    mark = os.path.join(folder, f"zonal-cloud.held.{name}.{release[-1]}.{me}")
     with open(mark, "w", encoding="ascii"):
         pass
     try:

@@ -13,15 +13,18 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import libvirt
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_release import released_after_us
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.layer_copies import FolderLayers
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk_copy_plan import CopyWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
@@ -53,6 +56,8 @@ from ansible_collections.zonal.cloud.plugins.modules import snapshot
 with patch_module_args(json.loads(sys.argv[1])):
     snapshot.main()
 """
+# Resumes a VM as virsh does, which this machine need not have.
+VIRSH = "import libvirt, sys; sys.argv[2] == 'resume' and libvirt.open(sys.argv[1]).lookupByName(sys.argv[3]).resume()"
 # What a guest may leave: a whiteout of a file of the image, an opaque folder in place of one, links out, odd names, all kinds of nodes.
 HOSTILE = """
 cd /; alias b=busybox
@@ -287,6 +292,24 @@ def vms(node: Node, libvirt_uri: str) -> Iterator[VmLab]:
     made.make_image()
     yield made
     made.converge(made.wish(ABSENT))
+
+
+def test_who_is_killed_leaves_no_vm_paused(vms: VmLab, libvirt_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vms.converge(vms.wish())
+
+    def release(name: str, command: Sequence[str]) -> AbstractContextManager[None]:
+        return released_after_us(run_command, name, [sys.executable, "-c", VIRSH, libvirt_uri, command[-1]], str(tmp_path))
+
+    monkeypatch.setattr(vms.volumes, "preserve", lambda *_arguments: os.kill(os.getpid(), signal.SIGKILL))
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):
+            disk = root_disk("web", FakeContainers(), NO_COPIES, LibvirtEngine(libvirt_uri), vms.volumes, release)
+            converge(SnapshotResource(SnapshotWish("web", "monday"), disk, 0))
+        os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    wait_for("its release", lambda: list(tmp_path.iterdir()) == [], 20)
+    assert vms.domain().state()[0] == libvirt.VIR_DOMAIN_RUNNING
 
 
 def test_a_vm_is_what_it_was_and_its_snapshot_can_be_copied_into_a_store(vms: VmLab, monkeypatch: pytest.MonkeyPatch) -> None:
