@@ -45,8 +45,8 @@ def test_it_is_released_when_its_holder_was_killed(
     collections = Path(guest_release.__file__).parents[6]
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(collections)}
     ended, open_as_long = os.pipe()
-    program = HOLDS.format(earlier=earlier, release=release, ends=ends)
-    subprocess.run([sys.executable, "-c", program], stdin=open_as_long, env=env, cwd=tmp_path, check=False)
+    holder = HOLDS.format(earlier=earlier, release=release, ends=ends)
+    subprocess.run([sys.executable, "-c", holder], stdin=open_as_long, env=env, cwd=tmp_path, check=False)
     os.close(open_as_long)
     # The process beside has it as its standard input, so this is readable when that one has ended, too.
     assert select.select([ended], [], [], 30)[0]
