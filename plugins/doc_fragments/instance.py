@@ -22,7 +22,7 @@ options:
       - V(running) creates the instance if needed and starts it; V(stopped) creates it if needed and stops it.
       - V(paused) creates and starts it if needed and lets it hold still, with its memory; after a restart of its host it runs or is
         stopped, as O(autostart) says.
-      - V(absent) removes it with its root disk or writable layer.
+      - V(absent) removes it with its root disk or writable layer, and its snapshots, see M(zonal.cloud.snapshot).
     type: str
     choices: [running, stopped, paused, absent]
     default: running
@@ -163,7 +163,8 @@ options:
     description:
       - What may be done to mend a difference, beside changes that the running instance does not notice.
       - V(restart) stops and starts it; an instance that does not run, or is to stop, needs no permission for that.
-      - V(recreate) removes and makes it again, B(with a fresh root disk); all options that creating needs must be given.
+      - V(recreate) removes and makes it again, B(with a fresh root disk and without its snapshots); all options that creating needs must
+        be given.
       - A difference that needs more than is allowed is left, warned about, and returned in RV(pending).
     type: list
     elements: str

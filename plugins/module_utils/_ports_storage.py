@@ -34,6 +34,9 @@ class Volumes(Protocol):
         With a ``size`` a crash may leave it inactive or of the origin's size.
         """
 
+    def preserve(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
+        """Create a read-only thin snapshot of ``origin`` that is not active, nor at the next boot. It can be cloned and removed so."""
+
     def grow(self, name: str, size: int) -> None:
         """Make the volume at least ``size`` large; a volume that is already that large is left alone."""
 

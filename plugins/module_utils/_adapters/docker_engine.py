@@ -61,7 +61,8 @@ class DockerEngine:
             cgroup=int(info.get("CgroupVersion") or 1),
             size_limits=info.get("Driver") == "overlay2" and backing == "xfs",
             cpus=cpus,
-            device=disk_under(info.get("DockerRootDir") or ""),
+            root=info["DockerRootDir"],
+            device=disk_under(info["DockerRootDir"]),
         )
 
     def find(self, name: str) -> Mapping[str, Any] | None:

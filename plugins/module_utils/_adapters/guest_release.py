@@ -6,25 +6,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from .._ports import Command
 
+# What releases an instance, by how it is held still; its name comes last.
+THAW_VM = ("virsh", "--connect", "qemu:///system", "domfsthaw")
+RESUME_VM = ("virsh", "--connect", "qemu:///system", "resume")
+RESUME_CONTAINER = ("docker", "unpause")
 # It waits for the end of the process $0 in a session of its own, and does nothing when the mark $1 is gone by then.
-_BESIDE = 'exec >/dev/null 2>&1; tail --pid="$0" -f /dev/null; [ ! -e "$1" ] || { virsh --connect "$2" domfsthaw "$3"; rm -f "$1"; }'
+_BESIDE = 'exec >/dev/null 2>&1; tail --pid="$0" -f /dev/null; mark=$1; shift; [ ! -e "$mark" ] || { "$@"; rm -f "$mark"; }'
 
 
 @contextmanager
-def released_after_us(command: Command, name: str, uri: str = "qemu:///system", folder: str = "/run") -> Iterator[None]:
-    """Have a process beside this one release the guest of a VM if this one ends inside of the block."""
+def released_after_us(command: Command, name: str, release: Sequence[str] = THAW_VM, folder: str = "/run") -> Iterator[None]:
+    """Have a process beside this one run ``release`` for an instance if this one ends inside of the block."""
     me = str(os.getpid())
-    # The mark is this process's own: another one may hold the guest when this one ends.
-    mark = os.path.join(folder, f"zonal-cloud.held.{name}.{me}")
+    # The mark is this process's own: another one may hold the guest when this one ends. And it is that of one way to hold it: this one
+    # may have tried another before.
+    mark = os.path.join(folder, f"zonal-cloud.held.{name}.{release[-1]}.{me}")
     with open(mark, "w", encoding="ascii"):
         pass
     try:
-        command(["setsid", "--fork", "sh", "-c", _BESIDE, me, mark, uri, name])
+        command(["setsid", "--fork", "sh", "-c", _BESIDE, me, mark, *release, name])
         yield
     finally:
         os.unlink(mark)

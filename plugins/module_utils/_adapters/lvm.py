@@ -102,6 +102,9 @@ class LvmVolumes:
         self._command(["lvchange", "--yes", "--activate", "y", f"{self._group}/{name}"])
         return made
 
+    def preserve(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
+        return self._make(name, tags, "--activate", "n", "--snapshot", "--permission", "r", f"{self._group}/{origin}", skip="y")
+
     def grow(self, name: str, size: int) -> None:
         # lvextend fails when there is nothing to extend.
         if self._must_find(name).size < size:
@@ -142,9 +145,9 @@ class LvmVolumes:
     def _extend(self, name: str, size: int) -> None:
         self._command(["lvextend", "--yes", "--size", size_in_sectors(size), f"{self._group}/{name}"])
 
-    def _make(self, name: str, tags: Iterable[str], *arguments: str) -> Volume:
+    def _make(self, name: str, tags: Iterable[str], *arguments: str, skip: str = "n") -> Volume:
         # Without the option thin snapshots would be skipped when volumes are activated: now, and at each boot.
-        options = ["--setactivationskip", "n", "--name", name, *tag_options("--addtag", tags)]
+        options = ["--setactivationskip", skip, "--name", name, *tag_options("--addtag", tags)]
         self._command(["lvcreate", "--yes", *options, *arguments])
         return self._must_find(name)
 

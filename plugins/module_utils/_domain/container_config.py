@@ -34,14 +34,24 @@ _IO_LIMITS = dict(zip(IO_LIMITS, ("BlkioDeviceReadBps", "BlkioDeviceWriteBps", "
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What docker and its host can do: ``cpus`` are the usable CPU numbers, empty when there is no cpuset controller; ``device`` is the
-    block device that docker's data lies on, empty when that is none whose throughput can be limited."""
+    """What docker and its host can do: ``cpus`` are the usable CPU numbers, empty when there is no cpuset controller; ``root`` is
+    the folder of docker's data, ``device`` the block device that this lies on, empty when that is none whose throughput can be limited."""
 
     api: tuple[int, int]
     cgroup: int
     size_limits: bool
     cpus: frozenset[int]
+    root: str = "/var/lib/docker"
     device: str = ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Where docker keeps what a container has written: by which driver, in which folder, over which image."""
+
+    driver: str
+    folder: str
+    image: str
 
 
 @dataclass(frozen=True)
@@ -209,6 +219,12 @@ def _parse_variables(names: str, lines: Sequence[str]) -> dict[str, str] | None:
         return parse_environment("environment", {name: values[name] for name in json.loads(names)})
     except (ZonalError, ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def parse_layer(body: Mapping[str, Any]) -> Layer:
+    """Return what the answer of ``GET /containers/NAME/json`` tells of the writable layer; empty text for what it does not tell."""
+    driver = body.get("GraphDriver") or {}
+    return Layer(driver.get("Name") or "", (driver.get("Data") or {}).get("UpperDir") or "", body.get("Image") or "")
 
 
 def _parse_endpoint(body: Mapping[str, Any], host: Mapping[str, Any], spec: dict[str, Any]) -> None:

@@ -23,6 +23,9 @@ _LONGEST_MAPPED_NAME = 100
 _LONGEST_IMAGE = 200
 # What is being made carries this suffix until it is whole; no valid name contains a dot.
 UNFINISHED = ".new"
+# What belongs to a VM's root disk: its snapshots, and what it is exchanged with while one is restored.
+_SNAPSHOT, _RESTORED, _REPLACED = ".snap.", ".restored", ".replaced"
+_LONGEST_MAPPED_PATH = 127
 _NAMESPACE = uuid.UUID("6b1f5f6e-5a0b-5c39-9f0a-7f2b6f0f6d10")
 
 
@@ -70,6 +73,31 @@ def tap_of(name: str) -> str:
 def volume_of(name: str) -> str:
     """Return the logical volume that is the root disk of a VM."""
     return f"vm-{name}"
+
+
+def snapshot_of(name: str, label: str) -> str:
+    """Return the logical volume that is a snapshot of a VM's root disk; ``snapshot_of(name, "")`` is what all of these begin with."""
+    return volume_of(name) + _SNAPSHOT + label
+
+
+def restored_of(name: str) -> str:
+    """Return the logical volume that becomes a VM's root disk when a snapshot is restored."""
+    return volume_of(name) + _RESTORED
+
+
+def replaced_of(name: str) -> str:
+    """Return the logical volume that was a VM's root disk until a snapshot is restored."""
+    return volume_of(name) + _REPLACED
+
+
+def parse_snapshot(field: str, value: object, group: str, instance: str) -> str:
+    """Return a snapshot's name if the volume of one of that instance in that group can have it; SpecError otherwise."""
+    label = parse_label(field, value)
+    names = (group, max(snapshot_of(instance, label), restored_of(instance), replaced_of(instance), key=len))
+    over = sum(len(name) + name.count("-") for name in names) + 1 - _LONGEST_MAPPED_PATH
+    if over > 0:
+        raise SpecError(field, label, f"is too long beside the names {instance} and {group} for device-mapper; shorten it by {over}")
+    return label
 
 
 def golden_of(digest: str) -> str:

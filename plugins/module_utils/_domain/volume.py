@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .names import UNFINISHED
+from .names import UNFINISHED, snapshot_of
 
 IMAGE_TAG = "zonal.image="
 # Of the content, and of each archive that this content was read from.
@@ -16,6 +16,12 @@ DIGEST_TAG = "zonal.digest="
 SHA256_TAG = "zonal.sha256="
 INSTANCE_TAG = "zonal.instance="
 CLOUD_INIT_TAG = "zonal.cloud-init"
+# Of a snapshot, which has none of the tags above: nothing boots from it.
+SNAPSHOT_TAG = "zonal.snapshot-of="
+CREATED_TAG = "zonal.created="
+CONSISTENT_TAG = "zonal.consistent="
+# Of a root disk that is being restored: what the VM did before.
+POWER_TAG = "zonal.power-before="
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,18 @@ def find_unfinished(volumes: Iterable[Volume], image: str) -> list[Volume]:
 def users_of(golden: Volume, volumes: Iterable[Volume]) -> list[str]:
     """Return the instances whose root disk was made of ``golden``; they boot its kernel."""
     content = DIGEST_TAG + tag_value(golden, DIGEST_TAG)
-    return sorted(filter(None, (tag_value(volume, INSTANCE_TAG) for volume in volumes if content in volume.tags)))
+    # While a snapshot is restored, an instance has two disks.
+    return sorted({tag_value(volume, INSTANCE_TAG) for volume in volumes if content in volume.tags} - {""})
+
+
+def is_disk_of(name: str, volume: Volume) -> bool:
+    """Tell whether a volume was made for just this VM."""
+    return INSTANCE_TAG + name in volume.tags
+
+
+def snapshots_of(name: str, volumes: Iterable[Volume]) -> list[Volume]:
+    """Return the snapshots of a VM's root disk."""
+    return [volume for volume in volumes if volume.name.startswith(snapshot_of(name, "")) and SNAPSHOT_TAG + name in volume.tags]
 
 
 def image_tags(image: str, digest: str, sha256: str) -> list[str]:

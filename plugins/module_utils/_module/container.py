@@ -10,6 +10,7 @@ from typing import Any
 
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.kernel import is_bridge, numa_nodes
+from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.container_config import (
     EngineFacts,
@@ -33,8 +34,11 @@ from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import key_files
 from .._domain.instance import STOPPED, Instance, Wish, taken_name
 from .._domain.names import UNFINISHED, network_of
+from .._domain.plan import Plan
 from .._domain.quantity import format_size
+from .._domain.snapshot import is_half_restored
 from .._ports import Command, ContainerEngine, VmEngine
+from .._ports_layers import LayerCopies
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import vms_beside
@@ -46,12 +50,19 @@ class ContainerResource(InstanceResource):
     name = "container"
 
     def __init__(
-        self, wish: Wish, engine: ContainerEngine, vms: VmEngine, stop_timeout: int, given: list[frozenset[int]] | None = None
+        self,
+        wish: Wish,
+        engine: ContainerEngine,
+        vms: VmEngine,
+        copies: LayerCopies,
+        stop_timeout: int,
+        given: list[frozenset[int]] | None = None,
     ) -> None:
         super().__init__(wish, engine, stop_timeout)
         self._given = [] if given is None else given
         self._engine = engine
         self._vms = vms
+        self._copies = copies
         self._hidden = wish.name + UNFINISHED
         self._managed: Collection[Mapping[str, Any]] = ()
         self._cpus: frozenset[int] = frozenset()
@@ -65,6 +76,17 @@ class ContainerResource(InstanceResource):
         if any(body["Name"] == f"/{self._hidden}" and self._made(parse_container(body)) for body in self._managed):
             return Instance("container", self._wish.name, STOPPED, whole=False)
         return self.nothing()
+
+    def plan(self, found: Instance) -> Plan[Instance]:
+        plan = super().plan(found)
+        actions = {step.action for step in plan.steps}
+        if "start" in actions and "create" not in actions and is_half_restored(self._copies.note(self._wish.name)):
+            raise RefusedError(
+                f"name: a snapshot of {self._wish.name} was being restored when a run was cut off, so its files are not whole; "
+                "finish that first with zonal.cloud.snapshot, state: restored",
+                field="name",
+            )
+        return plan
 
     def _neighbours(self) -> Iterator[Instance]:
         return (Instance(self.name, other.name, other.power, other.spec) for other in self._others())
@@ -84,6 +106,8 @@ class ContainerResource(InstanceResource):
         left = self._engine.find(self._wish.name)
         if left is not None and parse_container(left).dead:
             self._engine.remove(self._wish.name)
+        # Of one that somebody has removed by hand; what this one writes is whole.
+        self._copies.sweep(self._wish.name)
         self._make_network(spec)
         self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts))
         self._engine.put_files(self._hidden, key_files(spec))
@@ -142,6 +166,7 @@ class ContainerResource(InstanceResource):
         name = self._wish.name
         if self._engine.find(name) is not None:
             self._engine.stop(name, self._stop_timeout)
+            self._copies.clear(name)
             self._engine.remove(name)
         self._discard_hidden()
 
@@ -239,4 +264,6 @@ def list_containers(engine: ContainerEngine) -> list[Instance]:
 
 def build_container(params: dict[str, Any], command: Command) -> ContainerResource:
     """Return the resource for the module's parameters."""
-    return ContainerResource(read_wish("container", params), DockerEngine(), LibvirtEngine(), params["stop_timeout"])
+    docker = DockerEngine()
+    copies = FolderLayers(command, lambda: docker.facts().root)
+    return ContainerResource(read_wish("container", params), docker, LibvirtEngine(), copies, params["stop_timeout"])

@@ -18,6 +18,7 @@ from .._adapters.command import HostCommand
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.lanes import in_lanes
+from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
 from .._domain.batch import Outcome, check_batch, failure_of, in_turns, told_lines
@@ -26,6 +27,7 @@ from .._domain.instance import RUNNING, Instance, Wish, show_instance
 from .._domain.plan import Plan
 from .._domain.thin_pool import parse_name
 from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine
+from .._ports_layers import LayerCopies
 from .._ports_storage import GuestDisks, Volumes
 from .container import ContainerResource
 from .instance import InstanceResource
@@ -49,6 +51,7 @@ class HostEngines:
     disks: GuestDisks
     boot: BootFolder
     accelerator: Callable[[], str]
+    copies: LayerCopies
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,7 @@ def build_batch(params: dict[str, Any], command: Command) -> tuple[Batch, Lanes]
         MountedGuestDisks(command),
         BootFolder(),
         cache(partial(accelerator_of, params["accelerator"], command)),
+        FolderLayers(command, cache(lambda: docker.facts().root)),
     )
     return batch_of(wishes, engines, params["stop_timeout"]), side_by_side(params["workers"], (docker, libvirt), params["progress"])
 
@@ -258,7 +262,7 @@ def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) ->
 
     def resource(wish: Wish) -> InstanceResource:
         if wish.kind == "container":
-            return ContainerResource(wish, docker, libvirt, stop_timeout, given)
+            return ContainerResource(wish, docker, libvirt, engines.copies, stop_timeout, given)
         return VmResource(wish, libvirt, docker, volumes, engines.disks, engines.boot, engines.accelerator, stop_timeout)
 
     return Batch(wishes, [resource(wish) for wish in wishes], partial(forget, docker, libvirt, volumes))

@@ -22,11 +22,11 @@ from .._domain.facts import with_printed
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
-from .._domain.names import UNFINISHED, volume_of
+from .._domain.names import UNFINISHED, replaced_of, restored_of, volume_of
 from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size, rough_size
 from .._domain.thin_pool import parse_name
-from .._domain.volume import CLOUD_INIT_TAG, INSTANCE_TAG, Volume, find_golden, instance_tags
+from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, snapshots_of
 from .._ports import Command, ContainerEngine, Domain, VmEngine
 from .._ports_storage import GuestDisks, Volumes
 from .instance import InstanceResource
@@ -63,9 +63,11 @@ class VmResource(InstanceResource):
         self._accelerator = accelerator
         self._seen: Mapping[str, Volume] = {}
         self._domains: Collection[Domain] = ()
-        self._diskless = self._adopting = False
+        self._diskless = self._adopting = self._exchanged = False
         self._volume = volume_of(wish.name)
         self._hidden = self._volume + UNFINISHED
+        # What a restored snapshot has left, see ``VmDisk``.
+        self._others = (restored_of(wish.name), replaced_of(wish.name))
 
     def _look(self) -> Instance:
         domains = {domain.name: domain for domain in self._engine.domains()}
@@ -74,10 +76,11 @@ class VmResource(InstanceResource):
         domain, volume, hidden = domains.get(self._wish.name), volumes.get(self._volume), volumes.get(self._hidden)
         self._adopting = volume is not None and domain is None
         half_made = hidden is not None and self._owns(hidden)
+        self._exchanged = volume is None and not half_made and any(self._owns(volumes[name]) for name in self._others if name in volumes)
         if domain is not None:
             self._diskless = volume is None and not half_made
             return read_vm(domain, volume, self._wish.spec)
-        if volume is not None or half_made:
+        if volume is not None or half_made or self._exchanged:
             return Instance("vm", self._wish.name, STOPPED, ours=volume is None or self._owns(volume), whole=False)
         return self.nothing()
 
@@ -86,6 +89,12 @@ class VmResource(InstanceResource):
 
     def plan(self, found: Instance) -> Plan[Instance]:
         plan = super().plan(found)
+        if self._exchanged and plan.after.power != ABSENT:
+            raise RefusedError(
+                f"name: a snapshot of {self._wish.name} was being restored when a run was cut off, so it has no volume {self._volume}; "
+                "finish that first with zonal.cloud.snapshot, state: restored",
+                field="name",
+            )
         if self._diskless and plan.after.power != ABSENT:
             # No run that was cut off leaves this behind. An empty disk would take the place of one with data.
             raise RefusedError(
@@ -135,7 +144,7 @@ class VmResource(InstanceResource):
 
     def _owns(self, volume: Volume) -> bool:
         """Tell whether a volume was made for just this VM."""
-        return INSTANCE_TAG + self._wish.name in volume.tags
+        return is_disk_of(self._wish.name, volume)
 
     def _elsewhere(self) -> list[Instance]:
         return containers_beside(self._containers)
@@ -221,11 +230,16 @@ class VmResource(InstanceResource):
         self._engine.set_autostart(self._wish.name, spec["autostart"])
 
     def _remove(self) -> None:
-        """Hide the disk first, so that after a crash its old content is never taken for that of a new VM."""
+        """Hide the disk first, so that after a crash its old content is never taken for that of a new VM; its snapshots are gone then."""
         found = self._engine.find(self._wish.name) is not None
         if found:
             self._engine.stop(self._wish.name, self._stop_timeout)
-        self._look_at_volumes()
+        seen = self._look_at_volumes()
+        for snapshot in snapshots_of(self._wish.name, seen.values()):
+            self._volumes.remove(snapshot.name)
+        for name in self._others:
+            if name in seen and self._owns(seen[name]):
+                self._volumes.remove(name)
         self._discard_hidden()
         if self._volume in self._seen:
             self._volumes.rename(self._volume, self._hidden)

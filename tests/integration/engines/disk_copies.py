@@ -21,6 +21,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk_copy_plan
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._module import disk_copy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.disk_copy import DiskCopyResource
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_s3 import Objects
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volumes
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
 
@@ -70,7 +71,7 @@ class Host:
         return actions
 
 
-def converge(wish: CopyWish, volumes: Volumes, objects: S3Objects) -> tuple[list[str], object]:
+def converge(wish: CopyWish, volumes: Volumes, objects: Objects) -> tuple[list[str], object]:
     resource = DiskCopyResource(wish, volumes, objects)
     with resource.fetched(resource.plan(resource.observe())) as moved:
         plan = resource.plan(resource.observe())

@@ -25,6 +25,7 @@ from ansible_collections.zonal.cloud.tests.integration.engines.conftest import B
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, SharedVolumes
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.integration.engines.test_vms import Lab
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import CONTAINER_CHANGES, VM_CHANGES, VOLUME_CHANGES, Fuse
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY
 
@@ -120,6 +121,7 @@ class Host:
             FileDisks(),
             self.boot,
             lambda: "qemu",
+            NO_COPIES,
         )
         return batch_of(tuple(wishes), engines, timeout), containers, vms
 

@@ -27,6 +27,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAb
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.containers import CONTRACT, Bench
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, planned
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
@@ -71,7 +72,7 @@ class Lab:
         return converge(self.resource(wanted))
 
     def resource(self, wanted: Wish) -> ContainerResource:
-        return ContainerResource(wanted, DockerEngine(self.url), FakeVms(), 0)
+        return ContainerResource(wanted, DockerEngine(self.url), FakeVms(), NO_COPIES, 0)
 
     def planned(self, wanted: Wish) -> tuple[list[str], list[str]]:
         """Return the steps that would be done, and the options that wait for permission."""
@@ -220,7 +221,7 @@ def test_more_cpus_than_there_are_is_one_message(lab: Lab) -> None:
 def test_another_hostname_waits_for_permission(lab: Lab) -> None:
     lab.converge(lab.wish())
     made = lab.inspect()["Id"]
-    resource = ContainerResource(lab.wish(hostname="other"), lab.engine, FakeVms(), 0)
+    resource = ContainerResource(lab.wish(hostname="other"), lab.engine, FakeVms(), NO_COPIES, 0)
     plan = resource.plan(resource.observe())
     assert ([step.action for step in plan.steps], [item.field for item in plan.pending]) == ([], ["hostname"])
     assert lab.converge(lab.wish(hostname="other", allow=BOTH)) == ["remove", "create", "start"]

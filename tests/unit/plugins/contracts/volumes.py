@@ -7,6 +7,7 @@ python3 -m ansible_collections.zonal.cloud.tests.unit.plugins.contracts.volumes 
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -93,6 +94,19 @@ def a_clone_needs_an_origin(volumes: Volumes) -> None:
     assert names(volumes) == []
 
 
+def a_preserved_volume_is_as_its_origin_was_and_can_be_cloned(volumes: Volumes) -> None:
+    origin = volumes.create(A, 32 * MIB, [TAG])
+    made = volumes.preserve(A, B, [OTHER])
+    assert (made.origin, made.size, made.tags, made.pool) == (A, origin.size, frozenset({OTHER}), origin.pool)
+    assert made == volumes.find(B)
+    clone = volumes.clone(B, C, [TAG], 64 * MIB)
+    assert (clone.origin, clone.size, clone.tags) == (B, 64 * MIB, frozenset({TAG}))
+    assert refused(lambda: volumes.preserve(A, B, []))
+    volumes.remove(A)
+    volumes.remove(B)
+    assert names(volumes) == [C]
+
+
 def growing_never_shrinks_and_may_be_repeated(volumes: Volumes) -> None:
     volumes.create(A, 64 * MIB, [])
     for wanted, size in ((32, 64), (64, 64), (96, 96), (96, 96)):
@@ -174,6 +188,7 @@ CONTRACT = (
     a_clone_of_a_read_only_volume_can_grow,
     a_clone_may_be_larger_than_its_origin_but_not_smaller,
     a_clone_needs_an_origin,
+    a_preserved_volume_is_as_its_origin_was_and_can_be_cloned,
     growing_never_shrinks_and_may_be_repeated,
     a_renamed_volume_has_only_its_new_name,
     a_name_is_not_taken_over_by_renaming,
@@ -199,6 +214,20 @@ def main(group: str, pool: str) -> int:
         finally:
             for name in names(volumes):
                 volumes.remove(name)
+    device = volumes.create(A, MIB, []).path
+    with open(device, "rb+") as handle:
+        handle.write(b"kept")
+        handle.flush()
+        os.fsync(handle.fileno())
+        made = volumes.preserve(A, B, [])
+        handle.seek(0)
+        handle.write(b"lost")
+    assert not os.path.exists(made.path), "what is preserved is not active"
+    with open(volumes.clone(B, C, []).path, "rb") as handle:
+        assert handle.read(4) == b"kept", "what is preserved is as it was while its origin was open"
+    for name in (C, B, A):
+        volumes.remove(name)
+    print("ok what is preserved is not active", flush=True)
     volumes.create(A, MIB, [])
     for size in (0, MIB, 64 * MIB):
         device = volumes.clone(A, B, [], size).path

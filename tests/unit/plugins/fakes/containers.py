@@ -23,8 +23,8 @@ _DEAD = {**_STOPPED, "Dead": True, "Status": "dead"}
 
 
 class FakeContainers:
-    """A docker daemon. Tests may set ``installed``, ``engine_facts``, ``nameless`` and ``refusal``, why nothing can be pushed, and read
-    ``files``, ``registry``, what a registry has, and ``pushes``.
+    """A docker daemon. Tests may set ``installed``, ``engine_facts``, ``nameless``, ``refusal``, why nothing can be pushed, and ``layers``,
+    the folder with what containers write, and read ``files``, ``registry``, what a registry has, and ``pushes``.
     """
 
     def __init__(self, facts: EngineFacts = FACTS) -> None:
@@ -33,6 +33,7 @@ class FakeContainers:
         self.files: dict[str, dict[str, GuestFile]] = {}
         self.nameless: list[StoredImage] = []
         self.refusal = ""
+        self.layers = ""
         self.registry: dict[str, str] = {}
         self.pushes: list[tuple[str, Login]] = []
         self._containers: dict[str, dict[str, Any]] = {}
@@ -77,6 +78,7 @@ class FakeContainers:
             "HostConfig": body.get("HostConfig") or {},
             "NetworkSettings": {"Networks": {net: {"MacAddress": mac, **endpoint} for net, endpoint in endpoints.items()}},
             "State": dict(_STOPPED),
+            "Image": "sha256:" + hashlib.sha256(repr(self._images[body["Image"]]).encode()).hexdigest(),
         }
         self.files[name] = {}
 
@@ -199,7 +201,8 @@ class FakeContainers:
             self.nameless.remove(image)
 
     def _describe(self, name: str) -> dict[str, Any]:
-        return copy.deepcopy({"Name": f"/{name}", **self._containers[name]})
+        layer = {"Name": "overlay2", "Data": {"UpperDir": f"{self.layers}/{name}"}}
+        return copy.deepcopy({"Name": f"/{name}", "GraphDriver": layer, **self._containers[name]})
 
     def _endpoint(self, container: str, network: str) -> dict[str, str]:
         address = self._containers[container]["NetworkSettings"]["Networks"][network]["IPAMConfig"]["IPv4Address"]

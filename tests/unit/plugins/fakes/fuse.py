@@ -50,7 +50,7 @@ class _Guarded:
         return counted
 
 
-VOLUME_CHANGES = ("create", "clone", "grow", "rename", "retag", "set_read_only", "remove")
+VOLUME_CHANGES = ("create", "clone", "preserve", "grow", "rename", "retag", "set_read_only", "remove")
 DISK_CHANGES = ("make", "pack", "flatten", "personalise")
 OBJECT_CHANGES = ("put", "put_file", "delete")
 BOOT_CHANGES = ("store", "remove")

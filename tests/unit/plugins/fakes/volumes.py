@@ -49,6 +49,11 @@ class FakeVolumes:
         self.grow(name, size)
         return self._volumes[name]
 
+    def preserve(self, origin: str, name: str, tags: Iterable[str]) -> Volume:
+        made = self.clone(origin, name, tags)
+        self.read_only.add(name)
+        return made
+
     def grow(self, name: str, size: int) -> None:
         volume = self._must_have("grow", name)
         self._volumes[name] = replace(volume, size=max(volume.size, _whole_extents(size)))

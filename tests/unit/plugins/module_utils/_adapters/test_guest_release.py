@@ -17,24 +17,39 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters import guest
 HOLDS = """
 import os, signal, subprocess
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_release import released_after_us
-with released_after_us(subprocess.check_output, "web", folder="."):
+for earlier in {earlier}:
+    with released_after_us(subprocess.check_output, "web", earlier, "."):
+        pass
+with released_after_us(subprocess.check_output, "web", {release}, "."):
     {ends}
 """
-RELEASED = "--connect qemu:///system domfsthaw web"
+KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
+CASES: list[tuple[list[tuple[str, ...]], tuple[str, ...], str, list[str]]] = [
+    ([], guest_release.THAW_VM, "pass", []),
+    ([], guest_release.THAW_VM, KILLED, ["virsh --connect qemu:///system domfsthaw web"]),
+    ([], guest_release.RESUME_CONTAINER, KILLED, ["docker unpause web"]),
+    # First by its agent, which it has not.
+    ([guest_release.THAW_VM], guest_release.RESUME_VM, KILLED, ["virsh --connect qemu:///system resume web"]),
+]
 
 
-@pytest.mark.parametrize(("ends", "told"), [("pass", ""), ("os.kill(os.getpid(), signal.SIGKILL)", RELEASED)])
-def test_the_guest_is_released_when_its_holder_was_killed(tmp_path: Path, ends: str, told: str) -> None:
-    virsh, heard = tmp_path / "virsh", tmp_path / "heard"
-    virsh.write_text(f'#!/bin/sh\necho "$@" > {heard}\n')
-    virsh.chmod(0o755)
+@pytest.mark.parametrize(("earlier", "release", "ends", "told"), CASES)
+def test_it_is_released_when_its_holder_was_killed(
+    tmp_path: Path, earlier: list[tuple[str, ...]], release: tuple[str, ...], ends: str, told: list[str]
+) -> None:
+    heard = tmp_path / "heard"
+    for name in ("virsh", "docker"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho "{name} $@" >> {heard}\n')
+        program.chmod(0o755)
     collections = Path(guest_release.__file__).parents[6]
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(collections)}
     ended, open_as_long = os.pipe()
-    subprocess.run([sys.executable, "-c", HOLDS.format(ends=ends)], stdin=open_as_long, env=env, cwd=tmp_path, check=False)
+    holder = HOLDS.format(earlier=earlier, release=release, ends=ends)
+    subprocess.run([sys.executable, "-c", holder], stdin=open_as_long, env=env, cwd=tmp_path, check=False)
     os.close(open_as_long)
     # The process beside has it as its standard input, so this is readable when that one has ended, too.
     assert select.select([ended], [], [], 30)[0]
     os.close(ended)
     assert list(tmp_path.glob("zonal-cloud.held.*")) == []
-    assert (heard.read_text().strip() if heard.exists() else "") == told
+    assert (heard.read_text().splitlines() if heard.exists() else []) == told

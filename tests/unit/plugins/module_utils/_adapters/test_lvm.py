@@ -95,6 +95,14 @@ def test_a_thin_snapshot_is_made_without_a_size_and_grown_then() -> None:
     assert grown[:4] == ["lvextend", "--yes", "--size", f"{2 * DOCKER.size}b"]
 
 
+def test_a_preserved_volume_is_read_only_and_not_active() -> None:
+    command = ScriptedCommand(REPORT)
+    LvmVolumes(command, "zonal", "pool").preserve("vm-web", "docker", {"a"})
+    assert " ".join(command.calls[0]) == (
+        "lvcreate --yes --setactivationskip y --name docker --addtag a --activate n --snapshot --permission r zonal/vm-web"
+    )
+
+
 def test_a_missing_program_is_told_in_few_words() -> None:
     def missing(argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
         raise EngineAbsent("run", " ".join(argv), "no such program")

@@ -21,6 +21,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module import contain
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Applied, Batch, HostEngines, batch_of
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineSilent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import BOOT_FILES, FakeDisks, FilledVolumes
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
@@ -74,7 +75,7 @@ class Host:
         docker: Any = self.docker
         libvirt: Any = self.libvirt
         lvm: Any = self.lvm
-        return batch_of(wishes, HostEngines(docker, libvirt, lvm, self.disks, self.boot, lambda: "qemu"), 5)
+        return batch_of(wishes, HostEngines(docker, libvirt, lvm, self.disks, self.boot, lambda: "qemu", NO_COPIES), 5)
 
     def converge(self, *wishes: Wish, check_mode: bool = False) -> list[Outcome]:
         return every(self.batch(*wishes).converge(one_by_one, check_mode=check_mode))
