@@ -19,6 +19,7 @@ from ._domain.errors import ZonalError
 from ._domain.guest_files import GuestFile
 from ._domain.usage import Usage
 from ._domain.volume import Volume
+from ._ports_disks import DockerVolumes, HotPlug
 
 
 class EngineError(ZonalError):
@@ -175,7 +176,7 @@ class Login:
     password: str = field(default="", repr=False)
 
 
-class ContainerEngine(PowerEngine, Protocol):
+class ContainerEngine(PowerEngine, DockerVolumes, Protocol):
     """The docker Engine API. Bodies are those of the API; ``_domain/container_config.py`` writes and reads them."""
 
     def facts(self) -> EngineFacts:
@@ -268,7 +269,7 @@ class Domain:
     autostart: bool
 
 
-class VmEngine(PowerEngine, Protocol):
+class VmEngine(PowerEngine, HotPlug, Protocol):
     """The libvirt connection of one host."""
 
     def find(self, name: str) -> Domain | None:

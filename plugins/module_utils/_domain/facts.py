@@ -12,18 +12,21 @@ from typing import Any, cast
 
 from .errors import ZonalError
 from .fields import FIELDS, Spec
+from .instance_disks import placed
 
 # Kept as facts, because the engine has no place of its own for them that can be read back.
-_KEPT = ("zone", "tenant", "app", "index", "image", "cidr", "gateway", "dns", "address", "hostname")
+_KEPT = ("zone", "tenant", "app", "index", "image", "cidr", "gateway", "dns", "address", "hostname", "disks")
+_LISTS = ("dns", "disks")
 _FIELDS = {field.name: field for field in FIELDS}
 
 
 def dump_facts(name: str, spec: Spec, keys: str | None = None) -> dict[str, str]:
     """Return the facts of an instance as flat text, sorted; ``keys`` is the fingerprint of ssh keys that are not in ``spec``."""
-    values = cast("dict[str, Any]", spec)
+    # How large a disk is tells its volume, which grows while the facts of what has it cannot be changed.
+    values = cast("dict[str, Any]", {**spec, "disks": placed(spec.get("disks"))})
     facts = {"name": name, "keys": fingerprint(spec.get("ssh_keys", [])) if keys is None else keys}
     for field in _KEPT:
-        if field in values:
+        if field in values and (values[field] or field != "disks"):
             facts[field] = values[field] if isinstance(values[field], str) else json.dumps(values[field])
     return dict(sorted(facts.items()))
 
@@ -37,7 +40,7 @@ def load_facts(facts: Mapping[str, str]) -> Spec:
         if text is None:
             continue
         try:
-            value = json.loads(text) if name == "dns" else text
+            value = json.loads(text) if name in _LISTS else text
             spec[name] = _FIELDS[name].parse(name, value)
         except (ZonalError, ValueError, TypeError, RecursionError):
             continue

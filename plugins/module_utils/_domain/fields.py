@@ -16,6 +16,7 @@ from typing import Any, Callable, TypedDict, cast
 
 from .addresses import check_host_address, parse_cidr, parse_ipv4
 from .errors import MissingError, SpecError
+from .instance_disks import DiskEntry, grown, parse_disks, placed, show_disks
 from .names import parse_image, parse_interface, parse_label
 from .quantity import format_size, parse_size
 
@@ -42,6 +43,7 @@ class Spec(TypedDict, total=False):
     vcpus: int
     memory: int  # bytes
     disk: int  # bytes
+    disks: list[DiskEntry]
     bridge: str
     cidr: str
     gateway: str
@@ -63,11 +65,17 @@ class Field:
     path: str = ""
     required: bool = False
     show: Callable[[Any], Any] = lambda value: value
+    judge: Callable[[str, Any, Any, str], str] = lambda kind, wanted, found, mend: "" if wanted == found else mend
 
     @property
     def option(self) -> str:
         """The name under which users know the field."""
         return self.path or self.name
+
+    def mend(self, kind: str, wanted: Any, found: Any) -> str:
+        """Return how the difference between two values is mended; empty when there is none that is ever mended."""
+        mend = self.judge(kind, wanted, found, getattr(self, kind))
+        return "" if mend == KEPT else mend
 
 
 def parse_list(field: str, value: Any) -> list[Any]:
@@ -121,6 +129,17 @@ def _parse_bool(field: str, value: Any) -> bool:
     return value
 
 
+def _parse_disks(field: str, value: Any) -> list[DiskEntry]:
+    return parse_disks(field, parse_list(field, value))
+
+
+def _judge_disks(kind: str, wanted: list[DiskEntry], found: list[DiskEntry] | None, mend: str) -> str:
+    """A disk grows while it is in use. A container does not know an order of its disks, and a VM names them in theirs."""
+    if placed(wanted, kind) != placed(found, kind):
+        return mend
+    return LIVE if grown(wanted, found) else ""
+
+
 FIELDS: tuple[Field, ...] = (
     Field("zone", parse_label, RECREATE, LIVE, required=True),
     Field("tenant", parse_label, RECREATE, LIVE),
@@ -130,6 +149,7 @@ FIELDS: tuple[Field, ...] = (
     Field("vcpus", _parse_vcpus, LIVE, RESTART, required=True),
     Field("memory", _parse_memory, LIVE, RESTART, required=True, show=format_size),
     Field("disk", parse_size, RECREATE, RESTART, show=format_size),
+    Field("disks", _parse_disks, RECREATE, LIVE, show=show_disks, judge=_judge_disks),
     Field("bridge", parse_interface, RECREATE, RESTART, path="network.bridge", required=True),
     # Address, hostname and keys stand in the guest's own file system, which is not opened again once a guest had it.
     Field("cidr", _parse_network, RECREATE, RECREATE, path="network.cidr", required=True),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from .errors import MissingError, RefusedError, SpecError
-from .fields import FIELDS, KEPT, LIVE, RECREATE, RESTART, Spec, complete, show_spec
+from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, complete, show_spec
+from .instance_disks import disk_names
 from .names import mac_of
 from .plan import Difference, Plan, Step
 from .quantity import format_size
@@ -70,6 +71,14 @@ def check_address(wish: Wish, spec: Spec, neighbours: Iterable[Instance]) -> Non
     for other in neighbours:
         if (other.kind, other.name) != (wish.kind, wish.name) and other.spec.get("address") == spec["address"]:
             raise SpecError("address", spec["address"], f"belongs to the {other.kind} {other.name} on this host")
+
+
+def check_disks(wish: Wish, names: Collection[str], neighbours: Iterable[Instance]) -> None:
+    """SpecError when another instance of the host, of either kind, has one of these disks."""
+    for other in neighbours:
+        taken = [name for name in disk_names(other.spec) if name in names]
+        if taken and (other.kind, other.name) != (wish.kind, wish.name):
+            raise SpecError("disks", taken[0], f"belongs to the {other.kind} {other.name} on this host; take it out of its disks first")
 
 
 def taken_name(wish: Wish, what: str) -> RefusedError:
@@ -166,11 +175,9 @@ def _pause_step(wish: Wish, target: str) -> list[Step]:
 def _differences(wish: Wish, found: Instance) -> list[Difference]:
     """Compare field by field; a field that is not wanted is left alone."""
     wanted, present = cast("dict[str, Any]", wish.spec), cast("dict[str, Any]", found.spec)
-    return [
-        Difference(item.name, wanted[item.name], present.get(item.name), getattr(item, wish.kind))
-        for item in FIELDS
-        if getattr(item, wish.kind) != KEPT and item.name in wanted and wanted[item.name] != present.get(item.name)
-    ]
+    pairs = ((item, wanted[item.name], present.get(item.name)) for item in FIELDS if item.name in wanted)
+    judged = ((item.name, want, has, item.mend(wish.kind, want, has)) for item, want, has in pairs)
+    return [Difference(name, want, has, mend) for name, want, has, mend in judged if mend]
 
 
 def _show_difference(difference: Difference) -> Difference:

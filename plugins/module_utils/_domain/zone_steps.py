@@ -63,8 +63,8 @@ def forced_fields(slot: Slot) -> str:
     """Return the fields in which an instance differs that only making it anew can change; empty when there are none."""
     if slot.claim is None or slot.seen is None:
         return ""
-    differing = _differing(slot.entry.spec, slot.seen.spec, slot.claim.address)
-    return ", ".join(field.option for field in differing if getattr(field, slot.claim.kind) == RECREATE)
+    differing = _differing(slot.claim.kind, slot.entry.spec, slot.seen.spec, slot.claim.address)
+    return ", ".join(field.option for field, mend in differing if mend == RECREATE)
 
 
 def removal_step(zone: Zone, claim: Claim, why: str) -> PlanStep:
@@ -96,9 +96,9 @@ def _judge(slot: Slot, claim: Claim, why: str, observation: Observation) -> tupl
         return KEEP, f"the engine of {claim.kind} on its host {claim.host} does not run; its claim is kept"
     if slot.seen is None:
         return CREATE, f"it is claimed but not on its host {claim.host}"
-    differing = _differing(slot.entry.spec, slot.seen.spec, claim.address)
-    mends = {getattr(field, claim.kind) for field in differing}
-    fields = ", ".join(field.option for field in differing)
+    differing = _differing(claim.kind, slot.entry.spec, slot.seen.spec, claim.address)
+    mends = {mend for _dummy, mend in differing}
+    fields = ", ".join(field.option for field, _dummy in differing)
     wanted, power = slot.entry.state, slot.seen.power
     if slot.adopted:
         return ADOPT, "it runs as declared, but the ledger did not know it" + (f"; {fields} differ" if fields else "")
@@ -113,11 +113,12 @@ def _judge(slot: Slot, claim: Claim, why: str, observation: Observation) -> tupl
     return (RESIZE, f"{fields} differs from what is declared") if differing else (KEEP, "it is as declared")
 
 
-def _differing(wanted: Spec, found: Spec, address: str) -> list[Field]:
-    """Return the fields that differ. Of ssh keys a host only tells that there are none, so they are left to the host."""
+def _differing(kind: str, wanted: Spec, found: Spec, address: str) -> list[tuple[Field, str]]:
+    """Return the fields that differ, and how each is mended. Of ssh keys a host only tells that there are none, so it sees to them."""
     want, have = cast("dict[str, Any]", {**wanted, "address": address}), cast("dict[str, Any]", {"dns": [], **found})
     fields = (field for field in FIELDS if field.name in want and field.name != "ssh_keys")
-    return [field for field in fields if want[field.name] != have.get(field.name)]
+    judged = ((field, field.mend(kind, want[field.name], have.get(field.name))) for field in fields)
+    return [(field, mend) for field, mend in judged if mend]
 
 
 def _identity(zone: Zone, claim: Claim) -> dict[str, Any]:

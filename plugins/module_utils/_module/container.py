@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
+from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import is_bridge, numa_nodes
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.container_config import (
@@ -28,9 +30,11 @@ from .._domain.facts import with_keys
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import key_files
 from .._domain.instance import STOPPED, Instance, Wish, taken_name
+from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, network_of
 from .._domain.quantity import format_size
 from .._ports import Command, ContainerEngine, VmEngine
+from .data_disks import DataDisks, forget_volumes, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import vms_beside
@@ -42,9 +46,15 @@ class ContainerResource(InstanceResource):
     name = "container"
 
     def __init__(
-        self, wish: Wish, engine: ContainerEngine, vms: VmEngine, stop_timeout: int, given: list[frozenset[int]] | None = None
+        self,
+        wish: Wish,
+        engine: ContainerEngine,
+        vms: VmEngine,
+        data: DataDisks,
+        stop_timeout: int,
+        given: list[frozenset[int]] | None = None,
     ) -> None:
-        super().__init__(wish, engine, stop_timeout)
+        super().__init__(wish, engine, data, stop_timeout)
         self._given = [] if given is None else given
         self._engine = engine
         self._vms = vms
@@ -81,7 +91,9 @@ class ContainerResource(InstanceResource):
         if left is not None and parse_container(left).dead:
             self._engine.remove(self._wish.name)
         self._make_network(spec)
-        self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts))
+        disks = self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
+        forget_volumes(self._engine, disks)
+        self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts, disks))
         self._engine.put_files(self._hidden, key_files(spec))
         self._engine.rename(self._hidden, self._wish.name)
 
@@ -123,15 +135,18 @@ class ContainerResource(InstanceResource):
             raise SpecError("network.bridge", spec["bridge"], "is not a bridge on this host; make it with zonal.cloud.bridge")
         if "disk" in spec and not facts.size_limits:
             raise SpecError("disk", format_size(spec["disk"]), "cannot be held: docker here has no overlay2 on XFS with project quota")
+        self._data.check(self.name, spec.get("disks", ()))
         self._check_network(spec)
         return facts
 
     def _remove(self) -> None:
         name = self._wish.name
-        if self._engine.find(name) is not None:
+        body = self._engine.find(name)
+        if body is not None:
             self._engine.stop(name, self._stop_timeout)
             self._engine.remove(name)
         self._discard_hidden()
+        forget_volumes(self._engine, disk_names(parse_container(body).spec) if body is not None else ())
 
     def _update(self, options: Collection[str]) -> None:
         body = self._engine.find(self._wish.name)
@@ -139,6 +154,8 @@ class ContainerResource(InstanceResource):
             raise RefusedError(f"container {self._wish.name} was removed while it was being changed; run again")
         facts, parsed = self._engine.facts(), parse_container(body)
         spec = complete(self._wish.name, {**parsed.spec, **pick(self._wish.spec, options)})
+        if "disks" in options:
+            self._data.provide(Instance(self.name, self._wish.name, parsed.power, self._target))
         limits = render_limits(spec, self._cpus, facts)
         self._engine.update(self._wish.name, {**limits, "RestartPolicy": restart_policy(spec["autostart"])})
 
@@ -200,4 +217,6 @@ def list_containers(engine: ContainerEngine) -> list[Instance]:
 
 def build_container(params: dict[str, Any], command: Command) -> ContainerResource:
     """Return the resource for the module's parameters."""
-    return ContainerResource(read_wish("container", params), DockerEngine(), LibvirtEngine(), params["stop_timeout"])
+    libvirt = LibvirtEngine()
+    data = DataDisks(volumes_of(params, command), DiskFilesystems(command, MountedGuestDisks(command)), libvirt)
+    return ContainerResource(read_wish("container", params), DockerEngine(), libvirt, data, params["stop_timeout"])

@@ -10,30 +10,34 @@ from functools import partial
 from typing import Any, Callable, cast
 
 from .._adapters.boot_files import BootFolder
+from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import is_bridge
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._adapters.lvm import LvmVolumes
-from .._domain.domain_xml import Hardware, parse_domain, render_domain
+from .._domain.disk import disk_volume_of
+from .._domain.domain_xml import Hardware, disk_alias, free_target, parse_domain, render_disk, render_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.facts import with_keys
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
+from .._domain.instance_disks import attached_disks, disk_names
 from .._domain.names import UNFINISHED, volume_of
 from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size
-from .._domain.thin_pool import parse_name
 from .._domain.volume import CLOUD_INIT_TAG, INSTANCE_TAG, Volume, find_golden, instance_tags
 from .._ports import Command, ContainerEngine, Domain, GuestDisks, VmEngine, Volumes
+from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
-from .neighbours import containers_beside
+from .neighbours import containers_beside, read_neighbour
 
 # What LVM rounds sizes up to, unless the volume group was made with other extents.
 _EXTENT = 4 * 1024**2
+# A guest that runs needs a moment to let a disk go, and one that hangs never does.
+_DETACH_SECONDS = 30
 _RUNNING_FIELDS = ("memory", "vcpus", "bridge")
 
 
@@ -49,11 +53,12 @@ class VmResource(InstanceResource):
         containers: ContainerEngine,
         volumes: Volumes,
         disks: GuestDisks,
+        data: DataDisks,
         boot: BootFolder,
         accelerator: Callable[[], str],
         stop_timeout: int,
     ) -> None:
-        super().__init__(wish, engine, stop_timeout)
+        super().__init__(wish, engine, data, stop_timeout)
         self._engine = engine
         self._containers = containers
         self._volumes = volumes
@@ -81,7 +86,7 @@ class VmResource(InstanceResource):
         return self.nothing()
 
     def _neighbours(self) -> Iterator[Instance]:
-        return (item for item in map(read_vm, self._domains) if item.ours and item.name != self._wish.name)
+        return (item for item in map(read_neighbour, self._domains) if item.ours and item.name != self._wish.name)
 
     def plan(self, found: Instance) -> Plan[Instance]:
         plan = super().plan(found)
@@ -113,7 +118,9 @@ class VmResource(InstanceResource):
         fresh = self._volume not in self._seen
         if fresh:
             self._make_volume(spec, golden)
-        self._define(spec, Hardware(self._volumes.path(self._volume), kernel, initrd, self._accelerator(), golden.is_block), "")
+        self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
+        disk = self._volumes.path(self._volume)
+        self._define(spec, Hardware(disk, kernel, initrd, self._accelerator(), golden.is_block, self._data_of(spec)), "")
         if fresh:
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
             self._volumes.rename(self._hidden, self._volume)
@@ -152,6 +159,7 @@ class VmResource(InstanceResource):
     def _check(self, spec: Spec) -> tuple[Volume, str, str]:
         """Return golden volume, kernel and initial ramdisk of the image; SpecError when a VM cannot be made on this host."""
         self._check_bridge(spec)
+        self._data.check(self.name, spec.get("disks", ()))
         golden = find_golden(self._look_at_volumes().values(), spec["image"])
         if golden is None:
             raise SpecError("image", spec["image"], "is not on this host as a golden volume; bring it there with zonal.cloud.image")
@@ -194,8 +202,31 @@ class VmResource(InstanceResource):
         spec = complete(self._wish.name, {"autostart": domain.autostart, **parsed.spec, **pick(self._wish.spec, options)})
         if "disk" in options:
             self._volumes.grow(self._volume, spec["disk"])
-        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block)
+        if "disks" in options:
+            # With the sizes of those for which none is wanted.
+            spec["disks"] = self._target["disks"]
+            self._data.check(self.name, spec["disks"])
+            self._data.provide(Instance(self.name, self._wish.name, domain.power, spec))
+        data = self._data_of(spec)
+        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data)
         self._define(spec, hardware, parsed.uuid, parsed.facts.get("keys"))
+        if domain.live_xml and "disks" in options:
+            self._plug(parse_domain(domain.live_xml).attached, data, is_block=volume.is_block)
+
+    def _plug(self, attached: Collection[str], wanted: Mapping[str, str], *, is_block: bool) -> None:
+        """Take disks from the running VM, and give it others; its definition has them already, so what is cut off here goes on then."""
+        name = self._wish.name
+        for disk in attached:
+            if disk not in wanted:
+                self._engine.detach(name, disk_alias(disk), _DETACH_SECONDS)
+        for disk, path in wanted.items():
+            found = None if disk in attached else self._engine.find(name)
+            if found is not None and found.live_xml:
+                self._engine.attach(name, render_disk(disk, path, free_target(found.live_xml), is_block=is_block))
+
+    def _data_of(self, spec: Spec) -> dict[str, str]:
+        """Return the devices of the data disks by their names."""
+        return {name: self._volumes.path(disk_volume_of(name)) for name in disk_names(spec)}
 
     def _define(self, spec: Spec, hardware: Hardware, uuid: str, keys: str | None = None) -> None:
         self._engine.define(render_domain(self._wish.name, spec, hardware, keys, uuid=uuid))
@@ -218,13 +249,17 @@ class VmResource(InstanceResource):
 def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = None) -> Instance:
     """Return the instance that a domain and its volume tell of.
 
-    Memory, CPUs and bridge are those of the running VM; what is only defined takes effect at its next start.
+    Memory, CPUs, bridge and disks are those of the running VM; what is only defined takes effect at its next start.
     """
     parsed = parse_domain(domain.xml)
     spec: Spec = {**parsed.spec, "autostart": domain.autostart}
+    attached = parsed.attached
     if domain.live_xml:
-        live = cast("dict[str, Any]", parse_domain(domain.live_xml).spec)
+        running = parse_domain(domain.live_xml)
+        live, attached = cast("dict[str, Any]", running.spec), running.attached
         spec = cast(Spec, {**spec, **{field: live[field] for field in _RUNNING_FIELDS if field in live}})
+    if attached or "disks" in spec:
+        spec["disks"] = attached_disks(spec.get("disks", []), attached)
     if volume is not None:
         size = (wanted or {}).get("disk", volume.size)
         spec["disk"] = size if 0 <= volume.size - size < _EXTENT else volume.size
@@ -249,13 +284,14 @@ def accelerator_of(wanted: str, command: Command) -> str:
 
 def build_vm(params: dict[str, Any], command: Command) -> VmResource:
     """Return the resource for the module's parameters."""
-
+    volumes, libvirt, disks = volumes_of(params, command), LibvirtEngine(), MountedGuestDisks(command)
     return VmResource(
         read_wish("vm", params),
-        LibvirtEngine(),
+        libvirt,
         DockerEngine(),
-        LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
-        MountedGuestDisks(command),
+        volumes,
+        disks,
+        DataDisks(volumes, DiskFilesystems(command, disks), libvirt),
         BootFolder(),
         partial(accelerator_of, params["accelerator"], command),
         params["stop_timeout"],

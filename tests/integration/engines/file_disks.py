@@ -13,11 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.data_filesystems import DiskFilesystems
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_tree import tree_entries
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import digest_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, Unpacked, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, Unpacked, VmEngine, Volume
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
@@ -59,6 +61,16 @@ class FileVolumes(FakeVolumes):
     def _resize(self, name: str) -> None:
         with open(self.path(name), "ab") as file:
             file.truncate(self._volumes[name].size)
+
+
+def file_data_disks(volumes: FileVolumes, vms: VmEngine) -> DataDisks:
+    """Return the data disks of a host whose volumes are files."""
+    return DataDisks(volumes, file_filesystems(), vms)
+
+
+def file_filesystems() -> DiskFilesystems:
+    """Return what makes file systems in files, and lets them grow without a mount."""
+    return DiskFilesystems(run_command, FileDisks())
 
 
 class FileDisks(MountedGuestDisks):

@@ -24,6 +24,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import m
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource, list_containers
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
+from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes, file_data_disks
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.containers import CONTRACT, Bench
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge
@@ -48,6 +49,7 @@ class Lab:
         self.url = url
         self.prefix = prefix
         self.engine = DockerEngine(url)
+        self.volumes = FileVolumes(node.folder)
         self.api = docker.APIClient(base_url=url, version="auto")
 
     def wish(self, last: int = 11, power: str = RUNNING, *, allow: tuple[str, ...] = (), restart: bool = False, **options: Any) -> Wish:
@@ -67,7 +69,10 @@ class Lab:
         return Wish("container", f"{self.prefix}{last}", power, parse_spec({**raw, **options}), allow, restart)
 
     def converge(self, wanted: Wish) -> list[str]:
-        return converge(ContainerResource(wanted, DockerEngine(self.url), FakeVms(), 0))
+        return converge(self.resource(wanted))
+
+    def resource(self, wanted: Wish) -> ContainerResource:
+        return ContainerResource(wanted, DockerEngine(self.url), FakeVms(), file_data_disks(self.volumes, FakeVms()), 0)
 
     def inspect(self, last: int = 11) -> dict[str, Any]:
         body: dict[str, Any] = self.api.inspect_container(f"{self.prefix}{last}")
@@ -204,7 +209,7 @@ def test_more_cpus_than_there_are_is_one_message(lab: Lab) -> None:
 def test_another_hostname_waits_for_permission(lab: Lab) -> None:
     lab.converge(lab.wish())
     made = lab.inspect()["Id"]
-    resource = ContainerResource(lab.wish(hostname="other"), lab.engine, FakeVms(), 0)
+    resource = lab.resource(lab.wish(hostname="other"))
     plan = resource.plan(resource.observe())
     assert ([step.action for step in plan.steps], [item.field for item in plan.pending]) == ([], ["hostname"])
     assert lab.converge(lab.wish(hostname="other", allow=BOTH)) == ["remove", "create", "start"]
