@@ -12,11 +12,11 @@ from .filesystem import Filesystems
 
 
 class DiskFilesystems:
-    """See ``DataFilesystems`` in ``_ports_disks.py``. ``guests`` grows what is not mounted."""
+    """See ``DataFilesystems`` in ``_ports_disks.py``. ``guests`` grows what is not mounted; for ``root`` see ``BlockDevices``."""
 
-    def __init__(self, command: Command, guests: GuestDisks) -> None:
+    def __init__(self, command: Command, guests: GuestDisks, root: str = "/") -> None:
         self._guests = guests
-        self._devices = BlockDevices(command)
+        self._devices = BlockDevices(command, root)
         self._filesystems = Filesystems(command)
 
     def make(self, kind: str, path: str) -> None:

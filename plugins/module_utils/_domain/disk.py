@@ -19,7 +19,6 @@ from .volume import Volume, tag_value
 
 DISK_TAG = "zonal.disk="
 FILESYSTEM_TAG = "zonal.filesystem="
-FILESYSTEMS = ("ext4", "xfs", NO_FILESYSTEM)
 DEFAULT_FILESYSTEM = "ext4"
 # mkfs.ext4 makes no journal on less than 8 MiB.
 _SMALLEST = 16 * MIB

@@ -82,9 +82,11 @@ def disk_names(spec: Mapping[str, Any]) -> list[str]:
     return [entry["name"] for entry in spec.get("disks", ())]
 
 
-def bytes_of(spec: Mapping[str, Any], disk: int = 0) -> int:
-    """Return the bytes that an instance takes of its host's pool: its own disk, ``disk`` when none is given, and its data disks."""
-    return int(spec.get("disk", disk)) + sum(int(entry.get("size", 0)) for entry in spec.get("disks", ()))
+def bytes_of(spec: Mapping[str, Any], promised: int = 0) -> int:
+    """Return the bytes that an instance takes of its host's pool with its own disk and its data disks; at least what is ``promised`` when
+    nothing is said of its own."""
+    data = sum(int(entry.get("size", 0)) for entry in spec.get("disks", ()))
+    return int(spec["disk"]) + data if "disk" in spec else max(promised, data)
 
 
 def attached_disks(declared: Sequence[DiskEntry], attached: Collection[str]) -> list[DiskEntry]:

@@ -34,7 +34,7 @@ from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, network_of
 from .._domain.quantity import format_size
 from .._ports import Command, ContainerEngine, VmEngine
-from .data_disks import DataDisks, forget_volumes, volumes_of
+from .data_disks import DataDisks, forget_stand_ins, stand_ins, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import vms_beside
@@ -92,7 +92,7 @@ class ContainerResource(InstanceResource):
             self._engine.remove(self._wish.name)
         self._make_network(spec)
         disks = self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
-        forget_volumes(self._engine, disks)
+        forget_stand_ins(self._engine, disks)
         self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts, disks))
         self._engine.put_files(self._hidden, key_files(spec))
         self._engine.rename(self._hidden, self._wish.name)
@@ -123,6 +123,7 @@ class ContainerResource(InstanceResource):
 
     def _check_host(self, spec: Spec) -> None:
         self._check_network(spec)
+        stand_ins(self._engine, disk_names(spec))
 
     def _check_target(self, spec: Spec) -> None:
         self._check(spec)
@@ -136,6 +137,7 @@ class ContainerResource(InstanceResource):
         if "disk" in spec and not facts.size_limits:
             raise SpecError("disk", format_size(spec["disk"]), "cannot be held: docker here has no overlay2 on XFS with project quota")
         self._data.check(self.name, spec.get("disks", ()))
+        stand_ins(self._engine, disk_names(spec))
         self._check_network(spec)
         return facts
 
@@ -146,7 +148,7 @@ class ContainerResource(InstanceResource):
             self._engine.stop(name, self._stop_timeout)
             self._engine.remove(name)
         self._discard_hidden()
-        forget_volumes(self._engine, disk_names(parse_container(body).spec) if body is not None else ())
+        forget_stand_ins(self._engine, disk_names(parse_container(body).spec) if body is not None else ())
 
     def _update(self, options: Collection[str]) -> None:
         body = self._engine.find(self._wish.name)

@@ -180,19 +180,23 @@ def volume_sizes(volumes: Volumes) -> dict[str, int]:
     return {name: volume.size for name, volume in named if volume.name == disk_volume_of(name)}
 
 
-def forget_volumes(docker: ContainerEngine, names: Iterable[str]) -> None:
-    """Remove docker's volumes that stand for disks which no container has: docker never looks again what a volume of that name is."""
-    for name in names:
-        volume = docker_volume_of(name)
-        found = docker.volume(volume)
-        if found is None:
-            continue
-        if not is_volume_of(found, name):
+def stand_ins(docker: ContainerEngine, names: Iterable[str]) -> list[str]:
+    """Return docker's volumes that stand for these disks; RefusedError when one was made by somebody else."""
+    found = {name: docker.volume(docker_volume_of(name)) for name in names}
+    for name, body in found.items():
+        if body is not None and not is_volume_of(body, name):
             raise RefusedError(
-                f"disks: the docker volume {volume} was not made by zonal.cloud for the disk {name}, so it is not touched; remove it first",
+                f"disks: the docker volume {docker_volume_of(name)} was not made by zonal.cloud for the disk {name}, so it is not touched; "
+                "remove it first",
                 field="disks",
                 value=name,
             )
+    return [docker_volume_of(name) for name, body in found.items() if body is not None]
+
+
+def forget_stand_ins(docker: ContainerEngine, names: Iterable[str]) -> None:
+    """Remove docker's volumes that stand for disks which no container has: docker never looks again what a volume of that name is."""
+    for volume in stand_ins(docker, names):
         docker.remove_volume(volume)
 
 

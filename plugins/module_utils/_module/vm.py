@@ -17,7 +17,7 @@ from .._adapters.kernel import is_bridge
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
-from .._domain.domain_xml import Hardware, disk_alias, free_target, parse_domain, render_disk, render_domain
+from .._domain.domain_xml import Hardware, parse_domain, render_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.facts import with_keys
 from .._domain.fields import Spec, complete, pick
@@ -33,11 +33,10 @@ from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import containers_beside, read_neighbour
+from .vm_disks import plug
 
 # What LVM rounds sizes up to, unless the volume group was made with other extents.
 _EXTENT = 4 * 1024**2
-# A guest that runs needs a moment to let a disk go, and one that hangs never does.
-_DETACH_SECONDS = 30
 _RUNNING_FIELDS = ("memory", "vcpus", "bridge")
 
 
@@ -211,18 +210,7 @@ class VmResource(InstanceResource):
         hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data)
         self._define(spec, hardware, parsed.uuid, parsed.facts.get("keys"))
         if domain.live_xml and "disks" in options:
-            self._plug(parse_domain(domain.live_xml).attached, data, is_block=volume.is_block)
-
-    def _plug(self, attached: Collection[str], wanted: Mapping[str, str], *, is_block: bool) -> None:
-        """Take disks from the running VM, and give it others; its definition has them already, so what is cut off here goes on then."""
-        name = self._wish.name
-        for disk in attached:
-            if disk not in wanted:
-                self._engine.detach(name, disk_alias(disk), _DETACH_SECONDS)
-        for disk, path in wanted.items():
-            found = None if disk in attached else self._engine.find(name)
-            if found is not None and found.live_xml:
-                self._engine.attach(name, render_disk(disk, path, free_target(found.live_xml), is_block=is_block))
+            plug(self._engine, self._wish.name, parse_domain(domain.live_xml).attached, data, is_block=volume.is_block)
 
     def _data_of(self, spec: Spec) -> dict[str, str]:
         """Return the devices of the data disks by their names."""

@@ -7,6 +7,7 @@ What LVM does is shown in the lab; here QEMU gets real disks to boot from, and a
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tarfile
 from collections.abc import Iterable, Sequence
@@ -18,8 +19,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_tree import tree_entries
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import digest_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
-from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, Unpacked, VmEngine, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, Command, Unpacked, Volume
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
@@ -63,14 +63,42 @@ class FileVolumes(FakeVolumes):
             file.truncate(self._volumes[name].size)
 
 
-def file_data_disks(volumes: FileVolumes, vms: VmEngine) -> DataDisks:
-    """Return the data disks of a host whose volumes are files."""
-    return DataDisks(volumes, file_filesystems(), vms)
+class LoopVolumes(FileVolumes):
+    """``FileVolumes`` that are block devices, and so can be mounted."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._loops: dict[str, str] = {}
+
+    def path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
+
+    def rename(self, name: str, new_name: str) -> None:
+        # First, or there would be a new one of that name.
+        for ending in ("", ".raw"):
+            Path(self.path(name) + ending).rename(self.path(new_name) + ending)
+        FakeVolumes.rename(self, name, new_name)
+
+    def remove(self, name: str) -> None:
+        FakeVolumes.remove(self, name)
+        if os.path.islink(self.path(name)):
+            subprocess.run(["losetup", "--detach", os.readlink(self.path(name))], check=True)
+        for ending in ("", ".raw"):
+            Path(self.path(name) + ending).unlink(missing_ok=True)
+
+    def _resize(self, name: str) -> None:
+        with open(f"{self.path(name)}.raw", "ab") as file:
+            file.truncate(self._volumes[name].size)
+        if os.path.islink(self.path(name)):
+            subprocess.run(["losetup", "--set-capacity", os.readlink(self.path(name))], check=True)
+        else:
+            made = subprocess.run(["losetup", "--find", "--show", file.name], check=True, capture_output=True, text=True)
+            os.symlink(made.stdout.strip(), self.path(name))
 
 
-def file_filesystems() -> DiskFilesystems:
-    """Return what makes file systems in files, and lets them grow without a mount."""
-    return DiskFilesystems(run_command, FileDisks())
+def file_filesystems(command: Command = run_command, root: str = "/") -> DiskFilesystems:
+    """Return what makes file systems in files, and lets them grow without a mount of its own. For ``root`` see ``BlockDevices``."""
+    return DiskFilesystems(command, FileDisks(), root)
 
 
 class FileDisks(MountedGuestDisks):

@@ -26,11 +26,12 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance_disks import serial_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, tap_of, uuid_of
+from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, ROUTER
-from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, FileVolumes, file_data_disks
+from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, FileVolumes, file_filesystems
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import (
     CONTRACT,
@@ -71,7 +72,7 @@ class Lab:
         self.engine = LibvirtEngine(uri)
         self.connection = libvirt.open(uri)
         self.volumes = FileVolumes(node.folder)
-        self.data = file_data_disks(self.volumes, self.engine)
+        self.data = DataDisks(self.volumes, file_filesystems(), self.engine)
         self.boot = BootFolder(str(node.folder / "boot"))
         self.image = guest_image(Paths.from_environment(), Progress())
         self.digest = check_archive(self.image.path, Policy()).content.digest

@@ -8,43 +8,36 @@ from typing import Any
 
 from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import DATA_CHANGES, VM_CHANGES, VOLUME_CHANGES, Fuse
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import FilledVolumes
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
 
 class FakeFilesystems:
-    """``made`` are the file systems by their devices: kind and size. A test may add to ``mounted``, the devices that a container has."""
+    """See ``DataFilesystems`` in ``_ports_disks.py``. Tests may add to ``mounted``, the devices that containers have."""
 
-    def __init__(self, volumes: FakeVolumes) -> None:
+    def __init__(self, volumes: FilledVolumes) -> None:
         self._volumes = volumes
-        self.made: dict[str, tuple[str, int]] = {}
         self.mounted: set[str] = set()
 
     def make(self, kind: str, path: str) -> None:
-        self.made[path] = (kind, self._size(path))
+        content = self._volumes.device(path)
+        content.clear()
+        content.update(kind=kind, size=self._size(path))
 
     def reached(self, kind: str, path: str, size: int, *, busy: bool) -> int:
-        found = self._found(path)
-        if found[0] != kind or (path not in self.mounted and (busy or kind == "xfs")):
+        content = self._volumes.device(path)
+        if content.get("kind") != kind or (path not in self.mounted and (busy or kind == "xfs")):
             return size
-        return found[1]
+        return int(content["size"])
 
     def fill(self, kind: str, path: str) -> None:
-        self.made[self._origin(path)] = (kind, self._size(path))
+        self._volumes.device(path).update(size=self._size(path))
 
-    def _found(self, path: str) -> tuple[str, int]:
-        return self.made.get(self._origin(path), ("", 0))
-
-    def _origin(self, path: str) -> str:
-        # A volume is made under a hidden name.
-        return path if path in self.made else f"{path}.new"
-
-    def _size(self, path: str) -> int:
-        return next(volume.size for volume in self._volumes.list() if volume.path == path)
+    def _size(self, path: str) -> str:
+        return next(str(volume.size) for volume in self._volumes.list() if volume.path == path)
 
 
-def data_disks(volumes: FakeVolumes, vms: FakeVms, filesystems: FakeFilesystems | None = None, fuse: Fuse | None = None) -> DataDisks:
+def data_disks(volumes: FilledVolumes, vms: FakeVms, filesystems: Any = None, fuse: Fuse | None = None) -> DataDisks:
     """Return the data disks of a host of fakes; ``fuse`` cuts off what is done to them."""
-    fuse = fuse or Fuse(-1)
-    systems: Any = filesystems or FakeFilesystems(volumes)
+    fuse, systems = fuse or Fuse(-1), filesystems or FakeFilesystems(volumes)
     return DataDisks(fuse.guard(volumes, *VOLUME_CHANGES), fuse.guard(systems, *DATA_CHANGES), fuse.guard(vms, *VM_CHANGES))

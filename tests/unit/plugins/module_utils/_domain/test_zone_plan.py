@@ -197,7 +197,7 @@ WRONG: dict[str, tuple[list[Any], dict[str, Any], dict[str, list[str]]]] = {
         {
             "web": [
                 "instances[0].keys: 'cpus' is not a known key; known are address, affinity, anti_affinity, app, autostart, count, devices, "
-                "disk, host, hostname, image, kind, memory, name, protected, ssh_keys, state, tenant, vcpus, zone"
+                "disk, disks, host, hostname, image, kind, memory, name, protected, ssh_keys, state, tenant, vcpus, zone"
             ]
         },
     ),

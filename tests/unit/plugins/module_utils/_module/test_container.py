@@ -20,11 +20,11 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module import contain
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource, list_containers
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import FakeFilesystems, data_disks
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import CONTAINER_CHANGES, Fuse, PowerCut
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import FilledVolumes
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
 MIB = 1024**2
 BOTH = ("restart", "recreate")
@@ -37,14 +37,11 @@ class Host:
     def __init__(self) -> None:
         self.engine = FakeContainers()
         self.vms = FakeVms()
-        self.volumes = FakeVolumes()
-        self.filesystems = FakeFilesystems(self.volumes)
+        self.data = data_disks(FilledVolumes(), self.vms)
         self.engine.import_image("archive", "debian:13", {})
 
     def resource(self, wanted: Wish, fuse: Fuse | None = None) -> ContainerResource:
-        fuse = fuse or Fuse(-1)
-        data = data_disks(self.volumes, self.vms, self.filesystems, fuse)
-        return ContainerResource(wanted, fuse.guard(self.engine, *CONTAINER_CHANGES), self.vms, data, 5)
+        return ContainerResource(wanted, (fuse or Fuse(-1)).guard(self.engine, *CONTAINER_CHANGES), self.vms, self.data, 5)
 
     def converge(self, wanted: Wish) -> list[str]:
         return converge(self.resource(wanted))

@@ -24,7 +24,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import FakeFilesystems, data_disks
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
     BOOT_CHANGES,
     DISK_CHANGES,
@@ -52,7 +52,6 @@ class Host:
         self.containers = FakeContainers()
         self.volumes = FilledVolumes()
         self.disks = FakeDisks(self.volumes)
-        self.filesystems = FakeFilesystems(self.volumes)
         self.boot = BootFolder(str(folder))
         self.accelerator = "qemu"
         self.add_image("debian:13", DIGEST)
@@ -72,7 +71,7 @@ class Host:
             self.containers,
             fuse.guard(self.volumes, *VOLUME_CHANGES),
             fuse.guard(self.disks, *DISK_CHANGES),
-            data_disks(self.volumes, self.engine, self.filesystems, fuse),
+            data_disks(self.volumes, self.engine),
             fuse.guard(self.boot, *BOOT_CHANGES),
             lambda: self.accelerator,
             5,
