@@ -31,6 +31,7 @@ requirements:
   - docker 20.10 or later and its Python package on the host (role P(zonal.cloud.docker_engine#role))
 seealso:
   - module: zonal.cloud.vm
+  - module: zonal.cloud.disk
 extends_documentation_fragment:
   - zonal.cloud.attributes
   - zonal.cloud.instance

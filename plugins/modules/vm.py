@@ -38,6 +38,7 @@ requirements:
   - lvm2, thin-provisioning-tools and e2fsprogs on the host (role P(zonal.cloud.thin_storage#role))
 seealso:
   - module: zonal.cloud.container
+  - module: zonal.cloud.disk
 extends_documentation_fragment:
   - zonal.cloud.attributes
   - zonal.cloud.instance

@@ -114,8 +114,8 @@ class DataDisks:
         """Make a disk: under a hidden name, so that a crash leaves nothing half-made under the final one."""
         final = disk_volume_of(name)
         hidden = final + UNFINISHED
-        # What has this name was made to be this disk, or it would have been refused.
-        self._volumes.remove(hidden)
+        if find_disk(self._volumes.list(), name)[1] is not None:
+            self._volumes.remove(hidden)
         made = self._volumes.create(hidden, size, disk_tags(name, filesystem))
         if filesystem != NO_FILESYSTEM:
             self._filesystems.make(filesystem, made.path)

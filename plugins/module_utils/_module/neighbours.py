@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from .._domain.container_config import parse_container
-from .._domain.domain_xml import parse_domain
+from .._domain.domain_xml import attached_in, parse_domain
 from .._domain.fields import Spec
 from .._domain.instance import Instance
 from .._domain.instance_disks import DiskEntry, disk_names
@@ -33,7 +33,7 @@ def vms_beside(engine: VmEngine) -> list[Instance]:
 def read_neighbour(domain: Domain) -> Instance:
     """Return a VM as others must see it: it has the disks of its definition, and those that it has not let go of yet."""
     parsed = parse_domain(domain.xml)
-    names = dict.fromkeys([*disk_names(parsed.spec), *(parse_domain(domain.live_xml).attached if domain.live_xml else ())])
+    names = dict.fromkeys([*disk_names(parsed.spec), *attached_in(domain.live_xml)])
     spec = cast(Spec, {**parsed.spec, "disks": [DiskEntry(name=name) for name in names]})
     return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours)
 

@@ -17,7 +17,7 @@ from .._adapters.kernel import is_bridge
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
-from .._domain.domain_xml import Hardware, parse_domain, render_domain
+from .._domain.domain_xml import Hardware, attached_in, parse_domain, render_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.facts import with_keys
 from .._domain.fields import Spec, complete, pick
@@ -210,7 +210,7 @@ class VmResource(InstanceResource):
         hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data)
         self._define(spec, hardware, parsed.uuid, parsed.facts.get("keys"))
         if domain.live_xml and "disks" in options:
-            plug(self._engine, self._wish.name, parse_domain(domain.live_xml).attached, data, is_block=volume.is_block)
+            plug(self._engine, self._wish.name, attached_in(domain.live_xml), data, is_block=volume.is_block)
 
     def _data_of(self, spec: Spec) -> dict[str, str]:
         """Return the devices of the data disks by their names."""
