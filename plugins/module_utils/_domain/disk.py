@@ -87,12 +87,15 @@ def find_disk(volumes: Iterable[Volume], name: str) -> tuple[Volume | None, Volu
 
 def parse_disk_spec(params: Mapping[str, Any]) -> DiskSpec:
     """Turn the module's options into a spec; SpecError names the option."""
+    size = None if params["size"] is None else parse_disk_size("size", params["size"])
+    if params["filesystem"] == "xfs" and size is not None and size < SMALLEST_XFS:
+        raise SpecError("size", params["size"], f"is too small for xfs, which needs at least {format_size(SMALLEST_XFS)}")
     return DiskSpec(
         name=parse_label("name", params["name"]),
         group=parse_name("group", params["group"]),
         pool=parse_name("pool", params["pool"]),
         present=params["state"] == "present",
-        size=None if params["size"] is None else parse_disk_size("size", params["size"]),
+        size=size,
         filesystem=params["filesystem"],
     )
 
@@ -106,7 +109,6 @@ def plan_disk(spec: DiskSpec, found: Disk | None) -> Plan[Disk | None]:
         if spec.size is None:
             raise MissingError("size", f"it is needed to make the disk {spec.name}, such as 100G")
         filesystem = spec.filesystem or DEFAULT_FILESYSTEM
-        check_smallest("size", spec.size, filesystem)
         size = _whole_extents(spec.size)
         made = Disk(size, filesystem, size)
         return Plan(made, (Step("make_disk", target, f"does not exist; {format_size(spec.size)}, {filesystem}", ("size",)),))
@@ -152,13 +154,6 @@ def check_larger(field: str, name: str, size: int, found: int) -> None:
     """SpecError when a disk would have to be made smaller."""
     if found - size >= EXTENT_SIZE:
         raise SpecError(field, format_size(size), f"is smaller than the disk {name}, {format_size(found)}; a disk is never shrunk")
-
-
-def check_smallest(field: str, size: int, filesystem: str) -> None:
-    """SpecError when a disk is too small for its file system."""
-    least = SMALLEST_XFS if filesystem == "xfs" else _SMALLEST
-    if size < least:
-        raise SpecError(field, format_size(size), f"is too small for a disk with {filesystem}, which needs at least {format_size(least)}")
 
 
 def check_room(field: str, more: int, free: int) -> None:

@@ -340,7 +340,6 @@ REFUSED: dict[str, tuple[list[Wanted], Callable[[Host], None], Wanted, str]] = {
         r"^filesystem: the disk data was made with ext4, not",
     ),
     "no size": ([], nothing_by_hand, spec(), r"^size: is missing; it is needed to make the disk data"),
-    "a small xfs": ([], nothing_by_hand, spec(64, filesystem="xfs"), r"^size: '64M' is too small for a disk with xfs, which needs .* 300M"),
     "a full pool": ([], full, spec(32), r"^size: '32M' does not fit: the thin pool of this host has 24M free"),
     "a full pool for a VM": ([], full, vm_with(SMALL, power=STOPPED), r"does not fit: the thin pool of this host has 24M free"),
     "a foreign volume": (
