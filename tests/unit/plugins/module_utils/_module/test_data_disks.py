@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 
@@ -40,7 +40,7 @@ MIB = 1024**2
 BOTH = ("restart", "recreate")
 DIGEST = "1" * 64
 DEVICE = "/dev/zonal/disk-data"
-Wanted = Wish | DiskSpec
+Wanted: TypeAlias = "Wish | DiskSpec"
 
 
 class Host:
@@ -135,6 +135,10 @@ def mounted(host: Host) -> None:
     host.filesystems.mounted.add(DEVICE)
 
 
+def half_made(host: Host) -> None:
+    host.volumes.create("disk-data.new", 32 * MIB, ["zonal.disk=data", "zonal.filesystem=ext4"])
+
+
 def nothing_by_hand(host: Host) -> None:
     pass
 
@@ -156,7 +160,7 @@ SCENARIOS = {
     "a raw disk": Scenario([], spec(32, filesystem="none"), "make_disk"),
     "a disk grows": Scenario([spec(32)], spec(64), "grow_disk"),
     "a disk goes": Scenario([spec(32)], spec(present=False), "remove_disk"),
-    "what was left of a disk goes": Scenario([], spec(present=False), "remove_disk", lambda host: half_made(host)),
+    "what was left of a disk goes": Scenario([], spec(present=False), "remove_disk", half_made),
     "a VM with one": Scenario([], vm_with(SMALL), "create start"),
     "a VM with one that is there": Scenario([spec(32)], vm_with(disk()), "create start"),
     "a VM gets one": Scenario([vm_with()], vm_with(SMALL), "update"),
@@ -188,10 +192,6 @@ SCENARIOS = {
     "from a container to a VM": Scenario([container_with(SMALL), container_with(power=ABSENT)], vm_with(disk()), "create start"),
     "it goes after its instance": Scenario([container_with(SMALL), container_with(power=ABSENT)], spec(present=False), "remove_disk"),
 }
-
-
-def half_made(host: Host) -> None:
-    host.volumes.create("disk-data.new", 32 * MIB, ["zonal.disk=data", "zonal.filesystem=ext4"])
 
 
 def prepared(host: Host, scenario: Scenario) -> Host:
