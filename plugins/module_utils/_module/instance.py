@@ -28,13 +28,15 @@ class InstanceResource(ABC):
         self._power = power
         self._data = data
         self._stop_timeout = stop_timeout
-        # Filled by observe and plan.
+        # Filled by observe and plan; at first the disks have only the sizes that are wanted.
+        self._sized = wish
         self._is_there = False
         self._ignored: Collection[tuple[str, str]] = ()
         self._target = Spec()
 
     def observe(self) -> Instance:
         found = self._data.measured(self._look())
+        self._sized = replace(self._wish, spec=self._data.sized(self._wish.spec))
         self._is_there = True
         return found
 
@@ -42,8 +44,7 @@ class InstanceResource(ABC):
         return Instance(self.name, self._wish.name)
 
     def plan(self, found: Instance) -> Plan[Instance]:
-        wish = replace(self._wish, spec=self._data.sized(self._wish.spec)) if self._is_there else self._wish
-        plan = plan_instance(wish, found, self._staying(self._neighbours()))
+        plan = plan_instance(self._sized, found, self._staying(self._neighbours()))
         self._target = plan.after.spec
         if self._is_there:
             self._foresee({step.action for step in plan.steps})

@@ -232,6 +232,7 @@ def test_a_guest(cleaned: Lab) -> None:
     _check_live_changes(lab)
     _check_disks(lab)
     _check_changes_that_need_a_restart(lab)
+    _check_disks_of_the_next_start(lab)
     assert lab.converge(lab.wish(STOPPED, memory="160M")) == ["stop"]
     assert lab.converge(lab.wish(STOPPED, memory="160M")) == []
     # What is stopped needs no permission to be restarted.
@@ -280,9 +281,21 @@ def _check_disks(lab: Lab) -> None:
     assert (lab.converge(last), lab.inside("ls /sys/block | grep vd")) == ([], "vda\nvdc\n")
     assert [disk.get("dev") for disk in ET.fromstring(lab.domain().XMLDesc(2)).findall("devices/disk/target")] == ["vda", "vdb"]
     assert lab.node.run("debugfs", "-R", "cat /file", lab.volumes.path("disk-data")) == "kept\n"
-    assert lab.converge(lab.wish(disks=[])) == ["update"]
     assert lab.domain().ID() == number, "it was not restarted"
+
+
+def _check_disks_of_the_next_start(lab: Lab) -> None:
+    wait_for("the guest's agent", lambda: _is_up(lab), BOOT_TIMEOUT)
+    assert lab.inside("cat /sys/block/vdb/serial; ls /sys/block | grep vd") == f"{serial_of(LONG)}vda\nvdb\n"
+    assert lab.converge(lab.wish(disks=[], memory="160M")) == ["update"]
+    assert lab.inside("ls /sys/block | grep vd") == "vda\n"
     lab.volumes.remove(f"disk-{LONG}")
+
+
+def _is_up(lab: Lab) -> bool:
+    with suppress(libvirt.libvirtError):
+        return lab.inside("echo up") == "up\n"
+    return False
 
 
 def _check_changes_that_need_a_restart(lab: Lab) -> None:

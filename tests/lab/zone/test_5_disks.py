@@ -41,7 +41,7 @@ def test_a_disk_outlives_its_instances(lab: Any, tmp_path: Path) -> None:
 
     # What goes goes first, so one run moves it; its file system grows before the container has it.
     provision(lab, tmp_path, {**_VM, "state": "absent"}, {**_CONTAINER, "disks": disk("128M")})
-    look = f"docker exec {_NAME} sh -c 'cat /srv/files/file; df -m /srv/files | tail -1'"
+    look = f"docker exec {_NAME} sh -c 'cat /srv/files/file; df -Pm /srv/files | tail -1'"
     told = lab.on("h1", look).split()
     assert told[0] == "kept"
     assert int(told[2]) > 90

@@ -21,7 +21,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module.container impo
 from ansible_collections.zonal.cloud.plugins.module_utils._module.disk import DiskResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import HostEngines, batch_of
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import FakeFilesystems, data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
@@ -376,6 +376,16 @@ def test_a_disk_that_a_check_mode_has_pretended_to_make_is_not_missed(host: Host
     for wanted in (vm_with(disk()), container_with(disk())):
         resource = host.resource(wanted)
         assert [step.action for step in resource.plan(resource.observe()).steps] == ["create", "start"]
+
+
+def test_a_check_mode_needs_no_lvm(host: Host) -> None:
+    """What it is on is made by an earlier task."""
+    host.volumes.installed = False
+    for wanted in (vm_with(SMALL), container_with(SMALL), spec(32)):
+        resource = host.resource(wanted)
+        with pytest.raises(EngineAbsent):
+            resource.observe()
+        assert resource.plan(resource.nothing()).steps
 
 
 def outcomes(host: Host, *wishes: Wish, check_mode: bool = False) -> list[str]:
