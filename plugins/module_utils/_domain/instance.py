@@ -81,6 +81,18 @@ def check_disks(wish: Wish, names: Collection[str], neighbours: Iterable[Instanc
             raise SpecError("disks", taken[0], f"belongs to the {other.kind} {other.name} on this host; take it out of its disks first")
 
 
+def check_volumes(wish: Wish, names: Collection[str], found: Instance) -> None:
+    """RefusedError when the instance was found with one of these disks, of which no volume is there, so that its size is not known."""
+    lost = [entry["name"] for entry in found.spec.get("disks", ()) if "size" not in entry and entry["name"] in names]
+    if lost:
+        # No run that was cut off leaves this behind. An empty disk would take the place of one with data.
+        raise RefusedError(
+            f"group: the {wish.kind} {wish.name} has the disk {lost[0]}, but no volume of that is in the given volume group; "
+            "name the right group, or take the disk out of its disks",
+            field="group",
+        )
+
+
 def taken_name(wish: Wish, what: str) -> RefusedError:
     """Return the refusal when ``what``, of somebody else, has the name that the instance has while it is made or removed."""
     return RefusedError(

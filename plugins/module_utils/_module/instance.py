@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._domain.fields import Spec
-from .._domain.instance import Instance, Wish, check_address, check_disks, plan_instance, show_instance
+from .._domain.instance import Instance, Wish, check_address, check_disks, check_volumes, plan_instance, show_instance
 from .._domain.instance_disks import disk_names
 from .._domain.plan import Plan, Step
 from .._ports import PowerEngine
@@ -95,6 +95,7 @@ class InstanceResource(ABC):
         disks, had = self._target.get("disks", []), disk_names(found.spec)
         if not disks:
             return
+        check_volumes(self._wish, disk_names(self._target), found)
         self._data.check_sizes(self._wish.spec.get("disks", ()))
         self._data.check(self.name, disks, there=False)
         coming = [name for name in disk_names(self._target) if name not in had]

@@ -265,6 +265,12 @@ def test_a_container_without_permission_keeps_what_it_has(host: Host) -> None:
     assert host.names() == ["disk-data"]
 
 
+def test_a_disk_that_is_lost_is_left_out(host: Host) -> None:
+    host.converge(vm_with(SMALL))
+    lost(host)
+    assert (host.converge(vm_with()), host.plugged()) == (["update"], {"defined": [], "running": []})
+
+
 def test_a_guest_that_does_not_let_go_is_asked_again(host: Host) -> None:
     host.converge(vm_with(SMALL))
     host.vms.deaf = True
@@ -312,6 +318,10 @@ def full(host: Host) -> None:
     host.volumes.used = host.volumes.capacity - 24 * MIB
 
 
+def lost(host: Host) -> None:
+    host.volumes.remove("disk-data")
+
+
 REFUSED: dict[str, tuple[list[Wanted], Callable[[Host], None], Wanted, str]] = {
     "a VM without it": ([], nothing_by_hand, vm_with(disk()), r"^disks\[0\]\.name: 'data' is no disk of this host; give it a size, or"),
     "another VM's": ([vm_with(SMALL)], nothing_by_hand, wish("vm", disks=[disk()]), r"^disks: 'data' belongs to the vm db on this host"),
@@ -329,6 +339,13 @@ REFUSED: dict[str, tuple[list[Wanted], Callable[[Host], None], Wanted, str]] = {
         nothing_by_hand,
         container_with(disk()),
         r"^disks\[0\]\.name: 'data' was made without a file system",
+    ),
+    "a VM's that is lost": ([vm_with(SMALL)], lost, vm_with(LARGE), r"^group: the vm db has the disk data, but no volume of that is in"),
+    "a container's that is lost": (
+        [container_with(SMALL)],
+        lost,
+        container_with(disk(), allow=BOTH, hostname="b"),
+        r"^group: the container web has the disk data, but no volume of that is in the given volume group",
     ),
     "one that is open": ([spec(32)], opened, vm_with(disk()), r"^disks: 'data' is in use on this host although no instance has it"),
     "removal of an open one": ([spec(32)], opened, spec(present=False), r"^state: the disk data is in use on this host"),
