@@ -5,7 +5,8 @@
 python bench/converge.py [COUNT [RUNS]]    as root, on a docker of its own in namespaces (default 100 containers, 3 runs)
 
 The ways take turns. Prints a table of medians for people, then one JSON object as the last line. community.docker is taken from the
-package ansible of PyPI, which is downloaded into .work/bench once.
+package ansible of PyPI, which is downloaded into .work/bench once. LXD is what Debian's packages lxd and lxd-client are; without them it is
+left out.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import time
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -154,19 +157,77 @@ class Floor:
         api.close()
 
 
-def make_image(url: str, folder: Path) -> None:
-    """Import an image of busybox."""
-    path = folder / "rootfs.tar"
+class Lxd:
+    """LXD in the node, by its own client, with as many at a time as our module has workers. Its containers have their MAC, memory limit and
+    CPU set, but would have to get their addresses from within."""
+
+    def __init__(self, node: Node, archive: Path) -> None:
+        self._node = node
+        with open(node.folder / "lxd.log", "ab") as log:
+            daemon = node.enter("lxd", "--group", "root")
+            self._daemon = subprocess.Popen(daemon, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        node.run("lxd", "waitready", "--timeout", "60")
+        card = {"type": "nic", "nictype": "bridged", "parent": BRIDGE, "name": "eth0"}
+        profile = {
+            "name": "default",
+            # As root of its host, as docker's are.
+            "config": {"security.privileged": "true", "limits.cpu": "0-0"},
+            "devices": {"root": {"path": "/", "pool": "default", "type": "disk"}, "eth0": card},
+        }
+        node.run(
+            "lxd", "init", "--preseed", stdin=json.dumps({"storage_pools": [{"name": "default", "driver": "dir"}], "profiles": [profile]})
+        )
+        about = archive.with_name("metadata.tar")
+        with tarfile.open(about, "w") as tar:
+            _add(tar, "metadata.yaml", json.dumps({"architecture": os.uname().machine, "creation_date": 1}).encode(), 0o644)
+        node.run("lxc", "image", "import", str(about), str(archive), "--alias", "bench")
+
+    def __call__(self, instances: list[dict[str, Any]]) -> None:
+        known = set(self._names())
+        with ThreadPoolExecutor(WORKERS) as pool:
+            list(pool.map(partial(self._one, known), instances))
+
+    def running(self) -> int:
+        return len(self._names())
+
+    def stop(self) -> None:
+        self._daemon.terminate()
+        self._daemon.wait(60)
+
+    def _names(self) -> list[str]:
+        return self._node.run("lxc", "list", "--format", "csv", "--columns", "n").split()
+
+    def _one(self, known: set[str], item: dict[str, Any]) -> None:
+        name, memory = item["name"], f"limits.memory={item['memory']}iB"
+        if item["state"] == "absent":
+            self._node.run("lxc", "delete", "--force", name)
+        elif name in known:
+            self._node.run("lxc", "config", "set", name, memory)
+        else:
+            self._node.run("lxc", "launch", "bench", name, "--config", memory, "--device", f"eth0,hwaddr={item['mac']}")
+
+
+def make_image(url: str, path: Path) -> None:
+    """Write a root file system of busybox, and import it."""
     with tarfile.open(path, "w") as tar:
         for name, content in (("bin/busybox", Path("/bin/busybox").read_bytes()), ("sbin/init", INIT.encode())):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o755
-            tar.addfile(entry, io.BytesIO(content))
+            _add(tar, name, content, 0o755)
         for applet in ("sh", "sleep"):
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
+        # docker makes these by itself.
+        for name in ("dev", "proc", "sys", "run", "tmp", "etc", "root", "var"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(folder)
     DockerEngine(url).import_image(str(path), IMAGE, {})
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), mode
+    tar.addfile(entry, io.BytesIO(content))
 
 
 def running(url: str) -> int:
@@ -177,22 +238,31 @@ def running(url: str) -> int:
     return count
 
 
-def measured(ways: dict[str, Converge], url: str, count: int, runs: int) -> dict[str, dict[str, float]]:
+@dataclass(frozen=True)
+class Entry:
+    """A way, the phases that it has, and how many containers it has running."""
+
+    way: Converge
+    running: Callable[[], int]
+    phases: Sequence[str] = PHASES
+
+
+def measured(entries: dict[str, Entry], count: int, runs: int) -> dict[str, dict[str, float]]:
     """Return the median of the seconds of each phase, by way."""
     times: dict[tuple[str, str], list[float]] = {}
     plans = {"make": ("16M", "running"), "nothing to do": ("16M", "running"), "change": ("24M", "running"), "remove": ("24M", "absent")}
     for run in range(runs):
-        for name, way in ways.items():
-            for phase in PHASES if name != "ping" else ("nothing to do",):
+        for name, entry in entries.items():
+            for phase in entry.phases:
                 instances = wanted(count, *plans[phase])
                 started = time.monotonic()
-                way(instances)
+                entry.way(instances)
                 times.setdefault((name, phase), []).append(time.monotonic() - started)
                 left = 0 if phase == "remove" or name == "ping" else count
-                if running(url) != left:
-                    sys.exit(f"{name} has left {running(url)} of {left} containers after '{phase}'")
+                if entry.running() != left:
+                    sys.exit(f"{name} has left {entry.running()} of {left} containers after '{phase}'")
                 print(f"run {run + 1}: {name}: {phase}: {times[name, phase][-1]:.1f} s", file=sys.stderr, flush=True)
-    return {name: {phase: round(statistics.median(found), 2) for (way, phase), found in times.items() if way == name} for name in ways}
+    return {name: {phase: round(statistics.median(found), 2) for (way, phase), found in times.items() if way == name} for name in entries}
 
 
 def show(told: dict[str, dict[str, float]]) -> None:
@@ -213,22 +283,33 @@ def main(arguments: Sequence[str]) -> None:
         folder = Path(name)
         (folder / "node").mkdir()
         node = Node(folder / "node")
+        lxd: Lxd | None = None
         try:
             node.start()
             node.add_bridge(BRIDGE, f"{ROUTER}/16")
             url = node.start_docker()
-            make_image(url, folder)
+            archive = folder / "rootfs.tar"
+            make_image(url, archive)
             way = partial(Way, node=node, folder=folder)
+            containers = partial(running, url)
             # Ours first: it makes docker's network, which all of them use.
             ours, loop, ping = way("zonal.cloud.instances"), way("community.docker in a loop"), way("ping")
-            ways: dict[str, Converge] = {
-                "zonal.cloud.instances": ours,
-                "community.docker in a loop": loop,
-                "docker's API": Floor(url),
-                "ping": ping,
+            entries = {
+                "zonal.cloud.instances": Entry(ours, containers),
+                "community.docker in a loop": Entry(loop, containers),
+                "docker's API": Entry(Floor(url), containers),
+                "ping": Entry(ping, containers, ("nothing to do",)),
             }
-            show(measured(ways, url, count, runs))
+            if shutil.which("lxd") and shutil.which("lxc"):
+                lxd = Lxd(node, archive)
+                # It has no declaration that could be run again.
+                entries["LXD"] = Entry(lxd, lxd.running, [phase for phase in PHASES if phase != "nothing to do"])
+            else:
+                print("LXD is not installed (apt-get install lxd lxd-client), so it is left out", file=sys.stderr)
+            show(measured(entries, count, runs))
         finally:
+            if lxd:
+                lxd.stop()
             node.stop()
 
 

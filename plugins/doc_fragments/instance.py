@@ -14,7 +14,7 @@ options:
     description:
       - Name of the instance, unique in its zone.
       - 1 to 63 lower-case letters, digits and hyphens (RFC 1123), because it serves as hostname, libvirt domain,
-        container and volume name.
+        container and volume name. A container's has at least 2 characters.
     type: str
     required: true
   state:
@@ -116,9 +116,72 @@ options:
     description: Public ssh keys that may log in as root, written before the first start.
     type: list
     elements: str
+  user_data:
+    description:
+      - User-data for cloud-init, such as V(#cloud-config) and what follows; for VMs whose image has cloud-init. It goes before what
+        the other options say. On the VM is only a fingerprint of it.
+    type: str
   autostart:
-    description: Whether the instance starts with its host. When created without it V(true).
+    description:
+      - Whether the instance starts with its host. When created without it V(true).
+      - A container that was stopped stays stopped then; a VM that was stopped starts, until the next run stops it again.
     type: bool
+  max_vcpus:
+    description:
+      - Up to so many virtual CPUs a VM that runs gets more without a restart; less needs one. By default as many as O(vcpus).
+      - Containers need none of this and of O(max_memory), since their sizes always change while they run.
+    type: int
+  max_memory:
+    description:
+      - Up to so much memory a VM that runs gets more without a restart, through its balloon device; units as for O(memory). By default as
+        much as O(memory). A guest without a driver for the balloon has all of it from the beginning.
+    type: str
+  hugepages:
+    description: Whether a VM's memory is huge pages of its host, all taken at the start by as many threads as it has O(vcpus).
+    type: bool
+  pci_devices:
+    description:
+      - Devices of its host that a VM gets for itself, or functions of them (SR-IOV), as C(lspci) writes their addresses, such as
+        V(0000:3b:00.0). The host needs an IOMMU that is switched on.
+      - Which hosts have such devices and how many is what C(devices) of a zone tells; pin the instance to the host with C(host).
+    type: list
+    elements: str
+  io_limits:
+    description:
+      - The most that may be read from and written to the root disk. What is not given is not limited, and V({}) takes all limits away.
+      - For a container the limits are on the device that docker's data lies on.
+    type: dict
+    suboptions:
+      read_bytes:
+        description: Bytes per second, such as V(50M); units as for O(memory).
+        type: str
+      write_bytes:
+        description: Bytes per second.
+        type: str
+      read_iops:
+        description: Read operations per second.
+        type: int
+      write_iops:
+        description: Write operations per second.
+        type: int
+  labels:
+    description:
+      - Words of your own on the instance, names to text. A container has them as labels of docker too, where other tools find them.
+    type: dict
+  environment:
+    description: Environment variables of a container's command. They are never shown, but anybody who may ask docker can read them.
+    type: dict
+  command:
+    description: Program with its arguments that a container runs in place of the image's own; V([]) is the image's own.
+    type: list
+    elements: str
+  capabilities:
+    description:
+      - Capabilities of Linux that a container has beside those that docker gives, such as V(SYS_TIME).
+      - V(NET_ADMIN) and V(NET_RAW) are taken from all containers, so that none can forge addresses; whoever gives them here, since a
+        virtual router needs them, gives up that protection.
+    type: list
+    elements: str
   allow:
     description:
       - What may be done to mend a difference, beside changes that the running instance does not notice.

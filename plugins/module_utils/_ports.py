@@ -9,7 +9,7 @@ there at all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,7 +18,6 @@ from ._domain.container_config import EngineFacts
 from ._domain.errors import ZonalError
 from ._domain.guest_files import GuestFile
 from ._domain.usage import Usage
-from ._domain.volume import Volume
 from ._ports_disks import DockerVolumes, HotPlug
 
 
@@ -56,90 +55,6 @@ class Command(Protocol):
         ``timeout`` is in seconds. A non-zero exit or a time-out is an EngineError that quotes standard error;
         a program that is not installed is an EngineAbsent.
         """
-
-
-class Volumes(Protocol):
-    """Thin volumes of one volume group. All sizes are bytes and are rounded up to whole extents by the engine."""
-
-    def find(self, name: str) -> Volume | None:
-        """Return the volume of that name; None when there is none (also when the group does not exist)."""
-
-    def list(self) -> list[Volume]:
-        """Return all ordinary volumes of the group, without hidden ones and pools; empty when there is no group."""
-
-    def path(self, name: str) -> str:
-        """Return the block device of a volume of that name, whether it is there yet or not."""
-
-    def create(self, name: str, size: int, tags: Iterable[str]) -> Volume:
-        """Create an empty thin volume of ``size`` in the pool. EngineError when the name is taken."""
-
-    def clone(self, origin: str, name: str, tags: Iterable[str], size: int = 0) -> Volume:
-        """Create a writable, active thin snapshot of ``origin``, as large as that or ``size``, whichever is more.
-
-        With a ``size`` a crash may leave it inactive or of the origin's size.
-        """
-
-    def grow(self, name: str, size: int) -> None:
-        """Make the volume at least ``size`` large; a volume that is already that large is left alone."""
-
-    def rename(self, name: str, new_name: str) -> None:
-        """Rename; atomic, also over a power cut."""
-
-    def retag(self, name: str, add: Iterable[str], remove: Iterable[str]) -> None:
-        """Add and remove tags in one change."""
-
-    def set_read_only(self, name: str) -> None:
-        """Let nobody write to the volume any more."""
-
-    def remove(self, name: str) -> None:
-        """Remove the volume with its data; no error when it is already gone."""
-
-    def is_open(self, name: str) -> bool:
-        """Tell whether anything has opened the volume, such as a VM that runs or a mount; False when there is none."""
-
-    def free(self) -> int:
-        """Return the bytes of the pool that hold no data yet, as the pool reports them; 0 when there is no pool."""
-
-
-@dataclass(frozen=True)
-class BootFiles:
-    """Kernel and initial ramdisk of an image (None: it has none), and whether the image has cloud-init."""
-
-    kernel: bytes | None
-    initrd: bytes | None
-    cloud_init: bool
-
-
-@dataclass(frozen=True)
-class Unpacked:
-    """What an archive has become on a device: its boot files, and the content digest of the file system."""
-
-    boot: BootFiles
-    digest: str
-
-
-LAYOUT_TAG = "image"
-
-
-class GuestDisks(Protocol):
-    """File systems of guests on block devices. Nothing of a guest is ever run, and no link in it leads to the host."""
-
-    def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
-        """Make an ext4 file system on ``device``, unpack ``archive`` into it, and return what it holds."""
-
-    def pack(self, device: str, archive: str, *, lost_found: bool) -> str:
-        """Write what an ext4 file system on ``device`` holds into the file ``archive``, which is there, packed with gzip, and return the
-        digest of the content. EngineError, and nothing written, when there may be not enough room for it. A journal is replayed.
-
-        ``lost_found`` tells whether a folder /lost+found is content: after ``make`` it is, else it is the file system's own.
-        """
-
-    def flatten(self, device: str, layout: str, archive: str) -> None:
-        """Lay the layers of the image LAYOUT_TAG of an OCI layout upon each other on ``device``, which loses what it had, and write what
-        comes out into the file ``archive``. Nothing of it was looked at yet."""
-
-    def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
-        """Grow the file system to its device and write ``files`` into it, replacing what stands there."""
 
 
 class PowerEngine(Protocol):
@@ -206,8 +121,11 @@ class ContainerEngine(PowerEngine, DockerVolumes, Protocol):
     def network(self, name: str) -> Mapping[str, Any] | None:
         """Return the description of a network; None when there is none."""
 
+    def networks(self) -> list[Mapping[str, Any]]:
+        """Return the descriptions of all networks."""
+
     def attached(self, network: str) -> list[str]:
-        """Return the names of all containers that are attached to a network, running or not, sorted; none when there is no network."""
+        """Return the names of all containers attached to a network, running or not, sorted; none when there is no network."""
 
     def create_network(self, body: Mapping[str, Any]) -> None:
         """Create a network; EngineError when the name is taken."""
@@ -287,6 +205,10 @@ class VmEngine(PowerEngine, HotPlug, Protocol):
 
     def stats(self) -> dict[str, Mapping[str, Any]]:
         """Return libvirt's statistics of all domains that run, by name, in one call that waits for none of them."""
+
+    def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None) -> None:
+        """Give a domain that runs so many CPUs and bytes of memory (0: as it is), within its maximum, and its root disk just these limits,
+        but leave its definition."""
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         """Let the domain start with its host, or not."""

@@ -13,6 +13,7 @@ description:
     once for all of them. What the list does not have is left alone.
   - Several are worked on side by side. Instances that are to be absent go first, so that others can have their addresses. One that fails
     stops no other; the module then fails with all failures in one message, and RV(instances) tells of each.
+  - A warning tells of a container that is wanted to run and whose program ends, once or again and again.
 author:
   - zonal.cloud contributors (@zonal-cloud)
 version_added: 0.1.0
@@ -108,9 +109,55 @@ options:
         description: Public ssh keys that may log in as root.
         type: list
         elements: str
+      user_data:
+        description: User-data for a VM's cloud-init; see O(zonal.cloud.vm#module:user_data).
+        type: str
       autostart:
         description: Whether the instance starts with its host.
         type: bool
+      max_vcpus:
+        description: CPUs that a VM can get without a restart; see O(zonal.cloud.vm#module:max_vcpus).
+        type: int
+      max_memory:
+        description: Memory that a VM can get without a restart; see O(zonal.cloud.vm#module:max_memory).
+        type: str
+      hugepages:
+        description: Whether a VM's memory is huge pages; see O(zonal.cloud.vm#module:hugepages).
+        type: bool
+      pci_devices:
+        description: Devices of its host that a VM gets for itself; see O(zonal.cloud.vm#module:pci_devices).
+        type: list
+        elements: str
+      io_limits:
+        description: The most that may be read from and written to the root disk; see O(zonal.cloud.vm#module:io_limits).
+        type: dict
+        suboptions:
+          read_bytes:
+            description: Bytes per second, such as V(50M).
+            type: str
+          write_bytes:
+            description: Bytes per second.
+            type: str
+          read_iops:
+            description: Read operations per second.
+            type: int
+          write_iops:
+            description: Write operations per second.
+            type: int
+      labels:
+        description: Words of your own on the instance, names to text.
+        type: dict
+      environment:
+        description: Environment variables of a container's command; see O(zonal.cloud.container#module:environment).
+        type: dict
+      command:
+        description: What a container runs in place of the image's own; see O(zonal.cloud.container#module:command).
+        type: list
+        elements: str
+      capabilities:
+        description: What a container may do beside the usual; see O(zonal.cloud.container#module:capabilities).
+        type: list
+        elements: str
   allow:
     description: What may be done to mend a difference of any of them; see O(zonal.cloud.vm#module:allow).
     type: list

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 
-from .._ports import BootFiles, EngineError
+from .._ports import EngineError
+from .._ports_storage import BootFiles
 
 ROOT = "/var/lib/libvirt/boot"
 _KERNEL, _INITRD = "vmlinuz", "initrd"

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from .._domain.thin_volume import UNUSED_TAIL
-from .._ports import Command, GuestDisks
+from .._ports import Command
+from .._ports_storage import GuestDisks
 from .block import BlockDevices
 from .filesystem import Filesystems
 

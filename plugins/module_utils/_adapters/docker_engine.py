@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -18,10 +19,15 @@ from .._domain.errors import RefusedError
 from .._domain.guest_files import GuestFile
 from .._ports import EngineAbsent, EngineError, EngineSilent, Login, StoredImage
 from .deps import need_docker
+from .kernel import disk_under
 from .packed_stream import PackedFile
+from .shims import end_shim
 
 _ONLINE = "/sys/devices/system/cpu/online"
 _TIMEOUT = 300
+# containerd cleans up behind a task that was killed, which takes a moment.
+_ATTEMPTS, _PAUSE = 10, 0.2
+_LOST_TASK = re.compile("task ([0-9a-f]{64}): already exists")
 _IMAGE_ID = re.compile("sha256:[0-9a-f]{64}")
 _NAMELESS = "<none>:<none>"
 # How registries say that they have no such tag, or no such repository; docker passes it on with various codes.
@@ -55,6 +61,7 @@ class DockerEngine:
             cgroup=int(info.get("CgroupVersion") or 1),
             size_limits=info.get("Driver") == "overlay2" and backing == "xfs",
             cpus=cpus,
+            device=disk_under(info.get("DockerRootDir") or ""),
         )
 
     def find(self, name: str) -> Mapping[str, Any] | None:
@@ -87,7 +94,17 @@ class DockerEngine:
 
     def start(self, name: str) -> None:
         with self._asking("start container", name) as api:
-            api.start(name)
+            for attempt in range(_ATTEMPTS):
+                try:
+                    api.start(name)
+                    return
+                except need_docker().errors.APIError as error:
+                    # Up to 20.10, a docker that was killed in the middle of a start forgets what its containerd goes on with.
+                    lost = _LOST_TASK.search(str(error.explanation))
+                    if lost is None or attempt == _ATTEMPTS - 1:
+                        raise
+                    end_shim(lost[1])
+                    time.sleep(_PAUSE)
 
     def stop(self, name: str, timeout: int) -> None:
         with self._asking("stop container", name) as api:
@@ -114,11 +131,23 @@ class DockerEngine:
             )
 
     def remove(self, name: str) -> None:
-        self._found("remove container", name, lambda api: api.remove_container(name, v=True, force=True))
+        body = self.find(name)
+        if body is None:
+            return
+        # By its id: docker would take a name that is not there any more for the beginning of another's id.
+        self._found("remove container", name, lambda api: api.remove_container(body["Id"], v=True, force=True))
+        if not body["State"]["Running"]:
+            # What docker has forgotten of it, see above, would run on.
+            end_shim(body["Id"])
 
     def network(self, name: str) -> Mapping[str, Any] | None:
         body: Mapping[str, Any] | None = self._found("look up network", name, lambda api: api.inspect_network(name))
         return body
+
+    def networks(self) -> list[Mapping[str, Any]]:
+        with self._asking("list", "networks") as api:
+            found: list[Mapping[str, Any]] = api.networks()
+        return found
 
     def create_network(self, body: Mapping[str, Any]) -> None:
         with self._asking("create network", body["Name"]) as api:
@@ -232,6 +261,9 @@ class DockerEngine:
         except docker.errors.APIError as error:
             raise EngineError(tried, target, str(error.explanation or error)) from error
         except docker.errors.DockerException as error:
+            if "timed out" in str(error):
+                # It is there: the SDK tells so of its first call, for the version.
+                raise EngineSilent(tried, target, f"docker does not answer: {error}") from error
             raise EngineAbsent("reach", f"docker at {self._url}", f"{error}; is docker running?") from error
         except OSError as error:  # requests' exceptions are OSErrors: time-outs and broken connections
             raise EngineSilent(tried, target, f"docker does not answer: {error}") from error

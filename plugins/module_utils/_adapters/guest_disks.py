@@ -20,7 +20,8 @@ from typing import Any, Callable
 from .._domain.content import digest_of
 from .._domain.errors import ZonalError
 from .._domain.guest_files import GuestFile
-from .._ports import LAYOUT_TAG, BootFiles, Command, EngineError, Unpacked
+from .._ports import Command, EngineError
+from .._ports_storage import LAYOUT_TAG, BootFiles, Unpacked
 from .rootfs_tree import tree_entries
 
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: may change without notice.
-"""What the kernel shows in sysfs about bridges and NUMA nodes."""
+"""What the kernel shows about bridges, disks, NUMA nodes and memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,24 @@ import os
 from glob import glob
 
 from .._domain.cpus import parse_cpus
+from .._domain.host import parse_meminfo
 
 
 def is_bridge(name: str) -> bool:
     """Return whether ``name`` is a Linux bridge of this host."""
     return os.path.isdir(f"/sys/class/net/{name}/bridge")
+
+
+def disk_under(path: str) -> str:
+    """Return the whole block device that the file system of ``path`` lies on; empty when that is none, or nothing is there."""
+    try:
+        number = os.stat(path).st_dev
+    except OSError:
+        return ""
+    folder = os.path.realpath(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    if os.path.exists(f"{folder}/partition"):
+        folder = os.path.dirname(folder)
+    return f"/dev/{os.path.basename(folder)}" if os.path.exists(folder) else ""
 
 
 def numa_nodes() -> list[frozenset[int]]:
@@ -23,3 +36,9 @@ def numa_nodes() -> list[frozenset[int]]:
         with open(path, encoding="ascii") as handle:
             nodes.append(parse_cpus(handle.read()))
     return [cpus for cpus in nodes if cpus]
+
+
+def memory_total() -> int:
+    """Return the bytes of memory that this host has."""
+    with open("/proc/meminfo", encoding="ascii") as handle:
+        return parse_meminfo(handle.read())["MemTotal"]

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from .._domain.domain_xml import ROOT_DISK
+from .._domain.field_values import IO_LIMITS
 from .._domain.instance import PAUSED, RUNNING, STOPPED
 from .._ports import Domain, EngineAbsent, EngineError
 from .deps import need_libvirt
@@ -107,6 +109,18 @@ class LibvirtEngine:
             finally:
                 domain.fsThaw()
 
+    def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None) -> None:
+        live = need_libvirt().VIR_DOMAIN_AFFECT_LIVE
+        with self._asking("adjust VM", name) as connection:
+            domain = connection.lookupByName(name)
+            if vcpus:
+                domain.setVcpusFlags(vcpus, live)
+                self._bring_online(domain, vcpus)
+            if memory:
+                domain.setMemoryFlags(memory // 1024, live)
+            if io_limits is not None:
+                domain.setBlockIoTune(ROOT_DISK, {f"{key}_sec": io_limits.get(key, 0) for key in IO_LIMITS}, live)
+
     def set_autostart(self, name: str, wanted: bool) -> None:
         with self._asking("set autostart of VM", name) as connection:
             connection.lookupByName(name).setAutostart(int(wanted))
@@ -156,6 +170,14 @@ class LibvirtEngine:
                 | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
             )
             domain.undefineFlags(flags)
+
+    @staticmethod
+    def _bring_online(domain: Any, vcpus: int) -> None:
+        """Let the guest's agent take the CPUs into use. Without an agent a rule of the guest's udev does that, or nobody."""
+        libvirt = need_libvirt()
+        with suppress(libvirt.libvirtError):
+            domain.agentSetResponseTimeout(_AGENT_SECONDS)
+            domain.setVcpusFlags(vcpus, libvirt.VIR_DOMAIN_VCPU_GUEST)
 
     @staticmethod
     def _cut_power(domain: Any) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from .._ports import Command, EngineAbsent, EngineError, Volume
+from .._ports import Command, EngineAbsent, EngineError
+from .._ports_storage import Volume
 
 # First letter of lv_attr: pools and their parts, which nobody stores data in directly.
 _NOT_ORDINARY = frozenset("tTeCdD")

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from glob import escape, glob
 
 from .._domain.registry_image import RegistryImage, choose_manifest, parse_manifest, repository_of
-from .._ports import LAYOUT_TAG, Command, EngineAbsent, EngineError, Login
+from .._ports import Command, EngineAbsent, EngineError, Login
+from .._ports_storage import LAYOUT_TAG
 
 TIMEOUT = 24 * 3600  # seconds
 _ASK_SECONDS = 120

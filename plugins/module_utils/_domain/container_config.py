@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Any, cast
 
 from .cpus import format_cpus, parse_cpus
 from .disk import DISK_TAG, disk_volume_of, filesystem_of
 from .errors import ZonalError
 from .facts import dump_facts, load_facts
+from .field_values import IO_LIMITS, parse_environment
 from .fields import Spec
 from .instance import PAUSED, RUNNING, STOPPED
 from .names import mac_of, network_of
@@ -24,24 +27,33 @@ LABEL = "cloud.zonal."
 _SHARES_OF_A_CPU = 1024
 _MOST_SHARES = 262144
 # NET_ADMIN and NET_RAW could change and forge addresses: this is the container half of anti-spoofing.
-_DROPPED = ["NET_ADMIN", "NET_RAW"]
 # What stands on a disk cannot give rights on the host; discard gives the space of what is deleted back to the thin pool.
 _MOUNT_OPTIONS = "nodev,nosuid,discard"
+_DROPPED = ("NET_ADMIN", "NET_RAW")
+# The names of the variables that were declared; docker holds them with those of the image.
+_VARIABLES = "environment"
+# docker's words for the limits, which it has for each device.
+_IO_LIMITS = dict(zip(IO_LIMITS, ("BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps")))
 
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What docker and its host can do: ``cpus`` are the usable CPU numbers, empty when there is no cpuset controller."""
+    """What docker and its host can do: ``cpus`` are the usable CPU numbers, empty when there is no cpuset controller; ``device`` is the
+    block device that docker's data lies on, empty when that is none whose throughput can be limited."""
 
     api: tuple[int, int]
     cgroup: int
     size_limits: bool
     cpus: frozenset[int]
+    device: str = ""
 
 
 @dataclass(frozen=True)
 class ParsedContainer:
-    """What ``docker inspect`` tells of one container. A ``dead`` one was being removed when docker was killed: it can only be removed."""
+    """What ``docker inspect`` tells of one container. A ``dead`` one was being removed when docker was killed: it can only be removed.
+
+    ``note`` tells why it does not stay up; empty when it does.
+    """
 
     name: str
     spec: Spec
@@ -50,6 +62,7 @@ class ParsedContainer:
     ours: bool
     cpus: frozenset[int]
     dead: bool
+    note: str
 
 
 def render_container(
@@ -58,19 +71,27 @@ def render_container(
     """Return the body of ``POST /containers/create``; equal input gives an equal body. ``disks`` are the volumes of the spec's disks."""
     network = network_of(spec["bridge"])
     endpoint: dict[str, Any] = {"IPAMConfig": {"IPv4Address": spec["address"]}}
+    capabilities, variables = spec.get("capabilities", []), spec.get("environment", {})
+    facts = {**dump_facts(name, spec), **({_VARIABLES: json.dumps(list(variables))} if variables else {})}
     body: dict[str, Any] = {
         "Image": spec["image"],
         "Hostname": spec["hostname"],
-        "Labels": {LABEL + key: value for key, value in dump_facts(name, spec).items()},
+        "Labels": {**spec.get("labels", {}), **{LABEL + key: value for key, value in sorted(facts.items())}},
         "HostConfig": {
             **render_limits(spec, cpus, engine),
-            "CapDrop": list(_DROPPED),
+            **{_IO_LIMITS[key]: [{"Path": engine.device, "Rate": rate}] for key, rate in spec.get("io_limits", {}).items()},
+            "CapAdd": list(capabilities),
+            "CapDrop": [name for name in _DROPPED if name not in capabilities],
             "NetworkMode": network,
             "RestartPolicy": restart_policy(spec["autostart"]),
             "Dns": list(spec["dns"]),
         },
         "NetworkingConfig": {"EndpointsConfig": {network: endpoint}},
     }
+    if variables:
+        body["Env"] = [f"{key}={value}" for key, value in variables.items()]
+    if spec.get("command"):
+        body["Cmd"] = list(spec["command"])
     if "disk" in spec:
         body["HostConfig"]["StorageOpt"] = {"size": str(spec["disk"])}
     mounts = [render_mount(entry["mount"], disks[entry["name"]]) for entry in spec.get("disks", ())] if disks else []
@@ -153,9 +174,31 @@ def parse_network(body: Mapping[str, Any]) -> tuple[str, str]:
     return pools[0].get("Subnet", ""), pools[0].get("Gateway", "")
 
 
+def overlaps(body: Mapping[str, Any], cidr: str) -> bool:
+    """Return whether a docker network has addresses of ``cidr``."""
+    for pool in (body.get("IPAM") or {}).get("Config") or ():
+        # Networks of the other family, or without addresses, have none of them.
+        with suppress(ValueError):
+            if IPv4Network(pool.get("Subnet", ""), strict=False).overlaps(IPv4Network(cidr)):
+                return True
+    return False
+
+
+def bridge_of(body: Mapping[str, Any]) -> str:
+    """Return the bridge for which this collection made a docker network; empty when it did not make it."""
+    return str((body.get("Labels") or {}).get(LABEL + "bridge") or "")
+
+
 def is_network_of(body: Mapping[str, Any], bridge: str) -> bool:
     """Return whether this collection made a docker network for the bridge."""
-    return (body.get("Labels") or {}).get(LABEL + "bridge") == bridge
+    return bridge_of(body) == bridge
+
+
+def holder_of(body: Mapping[str, Any], address: str) -> str:
+    """Return the name of the running container that has the address in a docker network; empty when there is none."""
+    endpoints: Sequence[Mapping[str, str]] = list((body.get("Containers") or {}).values())
+    holders = (item.get("Name", "") for item in endpoints if item.get("IPv4Address", "").partition("/")[0] == address)
+    return next(holders, "")
 
 
 def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
@@ -173,6 +216,11 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
     spec["autostart"] = (host.get("RestartPolicy") or {}).get("Name") in ("always", "unless-stopped")
     if config.get("Hostname"):
         spec["hostname"] = config["Hostname"]
+    if _VARIABLES in facts:
+        spec["environment"] = _parse_variables(facts[_VARIABLES], config.get("Env") or ())
+    rates = {key: (host.get(words) or [{}])[0].get("Rate") for key, words in _IO_LIMITS.items()}
+    if any(rates.values()):
+        spec["io_limits"] = {key: rate for key, rate in rates.items() if rate}
     _parse_endpoint(body, host, spec)
     return ParsedContainer(
         name=str(body.get("Name", "")).lstrip("/"),
@@ -182,7 +230,17 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
         ours="name" in facts,
         cpus=cpus,
         dead=_is_dead(body.get("State") or {}),
+        note=_note(body.get("State") or {}),
     )
+
+
+def _parse_variables(names: str, lines: Sequence[str]) -> dict[str, str] | None:
+    """Return the variables of those names; None, which no wish is, when the names cannot be read."""
+    try:
+        values = dict(line.split("=", 1) for line in lines if "=" in line)
+        return parse_environment("environment", {name: values[name] for name in json.loads(names)})
+    except (ZonalError, ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def _parse_endpoint(body: Mapping[str, Any], host: Mapping[str, Any], spec: dict[str, Any]) -> None:
@@ -199,6 +257,13 @@ def _parse_endpoint(body: Mapping[str, Any], host: Mapping[str, Any], spec: dict
 
 def _is_dead(state: Mapping[str, Any]) -> bool:
     return bool(state.get("Dead")) or state.get("Status") in ("dead", "removing")
+
+
+def _note(state: Mapping[str, Any]) -> str:
+    ended = f"{state.get('ExitCode')}{', for lack of memory' if state.get('OOMKilled') else ''}"
+    if state.get("Restarting"):
+        return f"its program ends again and again (last with {ended}), and docker starts it anew"
+    return f"its program has ended (with {ended})" if state.get("Status") == "exited" else ""
 
 
 def _power(state: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from .addresses import check_host_address
 from .claims import KINDS
 from .errors import MissingError, SpecError, ZonalError
-from .fields import Spec, parse_spec
+from .fields import Spec, check_kind, parse_spec
 from .instance_disks import check_mounts, disk_names
 from .names import parse_label
 from .placement_types import App, Rule
@@ -22,7 +22,26 @@ STATES = ("running", "stopped", "paused", "absent")
 _NO_TENANT = "none"
 # So many addresses does a /16 have; a slip of the keyboard shall not take hours.
 _MOST = 2**16
-_OPTIONS = ("image", "vcpus", "memory", "disk", "disks", "hostname", "ssh_keys", "autostart")
+_OPTIONS = (
+    "image",
+    "vcpus",
+    "max_vcpus",
+    "memory",
+    "max_memory",
+    "hugepages",
+    "pci_devices",
+    "disk",
+    "disks",
+    "io_limits",
+    "hostname",
+    "ssh_keys",
+    "user_data",
+    "autostart",
+    "labels",
+    "environment",
+    "command",
+    "capabilities",
+)
 _NEEDED = ("image", "vcpus", "memory")
 _KEYS = frozenset(
     {
@@ -186,8 +205,9 @@ def _parse_option(key: str, entry: Mapping[str, Any], images: Collection[str] | 
 
 
 def _parse_whole(kind: str, words: dict[str, Any]) -> Spec:
-    """Return the fields in their normal form; SpecError or MissingError when they do not go together."""
+    """Return the fields in their normal form; SpecError or MissingError when they do not go together, or the kind has no such field."""
     spec = parse_spec(words)
+    check_kind(kind, spec)
     check_mounts(kind, spec.get("disks", ()))
     if "address" in spec:
         check_host_address("address", spec["address"], spec["cidr"])

@@ -13,16 +13,18 @@ import string
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from .errors import ZonalError
 from .facts import dump_facts, load_facts
+from .field_values import IO_LIMITS
 from .fields import Spec
 from .instance_disks import MOST_DISKS, serial_of
 from .names import mac_of, tap_of, uuid_of
 
 NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
 _FACTS = f"{{{NAMESPACE}}}instance"
+ROOT_DISK = "vda"
 # One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
 _COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
 # By the alias of a device libvirt and QEMU know it; libvirt keeps those that begin with "ua-".
@@ -30,6 +32,7 @@ _DISK_ALIAS = "ua-zonal-disk-"
 # Network card, root disk, agent, balloon and random numbers.
 _OTHER_SLOTS = 5
 _TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase[1:])
+_PCI = ("domain", "bus", "slot", "function")
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 1024, "g": 1024**2, "gib": 1024**2}
 
@@ -64,8 +67,8 @@ class ParsedDomain:
     attached: tuple[str, ...]
 
 
-def render_domain(name: str, spec: Spec, hardware: Hardware, keys: str | None = None, *, uuid: str = "") -> str:
-    """Return the domain XML of a VM; equal input gives equal text. For ``keys`` see ``dump_facts``.
+def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str, str] | None = None, *, uuid: str = "") -> str:
+    """Return the domain XML of a VM; equal input gives equal text. For ``known`` see ``dump_facts``.
 
     ``uuid`` is that of the definition which is replaced: libvirt lets a domain keep its name only with it.
     """
@@ -74,10 +77,9 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, keys: str | None = 
     _text(root, "name", name)
     _text(root, "uuid", uuid or uuid_of(spec["zone"], name))
     facts = ET.SubElement(ET.SubElement(root, "metadata"), _FACTS)
-    for key, value in dump_facts(name, spec, keys).items():
+    for key, value in dump_facts(name, spec, known).items():
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
-    _text(root, "memory", str(-(-spec["memory"] // 1024)), unit="KiB")
-    _text(root, "vcpu", str(spec["vcpus"]), placement="static")
+    _size(root, spec)
     _boot(root, hardware)
     features = ET.SubElement(root, "features")
     ET.SubElement(features, "acpi")
@@ -101,11 +103,13 @@ def parse_domain(text: str) -> ParsedDomain:
     holder = root.find(f"metadata/{_FACTS}")
     facts = {} if holder is None else {item.get("name", ""): item.text or "" for item in holder}
     spec = dict(load_facts(facts))
-    memory, vcpu = root.find("memory"), root.findtext("vcpu", "")
-    if memory is not None and _NUMBER.fullmatch(memory.text or "") and memory.get("unit", "KiB").lower() in _KIB:
-        spec["memory"] = int(int(memory.text or 0) * _KIB[memory.get("unit", "KiB").lower()]) * 1024
-    if _NUMBER.fullmatch(vcpu):
-        spec["vcpus"] = int(vcpu)
+    spec.update(_parse_size(root))
+    limits = {key: _number(root.findtext(f"devices/disk/iotune/{key}_sec")) for key in IO_LIMITS}
+    if any(limits.values()):
+        spec["io_limits"] = {key: limit for key, limit in limits.items() if limit}
+    passed = [_pci_address(item) for item in root.iterfind("devices/hostdev[@type='pci']/source/address")]
+    if passed:
+        spec["pci_devices"] = passed
     source = root.find("devices/interface[@type='bridge']/source")
     if source is not None and source.get("bridge"):
         spec["bridge"] = source.get("bridge")
@@ -129,9 +133,7 @@ def attached_in(text: str) -> tuple[str, ...]:
 
 def render_disk(name: str, path: str, target: str, *, is_block: bool) -> str:
     """Return the XML of a data disk that a running VM gets as the device ``target``."""
-    devices = ET.Element("devices")
-    _disk(devices, path, target, is_block=is_block, name=name)
-    return ET.tostring(devices[0], encoding="unicode")
+    return ET.tostring(_disk(ET.Element("devices"), path, target, is_block=is_block, name=name), encoding="unicode")
 
 
 def disk_alias(name: str) -> str:
@@ -145,6 +147,49 @@ def free_target(text: str) -> str:
     return next(target for target in _TARGETS if target not in taken)
 
 
+def _parse_size(root: ET.Element) -> dict[str, Any]:
+    """Return memory and CPUs that there are now, and the most that there may be where that is more."""
+    vcpu = root.find("vcpu")
+    most_vcpus = _number(None if vcpu is None else vcpu.text)
+    vcpus = (_number(vcpu.get("current")) if vcpu is not None else None) or most_vcpus
+    most_memory = _bytes(root.find("memory"))
+    memory = _bytes(root.find("currentMemory")) or most_memory
+    size = {"memory": memory, "vcpus": vcpus, "max_memory": most_memory, "max_vcpus": most_vcpus}
+    if root.find("memoryBacking/hugepages") is not None:
+        size["hugepages"] = True
+    return {key: value for key, value in size.items() if value and value != size.get(key.partition("max_")[2])}
+
+
+def _pci_address(element: ET.Element) -> str:
+    domain, bus, slot, function = (element.get(name, "").removeprefix("0x") for name in _PCI)
+    return f"{domain}:{bus}:{slot}.{function}"
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and _NUMBER.fullmatch(text) else None
+
+
+def _bytes(element: ET.Element | None) -> int | None:
+    number = None if element is None else _number(element.text)
+    unit = "" if element is None else element.get("unit", "KiB").lower()
+    return None if number is None or unit not in _KIB else int(number * _KIB[unit]) * 1024
+
+
+def _size(root: ET.Element, spec: Spec) -> None:
+    """Memory and CPUs: as much as there ever may be, and how much of that there is now."""
+    memory, vcpus = spec["memory"], spec["vcpus"]
+    most_memory, most_vcpus = max(memory, spec.get("max_memory", memory)), max(vcpus, spec.get("max_vcpus", vcpus))
+    _text(root, "memory", str(-(-most_memory // 1024)), unit="KiB")
+    if most_memory > memory:
+        _text(root, "currentMemory", str(-(-memory // 1024)), unit="KiB")
+    if spec.get("hugepages"):
+        backing = ET.SubElement(root, "memoryBacking")
+        ET.SubElement(backing, "hugepages")
+        # All of it is taken at the start, and with so many threads at a time: much memory by one thread takes minutes.
+        ET.SubElement(backing, "allocation", mode="immediate", threads=str(vcpus))
+    _text(root, "vcpu", str(most_vcpus), placement="static", **({"current": str(vcpus)} if most_vcpus > vcpus else {}))
+
+
 def _boot(root: ET.Element, hardware: Hardware) -> None:
     system = ET.SubElement(root, "os")
     _text(system, "type", "hvm", arch="x86_64", machine="q35")
@@ -155,7 +200,11 @@ def _boot(root: ET.Element, hardware: Hardware) -> None:
 
 
 def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:
-    _disk(devices, hardware.disk, "vda", is_block=hardware.disk_is_block)
+    root_disk = _disk(devices, hardware.disk, ROOT_DISK, is_block=hardware.disk_is_block)
+    if spec.get("io_limits"):
+        tune = ET.SubElement(root_disk, "iotune")
+        for key, limit in spec["io_limits"].items():
+            _text(tune, f"{key}_sec", str(limit))
     for entry, target in zip(spec.get("disks", ()), _TARGETS):
         _disk(devices, hardware.data[entry["name"]], target, is_block=hardware.disk_is_block, name=entry["name"])
     card = ET.SubElement(devices, "interface", type="bridge")
@@ -163,10 +212,16 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
     ET.SubElement(card, "source", bridge=spec["bridge"])
     ET.SubElement(card, "target", dev=tap_of(name))
     ET.SubElement(card, "model", type="virtio")
+    for address in spec.get("pci_devices", []):
+        # libvirt takes it from the host's driver at the start and gives it back at the end.
+        passed = ET.SubElement(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
+        ET.SubElement(
+            ET.SubElement(passed, "source"), "address", {name: f"0x{number}" for name, number in zip(_PCI, re.split("[:.]", address))}
+        )
     ET.SubElement(devices, "controller", type="usb", model="none")
     # A device that is attached to a running VM needs a slot that is there already.
     ET.SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
-    for _dummy in range(_OTHER_SLOTS + MOST_DISKS):
+    for _dummy in range(_OTHER_SLOTS + len(spec.get("pci_devices", ())) + MOST_DISKS):
         ET.SubElement(devices, "controller", type="pci", model="pcie-root-port")
     console = ET.SubElement(devices, "serial", type="pty")
     ET.SubElement(console, "log", file=f"/var/log/libvirt/qemu/{name}-console.log", append="on")
@@ -179,7 +234,7 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
     _text(random, "backend", "/dev/urandom", model="random")
 
 
-def _disk(devices: ET.Element, path: str, target: str, *, is_block: bool, name: str = "") -> None:
+def _disk(devices: ET.Element, path: str, target: str, *, is_block: bool, name: str = "") -> ET.Element:
     kind, attribute = ("block", "dev") if is_block else ("file", "file")
     disk = ET.SubElement(devices, "disk", type=kind, device="disk")
     # No host page cache: what the guest was told is written is on the SSD; freed blocks go back to the thin pool.
@@ -189,6 +244,7 @@ def _disk(devices: ET.Element, path: str, target: str, *, is_block: bool, name: 
     if name:
         _text(disk, "serial", serial_of(name))
         ET.SubElement(disk, "alias", name=disk_alias(name))
+    return disk
 
 
 def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:

@@ -9,27 +9,42 @@ This table is the only place that knows. A new field is a line here, a line in t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Callable, TypedDict, cast
 
-from .addresses import check_host_address, parse_cidr, parse_ipv4
+from .addresses import check_host_address
 from .errors import MissingError, SpecError
+from .field_values import (
+    parse_address,
+    parse_bool,
+    parse_capabilities,
+    parse_command,
+    parse_dns,
+    parse_environment,
+    parse_index,
+    parse_io_limits,
+    parse_keys,
+    parse_labels,
+    parse_list,
+    parse_memory,
+    parse_network,
+    parse_pci_devices,
+    parse_user_data,
+    parse_vcpus,
+    show_io_limits,
+)
 from .instance_disks import DiskEntry, grown, parse_disks, placed, show_disks
 from .names import parse_image, parse_interface, parse_label
+from .plan import Difference
 from .quantity import format_size, parse_size
 
 LIVE, RESTART, RECREATE = "live", "restart", "recreate"
 # Written when the instance is made, and never compared again.
 KEPT = "kept"
-# docker takes CPU shares up to 262144, 1024 for each CPU; libvirt and QEMU q35 go up to 255 without an IOMMU.
-MOST_VCPUS = 255
-# Below this neither docker (6M) nor a Linux guest starts.
-LEAST_MEMORY = 6 * 1024**2
-# QEMU rounds memory up to this, so a finer value would differ for ever.
-_MEMORY_UNIT = 1024**2
-_SSH_KEY = re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}(?: [^\x00-\x1f\x7f]*)?", re.ASCII)
+# The other kind has no such thing, or needs none.
+REFUSED = "refused"
+_OTHER = {"container": "VMs", "vm": "containers"}
 
 
 class Spec(TypedDict, total=False):
@@ -51,12 +66,27 @@ class Spec(TypedDict, total=False):
     address: str
     hostname: str
     ssh_keys: list[str]
+    user_data: str
     autostart: bool
+    max_vcpus: int
+    max_memory: int  # bytes
+    hugepages: bool
+    pci_devices: list[str]
+    io_limits: dict[str, int]  # bytes or operations per second
+    labels: dict[str, str]
+    environment: dict[str, str]
+    command: list[str]
+    capabilities: list[str]
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field: how it is read (``parse(path, value)``) and shown, and how a difference is mended for each kind."""
+    """One field: how it is read (``parse(path, value)``) and shown, and how a difference is mended for each kind.
+
+    ``room`` is the field up to which a VM that runs takes more of this one, so that no restart is needed. ``none`` tells what an instance
+    has of which nothing else is known. What is ``secret`` is not reported. ``judge`` tells what a difference takes when that is not
+    always the same, and nothing when it is left.
+    """
 
     name: str
     parse: Callable[[str, Any], Any]
@@ -65,75 +95,26 @@ class Field:
     path: str = ""
     required: bool = False
     show: Callable[[Any], Any] = lambda value: value
-    judge: Callable[[str, Any, Any, str], str] = lambda kind, wanted, found, mend: "" if wanted == found else mend
+    room: str = ""
+    none: Callable[[Spec], Any] = lambda _spec: None
+    secret: bool = False
+    judge: Callable[[str, Any, Any, str], str] = lambda _kind, _wanted, _found, mend: mend
 
     @property
     def option(self) -> str:
         """The name under which users know the field."""
         return self.path or self.name
 
-    def mend(self, kind: str, wanted: Any, found: Any) -> str:
-        """Return how the difference between two values is mended; empty when there is none that is ever mended."""
-        mend = self.judge(kind, wanted, found, getattr(self, kind))
-        return "" if mend == KEPT else mend
 
-
-def parse_list(field: str, value: Any) -> list[Any]:
-    """Return the items of a list; SpecError for anything else, also for text, whose items would be its letters."""
-    if not isinstance(value, (list, tuple)):
-        raise SpecError(field, value, "is not a list")
-    return list(value)
-
-
-def _parse_vcpus(field: str, value: Any) -> int:
-    if isinstance(value, bool) or not re.fullmatch(r"\d{1,3}", str(value), re.ASCII) or not 1 <= int(value) <= MOST_VCPUS:
-        raise SpecError(field, value, f"is not a number of virtual CPUs from 1 to {MOST_VCPUS}")
-    return int(value)
-
-
-def _parse_index(field: str, value: Any) -> int:
-    if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d{0,8}", str(value), re.ASCII):
-        raise SpecError(field, value, "is not a whole number from 1")
-    return int(value)
-
-
-def _parse_memory(field: str, value: Any) -> int:
-    size = parse_size(field, value)
-    if size < LEAST_MEMORY:
-        raise SpecError(field, value, f"is too little; the least is {format_size(LEAST_MEMORY)}")
-    return -(-size // _MEMORY_UNIT) * _MEMORY_UNIT
-
-
-def _parse_address(field: str, value: Any) -> str:
-    return str(parse_ipv4(field, value))
-
-
-def _parse_network(field: str, value: Any) -> str:
-    return str(parse_cidr(field, value))
-
-
-def _parse_dns(field: str, value: Any) -> list[str]:
-    return [_parse_address(f"{field}[{index}]", item) for index, item in enumerate(parse_list(field, value))]
-
-
-def _parse_keys(field: str, value: Any) -> list[str]:
-    for index, key in enumerate(parse_list(field, value)):
-        if not isinstance(key, str) or not _SSH_KEY.fullmatch(key.strip()):
-            raise SpecError(f"{field}[{index}]", key, "is not a public ssh key in one line, such as 'ssh-ed25519 AAAA... name'")
-    return sorted({key.strip() for key in value})
-
-
-def _parse_bool(field: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise SpecError(field, value, "is neither true nor false")
-    return value
+def _hide(_value: Any) -> str:
+    return "(not shown)"
 
 
 def _parse_disks(field: str, value: Any) -> list[DiskEntry]:
     return parse_disks(field, parse_list(field, value))
 
 
-def _judge_disks(kind: str, wanted: list[DiskEntry], found: list[DiskEntry] | None, mend: str) -> str:
+def _judge_disks(kind: str, wanted: list[DiskEntry], found: list[DiskEntry], mend: str) -> str:
     """A disk grows while it is in use. A container does not know an order of its disks, and a VM names them in theirs."""
     if placed(wanted, kind) != placed(found, kind):
         return mend
@@ -144,21 +125,32 @@ FIELDS: tuple[Field, ...] = (
     Field("zone", parse_label, RECREATE, LIVE, required=True),
     Field("tenant", parse_label, RECREATE, LIVE),
     Field("app", parse_label, RECREATE, LIVE),
-    Field("index", _parse_index, KEPT, KEPT),
+    Field("index", parse_index, KEPT, KEPT),
+    # Of a container docker lets no label be changed.
+    Field("labels", parse_labels, RECREATE, LIVE, none=lambda _spec: {}),
     Field("image", parse_image, RECREATE, RECREATE, required=True),
-    Field("vcpus", _parse_vcpus, LIVE, RESTART, required=True),
-    Field("memory", _parse_memory, LIVE, RESTART, required=True, show=format_size),
+    Field("vcpus", parse_vcpus, LIVE, RESTART, required=True, room="max_vcpus"),
+    Field("memory", parse_memory, LIVE, RESTART, required=True, show=format_size, room="max_memory"),
+    Field("max_vcpus", parse_vcpus, REFUSED, RESTART, none=lambda spec: spec.get("vcpus")),
+    Field("max_memory", parse_memory, REFUSED, RESTART, show=format_size, none=lambda spec: spec.get("memory")),
+    Field("hugepages", parse_bool, REFUSED, RESTART, none=lambda _spec: False),
+    Field("pci_devices", parse_pci_devices, REFUSED, RESTART, none=lambda _spec: []),
     Field("disk", parse_size, RECREATE, RESTART, show=format_size),
-    Field("disks", _parse_disks, RECREATE, LIVE, show=show_disks, judge=_judge_disks),
+    Field("disks", _parse_disks, RECREATE, LIVE, show=show_disks, none=lambda _spec: [], judge=_judge_disks),
+    Field("io_limits", parse_io_limits, RECREATE, LIVE, show=show_io_limits, none=lambda _spec: {}),
     Field("bridge", parse_interface, RECREATE, RESTART, path="network.bridge", required=True),
-    # Address, hostname and keys stand in the guest's own file system, which is not opened again once a guest had it.
-    Field("cidr", _parse_network, RECREATE, RECREATE, path="network.cidr", required=True),
-    Field("gateway", _parse_address, RECREATE, RECREATE, path="network.gateway"),
-    Field("dns", _parse_dns, RECREATE, RECREATE, path="network.dns"),
-    Field("address", _parse_address, RECREATE, RECREATE, required=True),
+    # Address, hostname, keys and user-data stand in the guest's own file system, which is not opened again once a guest had it.
+    Field("cidr", parse_network, RECREATE, RECREATE, path="network.cidr", required=True),
+    Field("gateway", parse_address, RECREATE, RECREATE, path="network.gateway"),
+    Field("dns", parse_dns, RECREATE, RECREATE, path="network.dns", none=lambda _spec: []),
+    Field("address", parse_address, RECREATE, RECREATE, required=True),
     Field("hostname", parse_label, RECREATE, RECREATE),
-    Field("ssh_keys", _parse_keys, RECREATE, RECREATE),
-    Field("autostart", _parse_bool, LIVE, LIVE),
+    Field("ssh_keys", parse_keys, RECREATE, RECREATE),
+    Field("user_data", parse_user_data, REFUSED, RECREATE, show=_hide, none=lambda _spec: "", secret=True),
+    Field("command", parse_command, RECREATE, REFUSED, none=lambda _spec: []),
+    Field("environment", parse_environment, RECREATE, REFUSED, show=_hide, none=lambda _spec: {}, secret=True),
+    Field("capabilities", parse_capabilities, RECREATE, REFUSED, none=lambda _spec: []),
+    Field("autostart", parse_bool, LIVE, LIVE),
 )
 
 
@@ -175,7 +167,36 @@ def parse_spec(raw: dict[str, Any]) -> Spec:
                 check_host_address(name if name == "address" else "network.gateway", spec[name], spec["cidr"])
         if "address" in spec and spec["address"] == spec.get("gateway"):
             raise SpecError("address", spec["address"], "is the gateway of the network")
+    for name in ("vcpus", "memory"):
+        most = f"max_{name}"
+        if name in spec and spec.get(most, spec[name]) < spec[name]:
+            raise SpecError(most, raw[most], f"is less than {name}, {raw[name]!r}")
     return cast(Spec, spec)
+
+
+def check_kind(kind: str, spec: Spec) -> None:
+    """SpecError when a field is given that instances of this kind do not have."""
+    values = cast("dict[str, Any]", spec)
+    for field in FIELDS:
+        if field.name in values and getattr(field, kind) == REFUSED:
+            raise SpecError(field.option, field.show(values[field.name]), f"is for {_OTHER[kind]} only")
+
+
+def differences(kind: str, wanted: Spec, found: Spec) -> list[Difference]:
+    """Compare field by field, in the words of the specs; a field that is not wanted is left alone."""
+    want, have = cast("dict[str, Any]", wanted), cast("dict[str, Any]", found)
+    differing = []
+    for field in FIELDS:
+        mend = getattr(field, kind)
+        if field.name in want and mend != KEPT:
+            value, present = want[field.name], have.get(field.name, field.none(found))
+            if value != present:
+                most = have.get(field.room)
+                grows = kind == "vm" and most is not None and present is not None and present < value <= most
+                takes = field.judge(kind, value, present, LIVE if grows else mend)
+                if takes:
+                    differing.append(Difference(field.name, value, present, takes))
+    return differing
 
 
 def complete(name: str, spec: Spec) -> Spec:
@@ -198,7 +219,7 @@ def show_spec(spec: Spec) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     values = cast("dict[str, Any]", spec)
     for field in FIELDS:
-        if field.name in values:
+        if field.name in values and not field.secret:
             target, _dummy, leaf = field.option.rpartition(".")
             (shown.setdefault(target, {}) if target else shown)[leaf] = field.show(values[field.name])
     return shown

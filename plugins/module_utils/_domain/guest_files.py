@@ -64,6 +64,7 @@ def _cloud_init_files(name: str, spec: Spec) -> list[GuestFile]:
     }
     if "gateway" in spec:
         card["routes"] = [{"to": "default", "via": spec["gateway"]}]
+    own = spec.get("user_data", "")
     user = {
         "hostname": spec["hostname"],
         "disable_root": False,
@@ -72,5 +73,7 @@ def _cloud_init_files(name: str, spec: Spec) -> list[GuestFile]:
     return [
         GuestFile(f"{_SEED}/meta-data", json.dumps({"instance-id": name, "local-hostname": spec["hostname"]}) + "\n"),
         GuestFile(f"{_SEED}/network-config", json.dumps({"version": 2, "ethernets": {"eth0": card}}) + "\n"),
-        GuestFile(f"{_SEED}/user-data", "#cloud-config\n" + json.dumps(user) + "\n", 0o600),
+        # What is declared for the guest comes after ours and may change all of it.
+        GuestFile(f"{_SEED}/{'vendor-data' if own else 'user-data'}", "#cloud-config\n" + json.dumps(user) + "\n", 0o600),
+        *([GuestFile(f"{_SEED}/user-data", own, 0o600)] if own else []),
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from .errors import MissingError, RefusedError, SpecError
-from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, complete, show_spec
+from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, complete, differences, show_spec
 from .instance_disks import disk_names
 from .names import mac_of
 from .plan import Difference, Plan, Step
@@ -26,7 +26,7 @@ class Instance:
     """One instance as found, or as a plan leaves it.
 
     ``ours`` is False for an object of that name which this collection did not make. ``whole`` is False when an
-    earlier run was cut off before all parts of the instance were made or removed.
+    earlier run was cut off before all parts of the instance were made or removed. ``note`` tells why it does not stay up.
     """
 
     kind: str
@@ -35,6 +35,7 @@ class Instance:
     spec: Spec = dataclasses.field(default_factory=Spec)
     ours: bool = True
     whole: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,16 +125,16 @@ def _plan_creation(wish: Wish, found: Instance, neighbours: Iterable[Instance], 
 
 
 def _plan_change(wish: Wish, found: Instance, neighbours: Iterable[Instance], target: str) -> Plan[Instance]:
-    differences = _differences(wish, found)
+    differing = differences(wish.kind, wish.spec, found.spec)
     _check_shrinking(wish, found)
     allowed = {LIVE, *wish.allow}
     if STOPPED in (wish.power, found.power):
         # What does not run, or is to stop anyway, is not disturbed by a restart.
         allowed.add(RESTART)
-    mended = [item for item in differences if item.mend in allowed]
+    mended = [item for item in differing if item.mend in allowed]
     if any(item.mend == RECREATE for item in mended):
-        return _plan_recreation(wish, found, differences, neighbours, target)
-    pending = tuple(_show_difference(item) for item in differences if item.mend not in allowed)
+        return _plan_recreation(wish, found, differing, neighbours, target)
+    pending = tuple(_show_difference(item) for item in differing if item.mend not in allowed)
     wanted = cast("dict[str, Any]", wish.spec)
     spec = cast(Spec, {**found.spec, **{item.field: wanted[item.field] for item in mended}})
     options = tuple(_OPTIONS[item.field] for item in mended)
@@ -150,17 +151,19 @@ def _plan_change(wish: Wish, found: Instance, neighbours: Iterable[Instance], ta
 
 
 def _plan_recreation(
-    wish: Wish, found: Instance, differences: Collection[Difference], neighbours: Iterable[Instance], target: str
+    wish: Wish, found: Instance, differing: Collection[Difference], neighbours: Iterable[Instance], target: str
 ) -> Plan[Instance]:
     """Remove and create mend every difference. A field that is not wanted stays as it was found."""
     # Asked of the wish alone: between the two steps nothing else knows how to make the instance.
     complete(wish.name, wish.spec)
-    if "ssh_keys" not in wish.spec and "ssh_keys" not in found.spec:
-        raise MissingError("ssh_keys", f"the keys of {wish.name} cannot be read back, so they are needed to make it anew")
-    spec = complete(wish.name, cast(Spec, {**found.spec, **wish.spec}))
+    known = {**found.spec, **wish.spec}
+    for name, value in (("ssh_keys", known.get("ssh_keys")), ("user_data", known.get("user_data", ""))):
+        if value is None:
+            raise MissingError(name, f"what {wish.name} has of it cannot be read back, so it is needed to make it anew")
+    spec = complete(wish.name, cast(Spec, known))
     check_address(wish, spec, neighbours)
-    forced = ", ".join(_OPTIONS[item.field] for item in differences if item.mend == RECREATE)
-    options = tuple(_OPTIONS[item.field] for item in differences)
+    forced = ", ".join(_OPTIONS[item.field] for item in differing if item.mend == RECREATE)
+    options = tuple(_OPTIONS[item.field] for item in differing)
     steps = [Step("remove", target, f"{forced} can only be changed by making it anew", options), Step("create", target, "made anew")]
     steps += _power_steps(wish, target, STOPPED, restarted=found.power != STOPPED)
     return Plan(replace(found, spec=spec, power=wish.power), tuple(steps))
@@ -182,14 +185,6 @@ def _power_steps(wish: Wish, target: str, power: str, *, restarted: bool) -> lis
 
 def _pause_step(wish: Wish, target: str) -> list[Step]:
     return [Step("pause", target, "it is wanted to be paused")] if wish.power == PAUSED else []
-
-
-def _differences(wish: Wish, found: Instance) -> list[Difference]:
-    """Compare field by field; a field that is not wanted is left alone."""
-    wanted, present = cast("dict[str, Any]", wish.spec), cast("dict[str, Any]", found.spec)
-    pairs = ((item, wanted[item.name], present.get(item.name)) for item in FIELDS if item.name in wanted)
-    judged = ((item.name, want, has, item.mend(wish.kind, want, has)) for item, want, has in pairs)
-    return [Difference(name, want, has, mend) for name, want, has, mend in judged if mend]
 
 
 def _show_difference(difference: Difference) -> Difference:

@@ -14,7 +14,8 @@ from typing import Any, cast
 from .addresses import parse_ipv4
 from .claims import KINDS, Claim, KnownHost, digest
 from .errors import SpecError, ZonalError
-from .fields import Spec, parse_list, parse_spec
+from .field_values import parse_list
+from .fields import Spec, parse_spec
 from .instance_disks import bytes_of
 from .names import parse_label
 from .placement_types import ACTIVE, FAILED, Demand, Host

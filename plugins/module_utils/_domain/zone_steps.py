@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from .claims import Claim
-from .fields import FIELDS, RECREATE, RESTART, Field, Spec
+from .fields import FIELDS, RECREATE, RESTART, Spec, differences
 from .names import mac_of
 from .observation import Observation, Seen
+from .plan import Difference
 from .zone_slots import Slot
 from .zone_spec import Zone
 
 CREATE, ADOPT, KEEP, RESIZE, RESTARTED, RECREATED = "create", "adopt", "keep", "resize", "restart", "recreate"
 STOP, START, PAUSE, REMOVE, ORPHAN = "stop", "start", "pause", "remove", "orphan"
 _STOPPED, _PAUSED = "stopped", "paused"
+_OPTIONS = {field.name: field.option for field in FIELDS}
+_UNREPORTED = {"ssh_keys", *(field.name for field in FIELDS if field.secret)}
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,7 @@ def forced_fields(slot: Slot) -> str:
     """Return the fields in which an instance differs that only making it anew can change; empty when there are none."""
     if slot.claim is None or slot.seen is None:
         return ""
-    differing = _differing(slot.claim.kind, slot.entry.spec, slot.seen.spec, slot.claim.address)
-    return ", ".join(field.option for field, mend in differing if mend == RECREATE)
+    return ", ".join(_OPTIONS[item.field] for item in _differing(slot, slot.claim, slot.seen) if item.mend == RECREATE)
 
 
 def removal_step(zone: Zone, claim: Claim, why: str) -> PlanStep:
@@ -96,9 +98,9 @@ def _judge(slot: Slot, claim: Claim, why: str, observation: Observation) -> tupl
         return KEEP, f"the engine of {claim.kind} on its host {claim.host} does not run; its claim is kept"
     if slot.seen is None:
         return CREATE, f"it is claimed but not on its host {claim.host}"
-    differing = _differing(claim.kind, slot.entry.spec, slot.seen.spec, claim.address)
-    mends = {mend for _dummy, mend in differing}
-    fields = ", ".join(field.option for field, _dummy in differing)
+    differing = _differing(slot, claim, slot.seen)
+    mends = {item.mend for item in differing}
+    fields = ", ".join(_OPTIONS[item.field] for item in differing)
     wanted, power = slot.entry.state, slot.seen.power
     if slot.adopted:
         return ADOPT, "it runs as declared, but the ledger did not know it" + (f"; {fields} differ" if fields else "")
@@ -113,12 +115,10 @@ def _judge(slot: Slot, claim: Claim, why: str, observation: Observation) -> tupl
     return (RESIZE, f"{fields} differs from what is declared") if differing else (KEEP, "it is as declared")
 
 
-def _differing(kind: str, wanted: Spec, found: Spec, address: str) -> list[tuple[Field, str]]:
-    """Return the fields that differ, and how each is mended. Of ssh keys a host only tells that there are none, so it sees to them."""
-    want, have = cast("dict[str, Any]", {**wanted, "address": address}), cast("dict[str, Any]", {"dns": [], **found})
-    fields = (field for field in FIELDS if field.name in want and field.name != "ssh_keys")
-    judged = ((field, field.mend(kind, want[field.name], have.get(field.name))) for field in fields)
-    return [(field, mend) for field, mend in judged if mend]
+def _differing(slot: Slot, claim: Claim, seen: Seen) -> list[Difference]:
+    """Return the fields that differ. What hosts do not report, or as ssh keys only that there are none, is left to them."""
+    wanted: Spec = {**slot.entry.spec, "address": claim.address}
+    return [item for item in differences(claim.kind, wanted, seen.spec) if item.field not in _UNREPORTED]
 
 
 def _identity(zone: Zone, claim: Claim) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.container_config import (
     EngineFacts,
     ParsedContainer,
+    bridge_of,
+    holder_of,
     is_network_of,
+    overlaps,
     parse_container,
     parse_network,
     render_container,
@@ -26,7 +29,8 @@ from .._domain.container_config import (
 )
 from .._domain.cpus import choose_cpus
 from .._domain.errors import RefusedError, SpecError
-from .._domain.facts import with_keys
+from .._domain.facts import with_printed
+from .._domain.field_values import show_io_limits
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import key_files
 from .._domain.instance import STOPPED, Instance, Wish, taken_name
@@ -122,8 +126,14 @@ class ContainerResource(InstanceResource):
             self._given.append(self._cpus)
 
     def _check_host(self, spec: Spec) -> None:
+        name = self._wish.name
+        if len(name) == 1:
+            raise SpecError("name", name, "is too short for a container; docker wants two characters")
         self._check_network(spec)
         stand_ins(self._engine, disk_names(spec))
+        holder = self._holder(spec)
+        if holder:
+            raise SpecError("address", spec["address"], f"belongs to the container {holder}, which zonal.cloud did not make")
 
     def _check_target(self, spec: Spec) -> None:
         self._check(spec)
@@ -138,6 +148,8 @@ class ContainerResource(InstanceResource):
             raise SpecError("disk", format_size(spec["disk"]), "cannot be held: docker here has no overlay2 on XFS with project quota")
         self._data.check(self.name, spec.get("disks", ()))
         stand_ins(self._engine, disk_names(spec))
+        if spec.get("io_limits") and not facts.device:
+            raise SpecError("io_limits", show_io_limits(spec["io_limits"]), "cannot be held: docker's data here lies on no block device")
         self._check_network(spec)
         return facts
 
@@ -175,10 +187,14 @@ class ContainerResource(InstanceResource):
         """SpecError when docker's network of the bridge is another one and must stay as it is."""
         network, wanted = network_of(spec["bridge"]), (spec["cidr"], spec.get("gateway", ""))
         found = self._engine.network(network)
-        if found is None or parse_network(found) == wanted:
+        if found is None:
+            # Not for a bridge that an earlier task may yet make, or that nobody will: that is told when it is needed.
+            if is_bridge(spec["bridge"]):
+                self._check_overlaps(spec)
             return
-        gone = [name for kind, name in self._ignored if kind == self.name]
-        users = [name for name in self._engine.attached(network) if name not in (self._wish.name, self._hidden, *gone)]
+        if parse_network(found) == wanted:
+            return
+        users = self._users(network)
         if not is_network_of(found, spec["bridge"]):
             why = "zonal.cloud did not make that network, so it is not replaced"
         elif users:
@@ -193,22 +209,45 @@ class ContainerResource(InstanceResource):
             f"which has {cidr or 'none'} and {gateway or 'none'}; {why}",
         )
 
+    def _check_overlaps(self, spec: Spec) -> None:
+        """SpecError when docker has another network with addresses of this one, which it does not allow, and that must stay."""
+        for other in self._overlapping(spec):
+            users, what = self._users(other["Name"]), f"overlaps docker's network {other['Name']}"
+            if users or not bridge_of(other):
+                why = f"that has the containers {', '.join(users)}" if users else "zonal.cloud did not make that, so it is not removed"
+                raise SpecError("network.cidr", spec["cidr"], f"{what}, and docker allows no overlap; {why}")
+
+    def _overlapping(self, spec: Spec) -> list[Mapping[str, Any]]:
+        return [body for body in self._engine.networks() if body["Name"] != network_of(spec["bridge"]) and overlaps(body, spec["cidr"])]
+
+    def _users(self, network: str) -> list[str]:
+        """Return the containers of a network without this one and those that go."""
+        gone = [name for kind, name in self._ignored if kind == self.name]
+        return [name for name in self._engine.attached(network) if name not in (self._wish.name, self._hidden, *gone)]
+
+    def _holder(self, spec: Spec) -> str:
+        """Return the name of a container of somebody else that runs with the address; empty when there is none."""
+        holder = holder_of(self._engine.network(network_of(spec["bridge"])) or {}, spec["address"])
+        return "" if holder in (parse_container(body).name for body in self._managed) else holder
+
     def _make_network(self, spec: Spec) -> None:
-        """Make docker's network of the bridge; one that differs has passed ``_check_network`` and is replaced."""
+        """Make docker's network of the bridge; those that are in its way have passed ``_check_network`` and are removed."""
         body = render_network(spec["bridge"], spec["cidr"], spec.get("gateway", ""))
         found = self._engine.network(body["Name"])
         if found is not None and parse_network(found) != parse_network(body):
             self._engine.remove_network(body["Name"])
             found = None
         if found is None:
+            for other in self._overlapping(spec):
+                self._engine.remove_network(other["Name"])
             self._engine.create_network(body)
 
 
 def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Instance:
     """Return the instance that a container's description tells of."""
     parsed = parse_container(body)
-    spec = parsed.spec if wanted is None else with_keys(parsed.spec, parsed.facts, wanted)
-    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead)
+    spec = parsed.spec if wanted is None else with_printed(parsed.spec, parsed.facts, wanted)
+    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead, note=parsed.note)
 
 
 def list_containers(engine: ContainerEngine) -> list[Instance]:

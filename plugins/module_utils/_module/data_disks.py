@@ -30,8 +30,9 @@ from .._domain.names import UNFINISHED
 from .._domain.thin_pool import parse_name
 from .._domain.thin_volume import NO_FILESYSTEM
 from .._domain.volume import Volume, tag_value
-from .._ports import Command, ContainerEngine, VmEngine, Volumes
+from .._ports import Command, ContainerEngine, VmEngine
 from .._ports_disks import DataFilesystems
+from .._ports_storage import Volumes
 
 
 class DataDisks:

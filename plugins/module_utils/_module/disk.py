@@ -17,8 +17,9 @@ from .._domain.disk import DEFAULT_FILESYSTEM, Disk, DiskSpec, check_room, parse
 from .._domain.instance import Instance
 from .._domain.instance_disks import disk_names
 from .._domain.plan import Plan, Step
-from .._ports import Command, ContainerEngine, EngineAbsent, VmEngine, Volumes
+from .._ports import Command, ContainerEngine, EngineAbsent, VmEngine
 from .._ports_disks import DataFilesystems
+from .._ports_storage import Volumes
 from .data_disks import DataDisks, forget_stand_ins, volumes_of
 from .neighbours import containers_beside, vms_beside
 

@@ -48,8 +48,9 @@ from .._domain.errors import RefusedError, ZonalError
 from .._domain.plan import Plan, Step
 from .._domain.s3_bucket import parse_bucket
 from .._domain.thin_pool import parse_name
-from .._ports import Command, EngineError, Volumes
+from .._ports import Command, EngineError
 from .._ports_s3 import Objects
+from .._ports_storage import Volumes
 from .disk_transfer import restore_disk, store_disk
 from .s3_options import s3_access
 

@@ -31,7 +31,8 @@ from .._domain.volume import (
     tag_values,
     users_of,
 )
-from .._ports import BootFiles, ContainerEngine, GuestDisks, Volumes
+from .._ports import ContainerEngine
+from .._ports_storage import BootFiles, GuestDisks, Volumes
 
 DIGEST_LABEL, SHA256_LABEL = LABEL + "digest", LABEL + "sha256"
 _UNFINISHED = Face("", ())
@@ -71,7 +72,9 @@ class ImageResource:
             volumes = self._volumes.list()
             golden = find_golden(volumes, self._wish.name)
             if golden is not None:
-                faces[VM] = Face(tag_value(golden, DIGEST_TAG), tuple(tag_values(golden, SHA256_TAG)))
+                made = Face(tag_value(golden, DIGEST_TAG), tuple(tag_values(golden, SHA256_TAG)))
+                # Boot files lie on the host's own disk, which may have been lost alone.
+                faces[VM] = made if self._bootable(golden.name) else _UNFINISHED
                 self._users = users_of(golden, volumes)
             elif find_unfinished(volumes, self._wish.name):
                 faces[VM] = _UNFINISHED
@@ -130,18 +133,21 @@ class ImageResource:
         name = golden_of(archive.content.digest)
         tags = image_tags(self._wish.name, archive.content.digest, archive.sha256)
         found = self._volumes.find(name)
-        if found is None:
-            self._unpack(archive, name, tags)
-            self._release_older(name)
-            self._volumes.rename(name + UNFINISHED, name)
-        elif tag_value(found, DIGEST_TAG) == archive.content.digest:
-            self._release_older(name)
-            self._volumes.retag(name, tags, ())
-        else:
+        if found is not None and tag_value(found, DIGEST_TAG) != archive.content.digest:
             raise RefusedError(f"src: the volume {name} is there, but it does not hold the content {archive.content.digest}")
+        if found is None or not self._bootable(name):
+            self._unpack(archive, name, tags, again=found is not None)
+        self._release_older(name)
+        if found is None:
+            self._volumes.rename(name + UNFINISHED, name)
+        else:
+            self._volumes.retag(name, tags, ())
 
-    def _unpack(self, archive: Archive, name: str, tags: list[str]) -> None:
-        """Make the volume and the boot files of ``name``, or leave neither."""
+    def _bootable(self, golden: str) -> bool:
+        return bool(self._boot.paths(golden)[0])
+
+    def _unpack(self, archive: Archive, name: str, tags: list[str], *, again: bool) -> None:
+        """Make the hidden volume and the boot files of ``name``, or leave neither; ``again`` for the boot files alone."""
         lent = None if archive.content.kernel else self._lent()
         size, free = archive.content.volume_size, self._volumes.free()
         if size > free:
@@ -152,8 +158,13 @@ class ImageResource:
         self._volumes.remove(hidden)
         volume = self._volumes.create(hidden, size, tags)
         try:
-            self._fill(volume, archive, name, lent)
-            self._volumes.set_read_only(hidden)
+            boot = self._fill(volume, archive, lent)
+            if again:
+                self._volumes.remove(hidden)
+            else:
+                self._volumes.set_read_only(hidden)
+            # Last of all: a golden volume that has them is whole.
+            self._boot.store(name, boot)
         except ZonalError:
             self._discard(name)
             raise
@@ -168,15 +179,15 @@ class ImageResource:
             raise SpecError("kernel", self._wish.lender, "has lost its kernel on this host; make it anew")
         return BootFiles(kernel, initrd, cloud_init=False)
 
-    def _fill(self, volume: Volume, archive: Archive, name: str, lent: BootFiles | None) -> None:
+    def _fill(self, volume: Volume, archive: Archive, lent: BootFiles | None) -> BootFiles:
         unpacked = self._disks.make(volume.path, self._source, archive.content.bytes_per_inode)
         if unpacked.digest != archive.content.digest:
             raise RefusedError(f"src: {self._source} has become another content than was checked; what was unpacked is removed again")
         boot = unpacked.boot if unpacked.boot.kernel is not None else lent
         if boot is None:
             raise no_kernel(self._wish.name)
-        self._boot.store(name, boot)
         self._volumes.retag(volume.name, (CLOUD_INIT_TAG,) if unpacked.boot.cloud_init else (), ())
+        return boot
 
     @contextmanager
     def _scratch(self) -> Iterator[str]:

@@ -17,7 +17,8 @@ from .._domain.image_found import StoredFace, show_images
 from .._domain.names import UNFINISHED, golden_of, parse_image
 from .._domain.plan import Plan, Step
 from .._domain.thin_pool import parse_name
-from .._ports import Command, ContainerEngine, Volumes
+from .._ports import Command, ContainerEngine
+from .._ports_storage import Volumes
 from .image import discard_golden, remove_golden
 from .image_info import docker_faces, golden_faces, or_none, unfinished_golden
 

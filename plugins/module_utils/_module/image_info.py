@@ -15,7 +15,8 @@ from .._domain.image_found import StoredFace, show_images
 from .._domain.names import UNFINISHED, parse_image
 from .._domain.thin_pool import parse_name
 from .._domain.volume import CLOUD_INIT_TAG, DIGEST_TAG, IMAGE_TAG, INSTANCE_TAG, SHA256_TAG, tag_value, tag_values, users_of
-from .._ports import Command, ContainerEngine, EngineAbsent, Volumes
+from .._ports import Command, ContainerEngine, EngineAbsent
+from .._ports_storage import Volumes
 from .image import DIGEST_LABEL, SHA256_LABEL
 
 Item = TypeVar("Item")

@@ -19,7 +19,7 @@ from .._domain.errors import RefusedError, SpecError
 from .._domain.image_policy import Policy, volume_size
 from .._domain.names import UNFINISHED, golden_of
 from .._domain.volume import DIGEST_TAG, Volume, tag_value
-from .._ports import GuestDisks, Volumes
+from .._ports_storage import GuestDisks, Volumes
 
 _ARCHIVE, _LAYOUT = "archive", "layers"
 _SCRATCH = f"publish{UNFINISHED}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._domain.errors import SpecError
-from .._domain.fields import RECREATE, RESTART, Spec, parse_spec
+from .._domain.fields import RECREATE, RESTART, Spec, check_kind, parse_spec
 from .._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from .._domain.instance_disks import check_mounts
 from .._domain.names import parse_label
@@ -46,7 +46,25 @@ def instance_options() -> dict[str, Any]:
         },
         "hostname": {"type": "str"},
         "ssh_keys": {"type": "list", "elements": "str", "no_log": False},
+        "user_data": {"type": "str"},
         "autostart": {"type": "bool"},
+        "max_vcpus": {"type": "int"},
+        "max_memory": {"type": "str"},
+        "hugepages": {"type": "bool"},
+        "pci_devices": {"type": "list", "elements": "str"},
+        "io_limits": {
+            "type": "dict",
+            "options": {
+                "read_bytes": {"type": "str"},
+                "write_bytes": {"type": "str"},
+                "read_iops": {"type": "int"},
+                "write_iops": {"type": "int"},
+            },
+        },
+        "labels": {"type": "dict"},
+        "environment": {"type": "dict"},
+        "command": {"type": "list", "elements": "str"},
+        "capabilities": {"type": "list", "elements": "str"},
         "allow": {"type": "list", "elements": "str", "choices": [RESTART, RECREATE], "default": []},
         "restart": {"type": "bool", "default": False},
         "stop_timeout": {"type": "int", "default": 60},
@@ -80,6 +98,7 @@ def read_wish(kind: str, params: dict[str, Any]) -> Wish:
     if params["stop_timeout"] < 0:
         raise SpecError("stop_timeout", params["stop_timeout"], "is less than 0 seconds")
     spec: Spec = parse_spec({**params, **network})
+    check_kind(kind, spec)
     check_mounts(kind, spec.get("disks", ()))
     return Wish(
         kind=kind,

@@ -22,10 +22,11 @@ from .._adapters.lanes import in_lanes
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.batch import Outcome, check_batch, failure_of, in_turns, told_lines
 from .._domain.errors import SpecError, ZonalError
-from .._domain.instance import Instance, Wish, show_instance
+from .._domain.instance import RUNNING, Instance, Wish, show_instance
 from .._domain.plan import Plan
-from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, GuestDisks, VmEngine, Volumes
+from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine
 from .._ports_disks import DataFilesystems
+from .._ports_storage import GuestDisks, Volumes
 from .container import ContainerResource
 from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
@@ -96,6 +97,7 @@ class Batch:
         if not check_mode:
             # Again, all are looked at when none is touched any more.
             outcomes.update({number: self._seen(number, outcome) for number, outcome in outcomes.items() if outcome.plan.steps})
+            self.warnings += [line for number, outcome in outcomes.items() if (line := self._warning(number, outcome))]
         return [outcomes.get(number) for number in range(len(self._wishes))]
 
     def _planned(self, number: int, check_mode: bool) -> Outcome:
@@ -180,6 +182,12 @@ class Batch:
                 return replace(outcome, after=self._resources[number].observe())
         except ZonalError as error:
             return replace(outcome, error=outcome.error or str(error))
+
+    def _warning(self, number: int, outcome: Outcome) -> str:
+        """Return what people should know of an instance that was started, or runs; empty when all is well or they know already."""
+        if outcome.error or not outcome.after.note or self._wishes[number].power != RUNNING:
+            return ""
+        return f"{outcome.kind} {outcome.name}: it is wanted to run, but {outcome.after.note}"
 
 
 def run_batch(module: AnsibleModule) -> NoReturn:

@@ -11,11 +11,13 @@ from .._adapters.docker_engine import DockerEngine
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
 from .._domain.instance import show_instance
+from .._domain.names import parse_label
+from .._domain.thin_pool import parse_name
 from .._ports import Command
 from .container import list_containers
 from .data_disks import volume_sizes, with_sizes
 from .neighbours import or_none
-from .vm import list_vms
+from .vm_found import list_vms
 
 
 def instances_here(command: Command, group: str, pool: str) -> list[dict[str, Any]]:
@@ -26,3 +28,10 @@ def instances_here(command: Command, group: str, pool: str) -> list[dict[str, An
         sizes = volume_sizes(volumes)
         found = [with_sizes(instance, sizes) for instance in found]
     return [show_instance(instance) for instance in sorted(found, key=lambda instance: (instance.name, instance.kind))]
+
+
+def read_instances(params: dict[str, Any], command: Command) -> dict[str, Any]:
+    """Return what ``instance_info`` returns."""
+    names = params["names"] and [parse_label(f"names[{number}]", name) for number, name in enumerate(params["names"])]
+    found = instances_here(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
+    return {"instances": [item for item in found if names is None or item["name"] in names]}

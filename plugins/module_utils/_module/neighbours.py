@@ -13,14 +13,17 @@ from .._domain.domain_xml import attached_in, parse_domain
 from .._domain.fields import Spec
 from .._domain.instance import Instance
 from .._domain.instance_disks import DiskEntry, disk_names
-from .._ports import ContainerEngine, Domain, EngineAbsent, VmEngine
+from .._ports import ContainerEngine, Domain, EngineAbsent, EngineSilent, VmEngine
 
 Item = TypeVar("Item")
 
 
 def containers_beside(engine: ContainerEngine) -> list[Instance]:
-    """Return the containers of this collection; none where docker is not installed."""
-    found = or_none(lambda: [parse_container(body) for body in engine.managed()])
+    """Return the containers of this collection; none where docker is not installed, or hangs: that is no reason to leave VMs undone."""
+    try:
+        found = or_none(lambda: [parse_container(body) for body in engine.managed()])
+    except EngineSilent:
+        found = []
     return [Instance("container", item.name, item.power, item.spec) for item in found]
 
 

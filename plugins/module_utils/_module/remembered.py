@@ -9,17 +9,22 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Callable, cast
 
-from .._ports import ContainerEngine, VmEngine, Volumes
+from .._ports import ContainerEngine, EngineAbsent, EngineError, EngineSilent, VmEngine
+from .._ports_storage import Volumes
 
 
 class _Remembered:
-    """Stands for ``engine``. Of the methods in ``reads`` it keeps the answers until another is called, of those in ``lasting`` for ever."""
+    """Stands for ``engine``. Of the methods in ``reads`` it keeps the answers until another is called, of those in ``lasting`` for ever.
+
+    An engine that was not there or did not answer is not asked again: each further call could take minutes.
+    """
 
     def __init__(self, engine: Any, *reads: str, lasting: Collection[str] = ()) -> None:
         self._engine = engine
         self._reads = {*reads, *lasting}
         self._lasting = lasting
         self._answers: dict[tuple[Any, ...], Any] = {}
+        self._lost: EngineError | None = None
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._engine, name)
@@ -28,7 +33,7 @@ class _Remembered:
     def _read(self, name: str, call: Callable[..., Any], *arguments: Any) -> Any:
         key = (name, *arguments)
         if key not in self._answers:
-            self._answers[key] = call(*arguments)
+            self._answers[key] = self._ask(call, *arguments)
         return self._answers[key]
 
     def forget(self) -> None:
@@ -37,7 +42,16 @@ class _Remembered:
 
     def _change(self, _name: str, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         self.forget()
-        return call(*arguments, **options)
+        return self._ask(call, *arguments, **options)
+
+    def _ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        if self._lost is not None:
+            raise self._lost
+        try:
+            return call(*arguments, **options)
+        except (EngineAbsent, EngineSilent) as error:
+            self._lost = error
+            raise
 
 
 class _RememberedContainers(_Remembered):
@@ -52,7 +66,8 @@ class _RememberedContainers(_Remembered):
 def remembered_containers(engine: ContainerEngine) -> ContainerEngine:
     """Return docker as one that is not asked twice."""
     return cast(
-        ContainerEngine, _RememberedContainers(engine, "managed", "network", "attached", "volume", lasting=("facts", "image_labels"))
+        ContainerEngine,
+        _RememberedContainers(engine, "managed", "network", "networks", "attached", "volume", lasting=("facts", "image_labels")),
     )
 
 

@@ -14,7 +14,8 @@ from .._adapters.lvm import LvmVolumes
 from .._adapters.lvm_volume import read_thin_volume
 from .._domain.plan import Plan, Step
 from .._domain.thin_volume import NO_FILESYSTEM, UNFINISHED, ThinVolumeSpec, ThinVolumeState, parse_spec, plan_thin_volume, report
-from .._ports import Command, Volumes
+from .._ports import Command
+from .._ports_storage import Volumes
 
 
 class ThinVolumeResource:

@@ -7,37 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
-from typing import Any, Callable, cast
+from typing import Any, Callable
 
 from .._adapters.boot_files import BootFolder
 from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
-from .._adapters.kernel import is_bridge
+from .._adapters.kernel import is_bridge, memory_total
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
 from .._domain.domain_xml import Hardware, attached_in, parse_domain, render_domain
 from .._domain.errors import RefusedError, SpecError
-from .._domain.facts import with_keys
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
-from .._domain.instance_disks import attached_disks, disk_names
+from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, volume_of
 from .._domain.plan import Plan, Step
-from .._domain.quantity import format_size
+from .._domain.quantity import format_size, rough_size
 from .._domain.volume import CLOUD_INIT_TAG, INSTANCE_TAG, Volume, find_golden, instance_tags
-from .._ports import Command, ContainerEngine, Domain, GuestDisks, VmEngine, Volumes
+from .._ports import Command, ContainerEngine, Domain, VmEngine
+from .._ports_storage import GuestDisks, Volumes
 from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import containers_beside, read_neighbour
 from .vm_disks import plug
-
-# What LVM rounds sizes up to, unless the volume group was made with other extents.
-_EXTENT = 4 * 1024**2
-_RUNNING_FIELDS = ("memory", "vcpus", "bridge")
+from .vm_found import read_vm
 
 
 class VmResource(InstanceResource):
@@ -145,10 +142,17 @@ class VmResource(InstanceResource):
     def _elsewhere(self) -> list[Instance]:
         return containers_beside(self._containers)
 
+    def _foresee(self, actions: Collection[str]) -> None:
+        super()._foresee(actions)
+        memory, total = self._target.get("memory", 0), memory_total()
+        if memory > total and not {"create", "update"}.isdisjoint(actions):
+            # It would be stopped for that, and QEMU would not start it again.
+            raise SpecError("memory", format_size(memory), f"is more than this host has, which is {rough_size(total)}")
+
     def _check_host(self, spec: Spec) -> None:
         golden = find_golden(self._seen.values(), spec["image"])
         if golden is not None:
-            self._boot_files(spec, golden)
+            self._check_user_data(spec, golden)
             if not self._adopting:
                 self._check_size(spec, golden, self._seen.get(self._volume))
 
@@ -162,16 +166,21 @@ class VmResource(InstanceResource):
         golden = find_golden(self._look_at_volumes().values(), spec["image"])
         if golden is None:
             raise SpecError("image", spec["image"], "is not on this host as a golden volume; bring it there with zonal.cloud.image")
+        self._check_user_data(spec, golden)
         return (golden, *self._boot_files(spec, golden))
 
     def _check_bridge(self, spec: Spec) -> None:
         if not is_bridge(spec["bridge"]):
             raise SpecError("network.bridge", spec["bridge"], "is not a bridge on this host; make it with zonal.cloud.bridge")
 
+    def _check_user_data(self, spec: Spec, golden: Volume) -> None:
+        if spec.get("user_data") and CLOUD_INIT_TAG not in golden.tags:
+            raise SpecError("user_data", "(not shown)", f"needs cloud-init, which the image {spec['image']} does not have")
+
     def _boot_files(self, spec: Spec, golden: Volume) -> tuple[str, str]:
         kernel, initrd = self._boot.paths(golden.name)
         if not kernel:
-            raise SpecError("image", spec["image"], "has no kernel under /boot, so it can only run as a container")
+            raise SpecError("image", spec["image"], "has lost its kernel on this host; bring it there again with zonal.cloud.image")
         return kernel, initrd
 
     def _check_size(self, spec: Spec, golden: Volume, old: Volume | None) -> int:
@@ -208,16 +217,22 @@ class VmResource(InstanceResource):
             self._data.provide(Instance(self.name, self._wish.name, domain.power, spec))
         data = self._data_of(spec)
         hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data)
-        self._define(spec, hardware, parsed.uuid, parsed.facts.get("keys"))
-        if domain.live_xml and "disks" in options:
+        running = bool(domain.live_xml)
+        # In this order a run that is cut off leaves a difference: memory is read from the definition, the others from what runs.
+        if running and "memory" in options:
+            self._engine.adjust(self._wish.name, memory=spec["memory"])
+        self._define(spec, hardware, parsed.uuid, parsed.facts)
+        if running and not {"vcpus", "io_limits"}.isdisjoint(options):
+            self._engine.adjust(self._wish.name, spec["vcpus"] if "vcpus" in options else 0, io_limits=pick(spec, options).get("io_limits"))
+        if running and "disks" in options:
             plug(self._engine, self._wish.name, attached_in(domain.live_xml), data, is_block=volume.is_block)
 
     def _data_of(self, spec: Spec) -> dict[str, str]:
         """Return the devices of the data disks by their names."""
         return {name: self._volumes.path(disk_volume_of(name)) for name in disk_names(spec)}
 
-    def _define(self, spec: Spec, hardware: Hardware, uuid: str, keys: str | None = None) -> None:
-        self._engine.define(render_domain(self._wish.name, spec, hardware, keys, uuid=uuid))
+    def _define(self, spec: Spec, hardware: Hardware, uuid: str, known: Mapping[str, str] | None = None) -> None:
+        self._engine.define(render_domain(self._wish.name, spec, hardware, known, uuid=uuid))
         self._engine.set_autostart(self._wish.name, spec["autostart"])
 
     def _remove(self) -> None:
@@ -232,35 +247,6 @@ class VmResource(InstanceResource):
         if found:
             self._engine.remove(self._wish.name)
         self._volumes.remove(self._hidden)
-
-
-def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = None) -> Instance:
-    """Return the instance that a domain and its volume tell of.
-
-    Memory, CPUs, bridge and disks are those of the running VM; what is only defined takes effect at its next start.
-    """
-    parsed = parse_domain(domain.xml)
-    spec: Spec = {**parsed.spec, "autostart": domain.autostart}
-    attached = parsed.attached
-    if domain.live_xml:
-        running = parse_domain(domain.live_xml)
-        live, attached = cast("dict[str, Any]", running.spec), running.attached
-        spec = cast(Spec, {**spec, **{field: live[field] for field in _RUNNING_FIELDS if field in live}})
-    if attached or "disks" in spec:
-        spec["disks"] = attached_disks(spec.get("disks", []), attached)
-    if volume is not None:
-        size = (wanted or {}).get("disk", volume.size)
-        spec["disk"] = size if 0 <= volume.size - size < _EXTENT else volume.size
-    if wanted is not None:
-        spec = with_keys(spec, parsed.facts, wanted)
-    return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours, whole=volume is not None)
-
-
-def list_vms(engine: VmEngine, volumes: Volumes) -> list[Instance]:
-    """Return all VMs of this collection on the host."""
-    disks: Mapping[str, Volume] = {volume.name: volume for volume in volumes.list()}
-    found = (read_vm(domain, disks.get(volume_of(domain.name))) for domain in engine.domains())
-    return sorted((item for item in found if item.ours), key=lambda item: item.name)
 
 
 def accelerator_of(wanted: str, command: Command) -> str:

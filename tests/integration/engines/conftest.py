@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters import docker_engine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.kernel import disk_under
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container, vm
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import free_network
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import Registry, made_registry
@@ -73,11 +75,12 @@ def prefix() -> str:
 
 @pytest.fixture(autouse=True)
 def bridges_of_the_node(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let resources that run in this process look for bridges where their engines are."""
+    """Let resources that run in this process look for bridges and disks where their engines are."""
     if "node" in request.fixturenames:
         found: Node = request.getfixturevalue("node")
         monkeypatch.setattr(container, "is_bridge", found.is_bridge)
         monkeypatch.setattr(vm, "is_bridge", found.is_bridge)
+        monkeypatch.setattr(docker_engine, "disk_under", lambda path: disk_under(found.path(path)))
 
 
 @pytest.fixture(scope="session")

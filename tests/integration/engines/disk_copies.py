@@ -21,7 +21,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk_copy_plan
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._module import disk_copy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.disk_copy import DiskCopyResource
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import Volumes
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volumes
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
 
 MIB = 1024**2

@@ -8,9 +8,10 @@ What LVM does is shown in the lab; here QEMU gets real disks to boot from, and a
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_tree import tree_entries
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import digest_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, Command, Unpacked, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import Command
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles, Unpacked, Volume
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
@@ -66,10 +68,6 @@ class FileVolumes(FakeVolumes):
 class LoopVolumes(FileVolumes):
     """``FileVolumes`` that are block devices, and so can be mounted."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._loops: dict[str, str] = {}
-
     def path(self, name: str) -> str:
         return f"{self._folder}/{name}"
 
@@ -99,6 +97,48 @@ class LoopVolumes(FileVolumes):
 def file_filesystems(command: Command = run_command, root: str = "/") -> DiskFilesystems:
     """Return what makes file systems in files, and lets them grow without a mount of its own. For ``root`` see ``BlockDevices``."""
     return DiskFilesystems(command, FileDisks(), root)
+
+
+class Records(MutableMapping[str, Volume]):
+    """What LVM notes of its volumes on disk: other processes see it, and it outlives them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def __getitem__(self, name: str) -> Volume:
+        try:
+            found: Volume = pickle.loads((self._folder / name).read_bytes())
+        except FileNotFoundError:
+            raise KeyError(name) from None
+        return found
+
+    def __setitem__(self, name: str, volume: Volume) -> None:
+        whole = Path(f"{self._folder}.{os.getpid()}")
+        whole.write_bytes(pickle.dumps(volume))
+        whole.rename(self._folder / name)
+
+    def __delitem__(self, name: str) -> None:
+        (self._folder / name).unlink()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(os.listdir(self._folder))
+
+    def __len__(self) -> int:
+        return len(os.listdir(self._folder))
+
+
+class SharedVolumes(FileVolumes):
+    """Volumes that several processes may change."""
+
+    def __init__(self, folder: Path, records: Path) -> None:
+        super().__init__(folder)
+        self._volumes: MutableMapping[str, Volume] = Records(records)
+
+    def list(self) -> list[Volume]:
+        # Another process may take one away meanwhile.
+        found = (self._volumes.get(name) for name in sorted(self._volumes))
+        return [volume for volume in found if volume is not None]
 
 
 class FileDisks(MountedGuestDisks):

@@ -63,13 +63,19 @@ class Node:
 
     def stop(self) -> None:
         """End the node with all its processes, and remove what they left."""
+        self.cut_power()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def cut_power(self) -> None:
+        """End the node with all its processes; what is on its disks is there when it is started again."""
         if self._holder is not None and self._holder.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
             for process in (self._holder, *self._daemons):
                 process.wait(30)
+        self._daemons.clear()
+        (self.folder / "ready").unlink(missing_ok=True)
         for folder in sorted(glob(f"/sys/fs/cgroup/**/{self.cgroup}/**/", recursive=True), reverse=True):
             wait_for(f"the end of {folder}", partial(_is_gone, folder), 20)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def path(self, path: str) -> str:
         """Return the path under which this machine sees a path of the node."""
@@ -105,19 +111,37 @@ class Node:
 
     def kill_docker(self) -> None:
         """End dockerd as a power cut would, but leave its containers running."""
-        pid = Path(self.path("/run/docker.pid"))
+        self._kill("docker")
+
+    def hang_docker(self) -> None:
+        """Let dockerd take connections and answer nothing."""
+        self.run("kill", "-STOP", Path(self.path("/run/docker.pid")).read_text().strip())
+
+    def wake_docker(self) -> None:
+        """Let dockerd go on after it was hung; no error when it was not."""
+        # nsenter stops with its child, and goes on with it.
+        self._daemons[-1].send_signal(signal.SIGCONT)
+
+    def _kill(self, daemon: str) -> None:
+        pid = Path(self.path(f"/run/{daemon}.pid"))
         self.run("kill", "-9", pid.read_text().strip())
         pid.unlink()
 
     def start_libvirt(self) -> str:
-        """Start virtlogd and libvirtd and return the URI."""
+        """Start virtlogd, unless it runs, and libvirtd and return the URI."""
         Path(self.path("/etc/libvirt/qemu.conf")).write_text(_LIBVIRT)
         shutil.rmtree(self.path("/etc/libvirt/qemu/networks"), ignore_errors=True)
         for daemon in ("virtlogd", "libvirtd"):
-            self.run(daemon, "--daemon", "--pid-file", f"/run/{daemon}.pid")
+            if not os.path.exists(self.path(f"/run/{daemon}.pid")):
+                self.run(daemon, "--daemon", "--pid-file", f"/run/{daemon}.pid")
         socket = "/run/libvirt/libvirt-sock"
         self._wait_for_engine("libvirtd", lambda: os.path.exists(self.path(socket)))
         return f"qemu+unix:///system?socket={self.path(socket)}"
+
+    def kill_libvirt(self) -> None:
+        """End libvirtd as a crash would; its VMs go on running."""
+        self._kill("libvirtd")
+        Path(self.path("/run/libvirt/libvirt-sock")).unlink()
 
     def _docker_answers(self, socket: str) -> bool:
         ping = ["curl", "--silent", "--fail", "--unix-socket", self.path(socket), "http://docker/_ping"]

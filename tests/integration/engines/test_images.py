@@ -31,7 +31,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy i
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import DockerSource, VolumeSource, Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import instance_source
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import Unpacked
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Unpacked
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for

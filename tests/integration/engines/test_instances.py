@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -40,15 +41,17 @@ ENVIRONMENT = {
 
 
 class Zone:
-    """Both engines of the node, with an image for each."""
+    """Both engines of the node, with an image for each. ``warnings`` are those of the last run, ``patience`` is its stop_timeout."""
 
     def __init__(self, node: Node, docker_url: str, libvirt_uri: str, prefix: str) -> None:
         self.lab = Lab(node, libvirt_uri)
         self.lab.make_image()
         self.url, self.prefix = docker_url, prefix
         self.api = docker.APIClient(base_url=docker_url, version="auto")
+        self.warnings: list[str] = []
+        self.patience = 0
 
-    def wish(self, kind: str, last: int, power: str = RUNNING, **options: str) -> Wish:
+    def wish(self, kind: str, last: int, power: str = RUNNING, **options: Any) -> Wish:
         raw = {"zone": "lab", "app": "web", "vcpus": 1, "address": f"10.88.0.{last}", "bridge": BRIDGE, "cidr": CIDR, "gateway": ROUTER}
         own = {"image": IMAGE, "memory": "16M"} if kind == "container" else {"image": GUEST, "memory": "64M"}
         return Wish(kind, f"{self.prefix}{last}", power, parse_spec({**raw, **own, "ssh_keys": [KEY], **options}))
@@ -65,9 +68,19 @@ class Zone:
             yield from ((number, work(number)) for number in here)
             yield from beside([number for number in numbers if number not in here], work)
 
-        outcomes = batch_of(wishes, engines, 0).converge(lanes, check_mode=check_mode)
+        batch = batch_of(wishes, engines, self.patience)
+        outcomes = batch.converge(lanes, check_mode=check_mode)
+        self.warnings = batch.warnings
         assert None not in outcomes
         return [outcome for outcome in outcomes if outcome is not None]
+
+    def clean(self) -> None:
+        for body in self.api.containers(all=True):
+            if any(name.startswith(f"/{self.prefix}") for name in body["Names"]):
+                self.api.remove_container(body["Id"], force=True)
+        for name in [vm.name() for vm in self.lab.connection.listAllDomains() if vm.name().startswith(self.prefix)]:
+            self.lab.engine.remove(name)
+            self.lab.volumes.remove(f"vm-{name}")
 
     def running(self) -> list[str]:
         containers = [name.lstrip("/") for body in self.api.containers() for name in body["Names"]]
@@ -79,12 +92,7 @@ def zone(node: Node, docker_url: str, libvirt_uri: str, archive: str, prefix: st
     DockerEngine(docker_url).import_image(archive, IMAGE, {})
     made = Zone(node, docker_url, libvirt_uri, prefix)
     yield made
-    for body in made.api.containers(all=True):
-        if any(name.startswith(f"/{prefix}") for name in body["Names"]):
-            made.api.remove_container(body["Id"], force=True)
-    for name in [vm.name() for vm in made.lab.connection.listAllDomains() if vm.name().startswith(prefix)]:
-        made.lab.engine.remove(name)
-        made.lab.volumes.remove(f"vm-{name}")
+    made.clean()
 
 
 def failure_of(outcomes: list[Outcome]) -> str:

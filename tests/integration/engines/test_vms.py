@@ -28,7 +28,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance_disks
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, tap_of, uuid_of
 from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
-from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, ROUTER
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, FileVolumes, file_filesystems
@@ -42,7 +43,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import (
 )
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import VM_CHANGES, VOLUME_CHANGES, Fuse, PowerCut
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, planned
 from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import FOLDER
 from lab.guest_image import guest_image
 from lab.paths import Paths
@@ -53,9 +54,9 @@ LONG = "more-than-twenty-characters"
 BOTH = ("restart", "recreate")
 ADDRESS = "10.88.0.40"
 BOOT_TIMEOUT = 120
-# With a slot for a device that is attached.
-SLOT = "<controller type='pci' index='0' model='pcie-root'/><controller type='pci' model='pcie-root-port'/>"
-DEVICES = f"<controller type='usb' model='none'/><memballoon model='none'/>{SLOT}"
+# For the balloon, and for a device that is attached.
+SLOTS = "<controller type='pci' index='0' model='pcie-root'/>" + "<controller type='pci' model='pcie-root-port'/>" * 2
+DEVICES = f"<controller type='usb' model='none'/><memballoon model='virtio'/>{SLOTS}"
 # It knows no checkpoints and no NVRAM, whose remains are removed with a domain, and no devices that come and go.
 NOT_ON_THE_TEST_DRIVER = {
     what_is_gone_may_be_removed_again,
@@ -77,8 +78,8 @@ class Lab:
         self.image = guest_image(Paths.from_environment(), Progress())
         self.digest = check_archive(self.image.path, Policy()).content.digest
 
-    def make_image(self) -> None:
-        wanted = ImageWish("guest:1", frozenset(["vm"]), sha256=self.image.sha256)
+    def make_image(self, name: str = "guest:1") -> None:
+        wanted = ImageWish(name, frozenset(["vm"]), sha256=self.image.sha256)
         converge(ImageResource(wanted, self.image.path, Policy(), FakeContainers(), self.volumes, FileDisks(), self.boot))
 
     def wish(self, power: str = RUNNING, *, name: str = "web", allow: tuple[str, ...] = (), restart: bool = False, **options: Any) -> Wish:
@@ -103,9 +104,12 @@ class Lab:
     def converge(self, wanted: Wish) -> list[str]:
         return converge(self.resource(wanted))
 
+    def planned(self, wanted: Wish) -> tuple[list[str], list[str]]:
+        """Return the steps that would be done, and the options that wait for permission."""
+        return planned(self.resource(wanted))
+
     def pending(self, wanted: Wish) -> list[str]:
-        resource = self.resource(wanted)
-        return [item.field for item in resource.plan(resource.observe()).pending]
+        return self.planned(wanted)[1]
 
     def answers(self) -> bool:
         with suppress(RuntimeError):

@@ -31,6 +31,23 @@ _OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "hostname": labels,
     "ssh_keys": st.lists(st.sampled_from([KEY, "ssh-rsa BBBB <b> & c"]), max_size=2),
     "autostart": st.booleans(),
+    "labels": st.dictionaries(
+        st.from_regex(r"[A-Za-z0-9]{1,9}(/[a-z0-9]{1,9})?", fullmatch=True), st.sampled_from(["", "a b", "<é>&"]), max_size=2
+    ),
+    "io_limits": st.fixed_dictionaries({}, optional={"read_bytes": st.integers(0, 2**40), "write_iops": st.integers(0, 10**8)}),
+}
+_OF_VMS: dict[str, st.SearchStrategy[Any]] = {
+    "max_vcpus": st.just(255),
+    "max_memory": st.just("2T"),
+    "hugepages": st.booleans(),
+    "pci_devices": st.lists(st.sampled_from(["0000:3b:02.1", "10af:00:1f.7"]), unique=True),
+    "user_data": st.sampled_from(["", "#cloud-config\n{}\n", "#!/bin/sh\n: <é> & c\n"]),
+}
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+_OF_CONTAINERS: dict[str, st.SearchStrategy[Any]] = {
+    "environment": st.dictionaries(st.from_regex("[A-Za-z_][A-Za-z0-9_.-]{0,9}", fullmatch=True), _TEXTS, max_size=3),
+    "command": st.lists(_TEXTS, max_size=3),
+    "capabilities": st.lists(st.sampled_from(["SYS_TIME", "cap_net_raw", "NET_ADMIN"]), max_size=3),
 }
 
 
@@ -38,4 +55,5 @@ def _complete(name: str, raw: dict[str, Any]) -> tuple[str, Spec]:
     return name, complete(name, parse_spec(raw))
 
 
-named_specs = st.builds(_complete, labels, st.fixed_dictionaries(_FIELDS, optional=_OPTIONAL))
+vm_specs = st.builds(_complete, labels, st.fixed_dictionaries(_FIELDS, optional={**_OPTIONAL, **_OF_VMS}))
+container_specs = st.builds(_complete, labels, st.fixed_dictionaries(_FIELDS, optional={**_OPTIONAL, **_OF_CONTAINERS}))

@@ -13,8 +13,10 @@ from typing import Any
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import (
     LABEL,
     docker_volume_of,
+    holder_of,
     is_network_of,
     is_volume_of,
+    overlaps,
     parse_container,
     parse_network,
     render_container,
@@ -225,6 +227,21 @@ def a_network_reads_back(bench: Bench) -> None:
     assert parse_network(found) == (bench.cidr, bench.gateway)
 
 
+def networks_do_not_overlap(bench: Bench) -> None:
+    other = render_network(f"{bench.prefix}br", bench.cidr, "")
+    assert refused(lambda: bench.engine.create_network(other))
+    found = [body["Name"] for body in bench.engine.networks() if overlaps(body, bench.cidr)]
+    assert found == [network_of(bench.bridge)]
+
+
+def a_network_tells_whose_address_it_is(bench: Bench) -> None:
+    network, address = network_of(bench.bridge), bench.spec()["address"]
+    bench.create()
+    for change, holder in ((bench.engine.start, bench.name), (lambda name: bench.engine.stop(name, 0), "")):
+        change(bench.name)
+        assert holder_of(bench.engine.network(network) or {}, address) == holder
+
+
 def containers_are_attached_running_or_not(bench: Bench) -> None:
     other, network = f"{bench.prefix}b", network_of(bench.bridge)
     assert bench.engine.attached(NOWHERE) == []
@@ -381,6 +398,8 @@ CONTRACT = (
     what_is_not_there_cannot_be_changed,
     an_address_is_had_by_one_running_container,
     a_network_reads_back,
+    networks_do_not_overlap,
+    a_network_tells_whose_address_it_is,
     containers_are_attached_running_or_not,
     a_network_in_use_is_not_removed,
     a_network_is_replaced,

@@ -144,6 +144,21 @@ def a_guest_is_held_still_by_its_agent(bench: Bench) -> None:
     assert refused(bench.engine.quiet(NOWHERE).__enter__)
 
 
+def one_that_runs_gets_more_within_its_maximum(bench: Bench) -> None:
+    whole = bench.xml(bench.name, 64)
+    room = "<currentMemory unit='MiB'>32</currentMemory><vcpu current='1'>2</vcpu>"
+    bench.engine.define(whole.replace("</memory>", f"</memory>{room}"))
+    assert refused(lambda: bench.engine.adjust(bench.name, vcpus=2))
+    bench.engine.start(bench.name)
+    bench.engine.adjust(bench.name, vcpus=2, memory=48 * MIB)
+    found = bench.found()
+    # How much memory there is now is the guest's own doing.
+    assert (parse_domain(found.live_xml).spec["vcpus"], parse_domain(found.xml).spec["vcpus"]) == (2, 1)
+    assert refused(lambda: bench.engine.adjust(bench.name, vcpus=3))
+    assert refused(lambda: bench.engine.adjust(bench.name, memory=65 * MIB))
+    assert refused(lambda: bench.engine.adjust(NOWHERE, vcpus=1))
+
+
 def autostart_is_set_and_unset(bench: Bench) -> None:
     bench.define()
     for wanted in (True, True, False):
@@ -215,6 +230,7 @@ CONTRACT = (
     it_starts_and_stops_and_both_may_be_repeated,
     a_paused_one_is_resumed_or_stopped,
     a_guest_is_held_still_by_its_agent,
+    one_that_runs_gets_more_within_its_maximum,
     autostart_is_set_and_unset,
     autostart_outlives_a_new_definition,
     what_is_gone_may_be_removed_again,

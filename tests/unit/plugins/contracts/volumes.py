@@ -12,7 +12,8 @@ import traceback
 from collections.abc import Callable
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.lvm import LvmVolumes
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError, Volumes
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volumes
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 
 MIB = 1024**2

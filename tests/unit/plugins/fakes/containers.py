@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL, EngineFacts
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL, EngineFacts, overlaps
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Login, StoredImage
@@ -56,6 +56,10 @@ class FakeContainers:
         """Leave what docker leaves when it is killed in the middle of a removal."""
         self._containers[name]["State"] = dict(_DEAD)
 
+    def end(self, name: str) -> None:
+        """Let a container's program end with 1."""
+        self._containers[name]["State"] = {**_STOPPED, "Status": "exited", "ExitCode": 1}
+
     def facts(self) -> EngineFacts:
         self._must_be_installed()
         return self.engine_facts
@@ -83,7 +87,7 @@ class FakeContainers:
         endpoints = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
         mac = body.get("MacAddress", "")
         self._containers[name] = {
-            "Config": {key: body.get(key) for key in ("Image", "Hostname")} | {"Labels": body.get("Labels") or {}},
+            "Config": {key: body.get(key) for key in ("Image", "Hostname", "Env", "Cmd")} | {"Labels": body.get("Labels") or {}},
             "HostConfig": body.get("HostConfig") or {},
             "NetworkSettings": {"Networks": {net: {"MacAddress": mac, **endpoint} for net, endpoint in endpoints.items()}},
             "State": dict(_STOPPED),
@@ -137,7 +141,14 @@ class FakeContainers:
 
     def network(self, name: str) -> Mapping[str, Any] | None:
         self._must_be_installed()
-        return copy.deepcopy(self._networks.get(name))
+        if name not in self._networks:
+            return None
+        running = [user for user in self.attached(name) if self._containers[user]["State"]["Running"]]
+        return {**copy.deepcopy(self._networks[name]), "Containers": {user: self._endpoint(user, name) for user in running}}
+
+    def networks(self) -> list[Mapping[str, Any]]:
+        self._must_be_installed()
+        return copy.deepcopy(list(self._networks.values()))
 
     def attached(self, network: str) -> list[str]:
         self._must_be_installed()
@@ -152,6 +163,9 @@ class FakeContainers:
         self._must_be_installed()
         if body["Name"] in self._networks:
             raise EngineError("create network", body["Name"], "a network of that name already exists")
+        pools = [pool["Subnet"] for pool in body["IPAM"]["Config"]]
+        if any(overlaps(other, pool) for other in self._networks.values() for pool in pools):
+            raise EngineError("create network", body["Name"], "Pool overlaps with other one on this address space")
         self._networks[body["Name"]] = copy.deepcopy(dict(body))
 
     def volume(self, name: str) -> Mapping[str, Any] | None:
@@ -211,6 +225,10 @@ class FakeContainers:
 
     def _describe(self, name: str) -> dict[str, Any]:
         return copy.deepcopy({"Name": f"/{name}", **self._containers[name]})
+
+    def _endpoint(self, container: str, network: str) -> dict[str, str]:
+        address = self._containers[container]["NetworkSettings"]["Networks"][network]["IPAMConfig"]["IPv4Address"]
+        return {"Name": container, "IPv4Address": f"{address}/16"}
 
     def _attach(self, name: str) -> None:
         """Refuse a network that is not there and an address that a running container has."""

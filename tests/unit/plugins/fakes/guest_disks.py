@@ -11,7 +11,8 @@ from pathlib import Path
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, EngineError, Unpacked, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles, Unpacked, Volume
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
 BOOT_FILES = BootFiles(kernel=b"kernel", initrd=b"initrd", cloud_init=False)

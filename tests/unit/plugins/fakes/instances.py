@@ -33,6 +33,12 @@ def wish(kind: str, name: str = "web", power: str = RUNNING, *, allow: tuple[str
     return Wish(kind, name, power, parse_spec({**OPTIONS, **options}), allow, restart)
 
 
+def planned(resource: Any) -> tuple[list[str], list[str]]:
+    """Return the actions of the plan's steps, and the options that wait for permission."""
+    plan = resource.plan(resource.observe())
+    return [step.action for step in plan.steps], [item.field for item in plan.pending]
+
+
 def converge(resource: Any) -> list[str]:
     """Do what ``run`` does and return the actions of the plan's steps."""
     plan = resource.plan(resource.observe())

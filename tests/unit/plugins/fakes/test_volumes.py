@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Volumes
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volumes
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.volumes import CONTRACT, MIB, A
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 

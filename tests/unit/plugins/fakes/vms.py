@@ -100,6 +100,32 @@ class FakeVms:
         finally:
             self.held.remove(name)
 
+    def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None) -> None:
+        domain = self._must_have("adjust VM", name)
+        if not domain.live_xml:
+            raise EngineError("adjust VM", name, "domain is not running")
+        root = ET.fromstring(domain.live_xml)
+        for tag, most, value in (("vcpu", "vcpu", vcpus), ("currentMemory", "memory", memory // 1024)):
+            found = root.find(most)
+            if not value:
+                continue
+            if found is None or value > int(found.text or 0) * (1024 if found.get("unit") == "MiB" else 1):
+                raise EngineError("adjust VM", name, f"{value} is more than the maximum")
+            if tag == "vcpu":
+                found.set("current", str(value))
+            else:
+                current = root.find(tag)
+                (ET.SubElement(root, tag) if current is None else current).text = str(value)
+        if io_limits is not None:
+            disk = root.find("devices/disk")
+            assert disk is not None
+            for old in disk.findall("iotune"):
+                disk.remove(old)
+            tune = ET.SubElement(disk, "iotune")
+            for key, limit in io_limits.items():
+                ET.SubElement(tune, f"{key}_sec").text = str(limit)
+        self._domains[name] = replace(domain, live_xml=ET.tostring(root, encoding="unicode"))
+
     def set_autostart(self, name: str, wanted: bool) -> None:
         self._domains[name] = replace(self._must_have("set autostart of VM", name), autostart=wanted)
 

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import replace
 
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volume
 
 EXTENT = 4 * 1024**2
 
@@ -24,7 +25,7 @@ class FakeVolumes:
         self.exists = True
         self.busy: set[str] = set()
         self.read_only: set[str] = set()
-        self._volumes: dict[str, Volume] = {}
+        self._volumes: MutableMapping[str, Volume] = {}
 
     def find(self, name: str) -> Volume | None:
         self._must_be_installed()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles
 
 BOTH = BootFiles(b"kernel", b"initrd", cloud_init=False)
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.lvm import LvmVolumes, read_volumes
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volume
 
 REPORT = """
   {
@@ -83,6 +84,15 @@ def test_a_clone_is_active_and_tagged_in_the_command_that_makes_it() -> None:
     assert " ".join(command.calls[0]) == (
         "lvcreate --yes --setactivationskip n --name docker --addtag a --addtag b --snapshot --permission rw zonal/img"
     )
+
+
+def test_a_thin_snapshot_is_made_without_a_size_and_grown_then() -> None:
+    """As in ansible #29326, where a thin snapshot could not be had: with a size lvcreate makes a thick one, or refuses."""
+    command = ScriptedCommand(REPORT)
+    LvmVolumes(command, "zonal", "pool").clone("img", "docker", (), 2 * DOCKER.size)
+    made, grown = [call for call in command.calls if call[0] in ("lvcreate", "lvextend")]
+    assert not {"--size", "-L", "--extents", "-l", "--virtualsize", "-V"} & set(made)
+    assert grown[:4] == ["lvextend", "--yes", "--size", f"{2 * DOCKER.size}b"]
 
 
 def test_a_missing_program_is_told_in_few_words() -> None:

@@ -20,15 +20,22 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_conf
     render_network,
     restart_policy,
 )
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import with_keys
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import with_printed
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, differences, parse_spec
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import assert_golden
-from ansible_collections.zonal.cloud.tests.unit.plugins.specs import named_specs
+from ansible_collections.zonal.cloud.tests.unit.plugins.specs import container_specs
 
 MIB = 1024**2
-NEW = EngineFacts(api=(1, 45), cgroup=2, size_limits=True, cpus=frozenset(range(256)))
+NEW = EngineFacts(api=(1, 45), cgroup=2, size_limits=True, cpus=frozenset(range(256)), device="/dev/dm-1")
+FULL: dict[str, Any] = {
+    "io_limits": {"write_bytes": "50M", "read_iops": 500},
+    "labels": {"example.org/tier": "<gold> & silver"},
+    "environment": {"MODE": "a=b", "WORD": ""},
+    "command": ["/bin/sh", "-c", "exec sleep 1d"],
+    "capabilities": ["NET_ADMIN", "sys_time"],
+}
 OLD = EngineFacts(api=(1, 41), cgroup=1, size_limits=False, cpus=frozenset())
 
 
@@ -36,6 +43,18 @@ OLD = EngineFacts(api=(1, 41), cgroup=1, size_limits=False, cpus=frozenset())
 def test_golden(file: str, engine: EngineFacts, disk: str | None) -> None:
     body = render_container("web", wish("container", disk=disk).spec, frozenset({2, 3} if engine.cpus else ()), engine)
     assert_golden(file, json.dumps(body, indent=2) + "\n")
+
+
+def test_golden_with_all_fields() -> None:
+    spec = wish("container", disk="1G", **FULL).spec
+    assert_golden("container-all-fields.json", json.dumps(render_container("web", spec, frozenset({2, 3}), NEW), indent=2) + "\n")
+
+
+@pytest.mark.parametrize("names", ["", "[", "5", '["HOME"]', '["A=B"]', f"{'[' * 100_000}"], ids=lambda names: names[:10])
+def test_variables_that_cannot_be_read_differ_from_any(names: str) -> None:
+    parsed = parse_container({**labels(environment=names), "Name": "/web"})
+    for wanted in ({}, {"HOME": "/"}):
+        assert [item.field for item in differences("container", {"environment": wanted}, parsed.spec)] == ["environment"]
 
 
 @pytest.mark.parametrize(("file", "gateway"), [("network.json", "10.20.0.1"), ("network-without-gateway.json", "")])
@@ -50,7 +69,7 @@ def test_a_network_without_addresses(body: dict[str, Any]) -> None:
     assert parse_network(body) == ("", "")
 
 
-@given(named_specs, st.sampled_from([NEW, OLD]))
+@given(container_specs, st.sampled_from([NEW, OLD]))
 def test_what_was_written_reads_back(named: tuple[str, Spec], engine: EngineFacts) -> None:
     name, spec = named
     cpus = frozenset(range(spec["vcpus"])) if engine.cpus else frozenset()
@@ -60,7 +79,9 @@ def test_what_was_written_reads_back(named: tuple[str, Spec], engine: EngineFact
     docker.import_image("archive", spec["image"], {})
     docker.create(name, body)
     parsed = parse_container(docker.managed()[0])
-    assert with_keys(parsed.spec, parsed.facts, spec) == spec
+    found = with_printed(parsed.spec, parsed.facts, spec)
+    assert differences("container", spec, found) == []
+    assert set(found) <= set(spec)
     assert (parsed.name, parsed.ours, parsed.power, parsed.cpus) == (name, True, "stopped", cpus)
 
 
@@ -124,6 +145,23 @@ def test_what_others_wrote(body: dict[str, Any], spec: dict[str, Any]) -> None:
 )
 def test_power(state: dict[str, Any], power: str) -> None:
     assert parse_container({"State": state}).power == power
+
+
+@pytest.mark.parametrize(
+    ("state", "note"),
+    [
+        ({"Running": True, "Status": "running"}, ""),
+        ({"Status": "created"}, ""),
+        ({"Status": "exited", "ExitCode": 3}, "its program has ended (with 3)"),
+        ({"Status": "exited", "ExitCode": 137, "OOMKilled": True}, "its program has ended (with 137, for lack of memory)"),
+        (
+            {"Status": "restarting", "Running": True, "Restarting": True, "ExitCode": 1},
+            "its program ends again and again (last with 1), and docker starts it anew",
+        ),
+    ],
+)
+def test_why_it_does_not_stay_up(state: dict[str, Any], note: str) -> None:
+    assert parse_container({"State": state}).note == note
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,28 @@ from hypothesis import strategies as st
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import NAMESPACE, Hardware, parse_domain, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import fingerprint, with_keys
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import fingerprint, with_printed
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete, differences
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import uuid_of
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import assert_golden
-from ansible_collections.zonal.cloud.tests.unit.plugins.specs import named_specs
+from ansible_collections.zonal.cloud.tests.unit.plugins.specs import vm_specs
 
 MIB = 1024**2
 TCG = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "/boot/zonal-img-1/initrd", "qemu")
 KVM = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "", "kvm")
 FILE = Hardware("/tmp/disk & <co>.raw", "/vmlinuz", "/initrd", "qemu", disk_is_block=False)
-# Neither in the XML nor among the facts: libvirt's own flag and the volume tell these.
-ELSEWHERE = ("autostart", "disk", "ssh_keys")
+# Neither in the XML nor among the facts: the volume and libvirt's own flag tell these.
+ELSEWHERE = ("disk", "autostart")
+FULL: dict[str, Any] = {
+    "max_vcpus": 4,
+    "max_memory": "1G",
+    "hugepages": True,
+    "pci_devices": ["0000:3b:02.1", "af:00.0"],
+    "io_limits": {"write_bytes": "50M", "read_iops": 500},
+    "labels": {"example.org/tier": "<gold> & silver"},
+    "user_data": "#cloud-config\nlocale: C.UTF-8\n",
+}
 
 
 @pytest.mark.parametrize(("file", "hardware"), [("vm-tcg.xml", TCG), ("vm-kvm.xml", KVM), ("vm-file.xml", FILE)])
@@ -32,23 +41,25 @@ def test_golden(file: str, hardware: Hardware) -> None:
     assert_golden(file, render_domain("web", wish("vm").spec, hardware))
 
 
-@given(named_specs, st.sampled_from([TCG, KVM, FILE]))
+def test_golden_with_all_fields() -> None:
+    assert_golden("vm-all-fields.xml", render_domain("web", wish("vm", **FULL).spec, TCG))
+
+
+@given(vm_specs, st.sampled_from([TCG, KVM, FILE]))
 def test_what_was_written_reads_back(named: tuple[str, Spec], hardware: Hardware) -> None:
     name, spec = named
     text = render_domain(name, spec, hardware)
     parsed = parse_domain(text)
-    expected: dict[str, Any] = {key: value for key, value in spec.items() if key not in ELSEWHERE}
-    if not spec["ssh_keys"]:
-        expected["ssh_keys"] = []
-    assert parsed.spec == expected
-    assert with_keys(parsed.spec, parsed.facts, spec)["ssh_keys"] == spec["ssh_keys"]
+    found = with_printed(parsed.spec, parsed.facts, spec)
+    assert [item.field for item in differences("vm", spec, found)] == [key for key in ELSEWHERE if key in spec]
+    assert set(found) <= set(spec)
     assert (parsed.ours, parsed.accelerator, parsed.kernel, parsed.initrd) == (True, hardware.accelerator, hardware.kernel, hardware.initrd)
     assert render_domain(name, spec, hardware) == text
 
 
 def test_keys_that_are_not_known_keep_their_fingerprint() -> None:
     spec = complete("web", {**wish("vm").spec, "ssh_keys": []})
-    assert parse_domain(render_domain("web", spec, TCG, "abc")).facts["keys"] == "abc"
+    assert parse_domain(render_domain("web", spec, TCG, {"keys": "abc"})).facts["keys"] == "abc"
     assert parse_domain(render_domain("web", spec, TCG)).facts["keys"] == fingerprint([])
 
 
@@ -79,7 +90,29 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
     "another digit": (domain("<memory>\u00b2</memory><vcpu>\u0662</vcpu>"), {}),
     "a number without end": (domain(f"<memory>{'9' * 5000}</memory><vcpu>{'9' * 5000}</vcpu>"), {}),
     "empty": (domain("<memory/><vcpu/>"), {}),
-    "vcpu": (domain("<vcpu placement='static' current='1'>2</vcpu>"), {"vcpus": 2}),
+    "vcpu": (domain("<vcpu placement='static' current='1'>2</vcpu>"), {"vcpus": 1, "max_vcpus": 2}),
+    "all CPUs": (domain("<vcpu current='2'>2</vcpu>"), {"vcpus": 2}),
+    "a strange number of CPUs": (domain("<vcpu current='many'>2</vcpu>"), {"vcpus": 2}),
+    "a balloon": (
+        domain("<memory unit='MiB'>64</memory><currentMemory unit='MiB'>32</currentMemory>"),
+        {"memory": 32 * MIB, "max_memory": 64 * MIB},
+    ),
+    "an empty balloon": (domain("<memory>65536</memory><currentMemory>65536</currentMemory>"), {"memory": 64 * MIB}),
+    "a limit": (
+        domain("<devices><disk><iotune><read_iops_sec>5</read_iops_sec></iotune></disk></devices>"),
+        {"io_limits": {"read_iops": 5}},
+    ),
+    "strange limits": (domain("<devices><disk><iotune><read_iops_sec>-5</read_iops_sec></iotune></disk></devices>"), {}),
+    "no limits": (domain("<devices><disk><iotune><read_bytes_sec>0</read_bytes_sec></iotune></disk></devices>"), {}),
+    "a device": (
+        domain(
+            "<devices><hostdev type='pci'><source><address domain='0x0000' bus='0x3b' slot='0x02' function='0x1'/></source>"
+            "<address type='pci' bus='0x05'/></hostdev></devices>"
+        ),
+        {"pci_devices": ["0000:3b:02.1"]},
+    ),
+    "a USB device": (domain("<devices><hostdev type='usb'><source><vendor id='0x1'/></source></hostdev></devices>"), {}),
+    "huge pages": (domain("<memoryBacking><hugepages/></memoryBacking>"), {"hugepages": True}),
     "a network": (domain("<devices><interface type='network'><source network='default'/></interface></devices>"), {}),
     "a bridge": (domain("<devices><interface type='bridge'><source bridge='br0'/></interface></devices>"), {"bridge": "br0"}),
     "two cards": (

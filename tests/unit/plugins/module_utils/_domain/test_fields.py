@@ -4,12 +4,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, SpecError
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import FIELDS, Spec, complete, parse_spec, pick, show_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import (
+    FIELDS,
+    KEPT,
+    Spec,
+    check_kind,
+    complete,
+    parse_spec,
+    pick,
+    show_spec,
+)
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, OPTIONS
 
 MIB = 1024**2
@@ -62,7 +72,50 @@ BAD: list[tuple[str, Any]] = [
     ("ssh_keys", {"key": KEY}),
     ("autostart", "yes"),
     ("autostart", 1),
+    ("user_data", "locale: C"),
+    ("max_vcpus", 0),
+    ("max_memory", "much"),
+    ("hugepages", "2M"),
+    ("io_limits", "50M"),
+    ("labels", ["a=b"]),
+    ("environment", "A=b"),
+    ("command", "sleep 1"),
+    ("capabilities", "ALL"),
 ]
+# What is in a mapping or list of which name and value are wrong, and what the message begins with.
+BAD_PARTS: list[tuple[str, Any, str]] = [
+    ("max_vcpus", 1, "max_vcpus: 1 is less than vcpus, 2"),
+    ("max_memory", "64M", "max_memory: '64M' is less than memory, '256M'"),
+    ("io_limits", {"bytes": "1M"}, "io_limits: 'bytes' is not a known limit; known are read_bytes, write_bytes, read_iops, write_iops"),
+    ("io_limits", {"read_bytes": "fast"}, "io_limits.read_bytes: 'fast' is not a size"),
+    ("io_limits", {"read_iops": "1K"}, "io_limits.read_iops: '1K' is not a whole number"),
+    ("io_limits", {"read_iops": True}, "io_limits.read_iops: True is not a whole number"),
+    ("io_limits", {"write_iops": -1}, "io_limits.write_iops: -1 is not a whole number"),
+    ("labels", {"cloud.zonal.name": "x"}, "labels: 'cloud.zonal.name' is not a key"),
+    ("labels", {"a b": "x"}, "labels: 'a b' is not a key"),
+    ("labels", {5: "x"}, "labels: 5 is not a key"),
+    ("labels", {"": "x"}, "labels: '' is not a key"),
+    ("labels", {"a": True}, "labels.a: True is not text; put it into quotes"),
+    ("labels", {"a": None}, "labels.a: None is not text"),
+    ("labels", {"a": "b\nc"}, "labels.a: 'b\\nc' has characters that cannot be printed"),
+    ("labels", {"a": "\ufffe"}, "labels.a: '\\ufffe' has characters that cannot be printed"),
+    ("environment", {"1A": "x"}, "environment: '1A' is not the name of a variable"),
+    ("environment", {"A=B": "x"}, "environment: 'A=B' is not the name of a variable"),
+    ("environment", {"A": ["x"]}, "environment.A: ['x'] is not text"),
+    ("environment", {"A": "x\0"}, "environment.A: 'x\\x00' has characters that are no text"),
+    ("environment", {"A": "\ud800"}, "environment.A: '\\ud800' has characters that are no text"),
+    ("command", ["sh", False], "command[1]: False is not text"),
+    ("command", [["sh"]], "command[0]: ['sh'] is not text"),
+    ("pci_devices", ["3b:00.0", "0000:3B:00.0"], "pci_devices[1]: '0000:3B:00.0' is there twice"),
+    ("pci_devices", ["eth0"], "pci_devices[0]: 'eth0' is not the address of a PCI device"),
+    ("pci_devices", ["3b:20.0"], "pci_devices[0]: '3b:20.0' is not the address of a PCI device"),
+    ("capabilities", ["SYS_TIME", "ALL"], "capabilities[1]: 'ALL' is not a capability"),
+    ("capabilities", [None], "capabilities[0]: None is not a capability"),
+]
+OF_ONE_KIND: dict[str, dict[str, Any]] = {
+    "vm": {"command": ["sh"], "environment": {"A": "b"}, "capabilities": ["SYS_TIME"]},
+    "container": {"user_data": "#!/bin/sh", "max_vcpus": 4, "max_memory": "1G", "hugepages": False, "pci_devices": []},
+}
 BAD_ITEMS: list[tuple[str, Any]] = [
     ("dns", "10.20.0"),
     ("dns", None),
@@ -96,6 +149,37 @@ def test_a_bad_item_of_a_list_names_its_place(name: str, item: object) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "value", "message"), BAD_PARTS, ids=lambda value: str(value)[:20])
+def test_a_bad_part_is_named_with_its_place(name: str, value: object, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec({**OPTIONS, name: value})
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, fields in OF_ONE_KIND.items() for name in fields])
+def test_a_field_of_the_other_kind_is_refused(kind: str, name: str) -> None:
+    spec = parse_spec({**OPTIONS, name: OF_ONE_KIND[kind][name]})
+    other = {"vm": "container", "container": "vm"}[kind]
+    with pytest.raises(SpecError, match=rf"^{name}: .* is for {other.replace('vm', 'VM')}s only$"):
+        check_kind(kind, spec)
+    check_kind(other, spec)
+
+
+def test_the_table_for_people_is_the_table() -> None:
+    page = (Path(__file__).parents[5] / "docs/instances.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:4]] for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [[field.option, field.container, field.vm] for field in FIELDS if field.container != KEPT]
+
+
+def test_what_is_secret_is_not_shown() -> None:
+    spec = parse_spec({"environment": {"WORD": "hidden"}, "user_data": "#!hidden"})
+    assert show_spec(spec) == {}
+    for kind in ("vm", "container"):
+        with pytest.raises(SpecError) as caught:
+            check_kind(kind, spec)
+        assert "hidden" not in str(caught.value)
+
+
 def test_what_is_not_given_is_left_out() -> None:
     assert parse_spec({}) == {}
     assert parse_spec(dict.fromkeys(NAMES)) == {}
@@ -114,6 +198,13 @@ def test_empty_is_not_the_same_as_not_given() -> None:
         ("memory", 6 * MIB + 1, 7 * MIB),
         ("memory", "100000K", 98 * MIB),
         ("disk", "1", 1),
+        ("io_limits", {"write_iops": "5", "read_bytes": "1M", "write_bytes": 0, "read_iops": None}, {"read_bytes": MIB, "write_iops": 5}),
+        ("labels", {"b": 1, "a/b.c": ""}, {"a/b.c": "", "b": "1"}),
+        ("environment", {"B": 1.5, "A": "x\ny"}, {"A": "x\ny", "B": "1.5"}),
+        ("command", ["sleep", 5], ["sleep", "5"]),
+        ("capabilities", ["cap_sys_time", "CHOWN", "SYS_TIME"], ["CHOWN", "SYS_TIME"]),
+        ("user_data", "", ""),
+        ("pci_devices", ["3B:00.0", "0001:af:1f.7"], ["0000:3b:00.0", "0001:af:1f.7"]),
         ("ssh_keys", ["ssh-rsa BBBB b", f" {KEY}\n", KEY], [KEY, "ssh-rsa BBBB b"]),
         (
             "ssh_keys",

@@ -15,7 +15,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, key_files, vm_files
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import assert_golden
-from ansible_collections.zonal.cloud.tests.unit.plugins.specs import named_specs
+from ansible_collections.zonal.cloud.tests.unit.plugins.specs import vm_specs
 
 BARE: dict[str, Any] = {"gateway": None, "dns": [], "ssh_keys": []}
 SEED = "/var/lib/cloud/seed/nocloud"
@@ -32,11 +32,14 @@ def test_golden(options: dict[str, Any], name: str, cloud_init: bool, kind: str)
     assert_golden(f"guest-{kind}-{name}.txt", show(vm_files("web", spec, cloud_init=cloud_init)))
 
 
-@given(named_specs)
+@given(vm_specs)
 def test_the_seed_is_yaml_that_says_what_was_declared(named: tuple[str, Spec]) -> None:
     name, spec = named
     files = {file.path: file.content for file in vm_files(name, spec, cloud_init=True)}
-    user = files[f"{SEED}/user-data"]
+    own = spec.get("user_data")
+    if own:
+        assert files[f"{SEED}/user-data"] == own
+    user = files[f"{SEED}/{'vendor-data' if own else 'user-data'}"]
     assert user.startswith("#cloud-config\n")
     assert yaml.safe_load(user)["users"] == [{"name": "root", "ssh_authorized_keys": spec["ssh_keys"]}]
     assert yaml.safe_load(files[f"{SEED}/meta-data"]) == {"instance-id": name, "local-hostname": spec["hostname"]}
@@ -45,7 +48,7 @@ def test_the_seed_is_yaml_that_says_what_was_declared(named: tuple[str, Spec]) -
     assert json.loads(files[f"{SEED}/network-config"])["version"] == 2
 
 
-@given(named_specs)
+@given(vm_specs)
 def test_every_plain_file_ends_with_its_line(named: tuple[str, Spec]) -> None:
     name, spec = named
     files = vm_files(name, spec, cloud_init=False)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import FIELDS, RECREATE, RESTART, Spec, parse_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import FIELDS, RECREATE, RESTART, Spec, differences, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import (
     ABSENT,
     PAUSED,
@@ -86,6 +86,12 @@ CASES = [
     Case("vm", RUNNING, RUNNING, OTHER_BRIDGE, (), "", "network.bridge"),
     Case("vm", RUNNING, RUNNING, {"disk": "2G"}, (), "", "disk"),
     Case("vm", RUNNING, RUNNING, {"disk": "2G"}, (RESTART,), "stop update start"),
+    # Within its maximum a VM gets more without a restart.
+    Case("vm", RUNNING, RUNNING, {"max_memory": "1G"}, (), "", "max_memory"),
+    Case("vm", RUNNING, RUNNING, {"max_vcpus": 2}, (), ""),
+    Case("container", RUNNING, RUNNING, {"labels": {"a": "b"}}, (), "", "labels"),
+    Case("vm", RUNNING, RUNNING, {"labels": {"a": "b"}, "io_limits": {"read_iops": 5}}, (), "update"),
+    Case("vm", RUNNING, RUNNING, {"labels": {}, "io_limits": {}}, (), ""),
     # What can only be made anew.
     Case("vm", RUNNING, RUNNING, OTHER_HOST, (), "", "hostname"),
     Case("vm", RUNNING, RUNNING, OTHER_HOST, (RESTART,), "", "hostname"),
@@ -122,13 +128,40 @@ def test_plan(case: Case) -> None:
     assert all(step.target == f"{case.kind} web" and step.reason for step in plan.steps)
     if case.wanted != ABSENT:
         pending = case.pending.replace("network.", "").split()
-        expected = {key: value for key, value in cast("dict[str, Any]", wanted.spec).items() if key not in pending}
-        assert expected.items() <= cast("dict[str, Any]", plan.after.spec).items()
-        assert all(
-            cast("dict[str, Any]", plan.after.spec)[key] == cast("dict[str, Any]", wish(case.kind).spec)[key]
-            for key in pending
-            if key != "disk"
-        )
+        assert [item.field for item in differences(case.kind, wanted.spec, plan.after.spec)] == pending
+        found, after = cast("dict[str, Any]", found_instance(case.kind, case.found).spec), cast("dict[str, Any]", plan.after.spec)
+        assert [after.get(key) for key in pending] == [found.get(key) for key in pending]
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "memory", "steps", "pending"),
+    [
+        (3, "256M", "update", ""),
+        (4, "512M", "update", ""),
+        (5, "512M", "update", "vcpus"),
+        (1, "128M", "", "vcpus memory"),
+        (2, "1G", "", "memory"),
+    ],
+)
+def test_a_vm_gets_more_within_its_maximum(vcpus: int, memory: str, steps: str, pending: str) -> None:
+    found = plan_instance(wish("vm", max_vcpus=4, max_memory="512M"), Instance("vm", "web")).after
+    plan = plan_instance(wish("vm", vcpus=vcpus, memory=memory), found)
+    assert (actions(plan), " ".join(item.field for item in plan.pending)) == (steps, pending)
+
+
+def test_what_is_secret_is_pending_without_its_value() -> None:
+    found = plan_instance(wish("container", environment={"WORD": "old"}), Instance("container", "web")).after
+    plan = plan_instance(wish("container", environment={"WORD": "new"}), found)
+    assert [(item.field, item.wanted, item.found) for item in plan.pending] == [("environment", "(not shown)", "(not shown)")]
+    assert not {"old", "new"} & set(str(show_instance(plan.after)).split("'"))
+
+
+def test_user_data_that_cannot_be_read_back_is_needed_to_make_it_anew() -> None:
+    found = replace(found_instance("vm", RUNNING), spec=cast(Spec, {**wish("vm").spec, "user_data": None}))
+    with pytest.raises(MissingError, match=r"^user_data: is missing; what web has of it cannot be read back"):
+        plan_instance(wish("vm", allow=(RECREATE,), **OTHER_HOST), found)
+    plan = plan_instance(wish("vm", allow=(RECREATE,), user_data="#!/bin/sh", **OTHER_HOST), found)
+    assert actions(plan) == "remove create start"
 
 
 def test_pending_speaks_the_words_of_the_options() -> None:

@@ -14,7 +14,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk import di
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import Hardware, parse_domain, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import dump_facts, load_facts
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import FIELDS, parse_spec, show_spec
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, differences, parse_spec, show_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance_disks import attached_disks, bytes_of, check_mounts, serial_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import Volume
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import wish
@@ -24,7 +24,6 @@ GIB = 1024**3
 LONG = "more-than-twenty-characters"
 DISKS: list[dict[str, Any]] = [{"name": "data", "size": "500G", "mount": "/srv/data"}, {"name": LONG, "size": "1G", "mount": "/var/log"}]
 DATA = {"data": "/dev/zonal/disk-data", LONG: f"/dev/zonal/disk-{LONG}"}
-FIELD = next(field for field in FIELDS if field.name == "disks")
 
 BAD: dict[str, tuple[Any, str]] = {
     "text": ("data", "disks: 'data' is not a list"),
@@ -89,7 +88,9 @@ MENDS: dict[str, tuple[list[Any], list[Any] | None, str, str]] = {
 
 @pytest.mark.parametrize(("wanted", "found", "vm", "container"), MENDS.values(), ids=MENDS.keys())
 def test_what_a_difference_takes(wanted: list[Any], found: list[Any] | None, vm: str, container: str) -> None:
-    assert (FIELD.mend("vm", wanted, found), FIELD.mend("container", wanted, found)) == (vm, container)
+    has: Spec = {} if found is None else {"disks": found}
+    assert [item.mend for item in differences("vm", {"disks": wanted}, has)] == [vm] * bool(vm)
+    assert [item.mend for item in differences("container", {"disks": wanted}, has)] == [container] * bool(container)
 
 
 def test_facts_tell_of_disks_and_not_how_large_they_are() -> None:

@@ -54,7 +54,7 @@ class Host:
 
 @pytest.fixture
 def new_host(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Host]:
-    monkeypatch.setattr(container, "is_bridge", lambda name: name in ("br0", "br1"))
+    monkeypatch.setattr(container, "is_bridge", lambda name: name in ("br0", "br1", "br2"))
     monkeypatch.setattr(container, "numa_nodes", lambda: [frozenset(range(4)), frozenset(range(4, 8))])
     return Host
 
@@ -157,7 +157,7 @@ def test_a_new_container_is_as_declared(host: Host) -> None:
     assert [(file.path, file.content, file.mode) for file in host.engine.files["web"].values()] == [
         ("/root/.ssh/authorized_keys", KEY + "\n", 0o600),
     ]
-    assert host.engine.network("zonal-br0") == render_network("br0", "10.20.0.0/16", "10.20.0.1")
+    assert host.engine.snapshot()["networks"]["zonal-br0"] == render_network("br0", "10.20.0.0/16", "10.20.0.1")
 
 
 def test_containers_share_cpus_evenly_and_keep_to_a_node(host: Host) -> None:
@@ -209,12 +209,13 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "more CPUs than there are": ({"vcpus": 9}, r"^vcpus: 9 is more than the 8 CPUs of this host"),
     "another network": ({"cidr": "10.20.0.0/17"}, r"^network\.cidr: '10\.20\.0\.0/17' with the gateway 10\.20\.0\.1 does not fit"),
     "another gateway": ({"gateway": None}, r"^network\.cidr: '10\.20\.0\.0/16' with the gateway none does not fit"),
+    "throughput that cannot be limited": ({"io_limits": {"read_iops": 5}}, r"^io_limits: \{'read_iops': 5\} cannot be held"),
     "a disk that cannot be limited": ({"disk": "1G"}, r"^disk: '1G' cannot be held: docker here has no overlay2 on XFS"),
     "address of a neighbour": ({"address": "10.20.0.99"}, r"^address: '10\.20\.0\.99' belongs to the container neighbour"),
     "address of a VM": ({"address": "10.20.0.98"}, r"^address: '10\.20\.0\.98' belongs to the vm desk"),
 }
 # What a task before this one may make, and in check mode only pretends to.
-NOT_FORESEEN = ("missing image", "no bridge", "a disk that cannot be limited")
+NOT_FORESEEN = ("missing image", "no bridge", "throughput that cannot be limited", "a disk that cannot be limited")
 VM = render_domain("desk", complete("desk", wish("vm", address="10.20.0.98").spec), Hardware("/dev/x", "/vmlinuz", "", "qemu"))
 
 
@@ -246,12 +247,14 @@ def test_a_container_of_somebody_else_is_not_touched(host: Host, wanted: Wish) -
     assert host.engine.snapshot() == before
 
 
+ELSEWHERE: dict[str, Any] = {"cidr": "10.21.0.0/16", "gateway": "10.21.0.1"}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "another gateway": (ABSENT, {"gateway": "10.20.0.254"}),
     "another gateway, made anew": (RUNNING, {"gateway": "10.20.0.254"}),
     "another network": (ABSENT, {"cidr": "10.20.0.0/17"}),
     "another network, made anew": (STOPPED, {"cidr": "10.20.0.0/17"}),
     "no gateway": (ABSENT, {"gateway": None}),
+    "another bridge, made anew": (RUNNING, {"bridge": "br2"}),
 }
 
 
@@ -260,16 +263,16 @@ def test_a_network_that_nothing_else_uses_is_replaced(new_host: Callable[[], Hos
     wanted = wish("container", allow=BOTH, **changes)
     for calls in range(20):
         host, fuse = new_host(), Fuse(calls)
-        host.converge(wish("container", "elsewhere", address="10.20.0.99", bridge="br1"))
+        host.converge(wish("container", "elsewhere", address="10.21.0.99", bridge="br1", **ELSEWHERE))
         host.converge(wish("container"))
         host.converge(wish("container", power=power))
         try:
             converge(host.resource(wanted, fuse))
         except PowerCut:
             host.converge(wanted)
-        network = {"cidr": "10.20.0.0/16", "gateway": "10.20.0.1", **changes}
-        assert host.engine.network("zonal-br0") == render_network("br0", network["cidr"], network["gateway"] or ""), fuse.passed
-        assert host.engine.network("zonal-br1") == render_network("br1", "10.20.0.0/16", "10.20.0.1")
+        network = {"bridge": "br0", "cidr": "10.20.0.0/16", "gateway": "10.20.0.1", **changes}
+        ours = render_network(network["bridge"], network["cidr"], network["gateway"] or "")
+        assert host.engine.networks() == [render_network("br1", *ELSEWHERE.values()), ours], fuse.passed
         assert host.converge(wanted) == []
         if not fuse.blown:
             break
@@ -285,6 +288,20 @@ def test_a_network_that_others_use_stays(host: Host, change: Callable[[Host], No
     before = host.engine.snapshot()
     resource = host.resource(wish("container", gateway="10.20.0.254", allow=BOTH))
     with pytest.raises(SpecError, match=r"^network\.cidr: .* has 10\.20\.0\.0/16 and 10\.20\.0\.1; .* remove these first: db, guest$"):
+        converge(resource)
+    assert host.engine.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"), [({"cloud.zonal.bridge": "br0"}, "that has the containers db"), ({}, "zonal.cloud did not make that")]
+)
+def test_an_overlapping_network_that_must_stay_is_told_before_anything_is_removed(host: Host, labels: dict[str, str], why: str) -> None:
+    host.converge(wish("container", bridge="br1", **ELSEWHERE, address="10.21.0.7"))
+    host.engine.create_network({**render_network("br0", "10.20.0.0/17", ""), "Labels": labels})
+    host.engine.create("db", {"Image": "debian:13", "NetworkingConfig": {"EndpointsConfig": {"zonal-br0": {}} if labels else {}}})
+    before = host.engine.snapshot()
+    resource = host.resource(wish("container", bridge="br2", allow=BOTH))
+    with pytest.raises(SpecError, match=rf"^network\.cidr: .* overlaps docker's network zonal-br0, and docker allows no overlap; {why}"):
         converge(resource)
     assert host.engine.snapshot() == before
 
@@ -332,6 +349,28 @@ def test_a_container_that_appears_under_the_hidden_name_meanwhile_is_not_touched
     with pytest.raises(RefusedError, match="needs the name of the container"):
         resource.apply(plan.steps[0])
     assert host.engine.find("web.new") is not None
+
+
+@pytest.mark.parametrize("power", [RUNNING, STOPPED])
+def test_an_address_that_a_container_of_somebody_else_has_is_refused(host: Host, power: str) -> None:
+    host.converge(wish("container", "first", address="10.20.0.99"))
+    found = host.body("first")
+    body = {"Image": "debian:13", "NetworkingConfig": {"EndpointsConfig": found["NetworkSettings"]["Networks"]}, "Labels": {}}
+    host.converge(wish("container", "first", power=ABSENT))
+    host.engine.create("foreign", body)
+    host.engine.start("foreign")
+    before = host.engine.snapshot()
+    with pytest.raises(SpecError, match=r"^address: '10\.20\.0\.99' belongs to the container foreign, which zonal\.cloud did not make"):
+        host.converge(wish("container", address="10.20.0.99", power=power))
+    assert host.engine.snapshot() == before
+
+
+def test_a_name_that_docker_does_not_take_is_refused_before_anything_is_made(host: Host) -> None:
+    before = host.engine.snapshot()
+    with pytest.raises(SpecError, match=r"^name: 'a' is too short for a container; docker wants two characters"):
+        host.converge(wish("container", "a"))
+    assert host.engine.snapshot() == before
+    assert host.converge(wish("container", "a", ABSENT)) == []
 
 
 def test_what_vanishes_during_a_change_is_one_message(host: Host) -> None:

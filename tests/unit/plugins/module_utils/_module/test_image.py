@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +23,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import K
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import Volume, find_golden, instance_tags, tag_values
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, EngineAbsent, EngineError, Unpacked
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles, Unpacked
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE, Hostile
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
@@ -104,12 +106,18 @@ def host(new_host: Callable[[], Host]) -> Host:
     return new_host()
 
 
+def lose_boot_files(host: Host) -> None:
+    shutil.rmtree(host.folder)
+    host.folder.mkdir()
+
+
 class Scenario(NamedTuple):
-    """Wishes that came before, and the one whose run is cut off."""
+    """Wishes that came before, what an operator did by hand, and the wish whose run is cut off."""
 
     before: list[dict[str, Any]]
     wanted: dict[str, Any]
     steps: str
+    by_hand: Callable[[Host], None] = lambda host: None
 
 
 SCENARIOS = {
@@ -121,6 +129,8 @@ SCENARIOS = {
     "a second name": Scenario([{"name": "other:1"}], {}, "make_container make_vm"),
     "absent": Scenario([{}], {"present": False}, "remove_container remove_vm"),
     "one kind absent": Scenario([{}], {"present": False, "kinds": ("vm",)}, "remove_vm"),
+    "boot files that were lost": Scenario([{}], {}, "make_vm", lose_boot_files),
+    "absent, boot files lost": Scenario([{}], {"present": False}, "remove_container remove_vm", lose_boot_files),
     "one of two names absent": Scenario([{"name": "other:1"}, {}], {"present": False}, "remove_container remove_vm"),
 }
 
@@ -128,6 +138,7 @@ SCENARIOS = {
 def prepared(host: Host, scenario: Scenario) -> Host:
     for earlier in scenario.before:
         host.converge(*host.wish(**earlier))
+    scenario.by_hand(host)
     return host
 
 

@@ -17,7 +17,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module.image_cleanup 
     ImageCleanupResource,
     build_image_cleanup,
 )
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, StoredImage
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import StoredImage
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (

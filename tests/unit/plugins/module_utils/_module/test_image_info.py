@@ -13,7 +13,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_found im
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags, instance_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import image_info
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_info import docker_faces, golden_faces, read_images
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import BootFiles, EngineAbsent
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 

@@ -19,7 +19,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import volume_of
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import ImageSource, Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import instance_source
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError, Volume
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volume
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers

@@ -15,7 +15,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome, told_lines
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import failure_of as message_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container, vm
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Applied, Batch, HostEngines, batch_of
@@ -181,6 +181,26 @@ def test_an_engine_that_does_not_answer_is_asked_once(host: Host, monkeypatch: p
         "8 of 9 instances are not as wanted: container container1, container container2, container container3, container container4, "
         "container container5 and 3 more: Cannot start container container1: docker does not answer: timed out"
     )
+
+
+def test_docker_that_hangs_keeps_no_vm_from_being_made(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang() -> None:
+        raise EngineSilent("list", "containers", "docker does not answer: timed out")
+
+    monkeypatch.setattr(host.containers, "managed", hang)
+    outcomes = host.converge(*some(2, "vm", 11), *some(2))
+    assert actions(outcomes) == {"vm11": "create start", "vm12": "create start", "container1": "", "container2": ""}
+    assert host.docker.calls == {"managed": 1}
+
+
+@pytest.mark.parametrize("power", [RUNNING, STOPPED])
+def test_a_container_that_does_not_stay_up_is_told(host: Host, power: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host.containers, "start", host.containers.end)
+    told = "container container1: it is wanted to run, but its program has ended (with 1)"
+    for check_mode, warnings in ((True, []), (False, [told])):
+        batch = host.batch(*some(1, power=power))
+        batch.converge(one_by_one, check_mode=check_mode)
+        assert batch.warnings == (warnings if power == RUNNING else [])
 
 
 CLASHES: dict[str, tuple[Callable[[], list[Wish]], str]] = {

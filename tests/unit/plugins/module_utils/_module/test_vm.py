@@ -15,13 +15,14 @@ import pytest
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import render_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import parse_domain
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
-from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
@@ -34,7 +35,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
     PowerCut,
 )
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import BOOT_FILES, FakeDisks, FilledVolumes
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, wish
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, planned, wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
 MIB = 1024**2
@@ -111,6 +112,7 @@ class Scenario(NamedTuple):
     by_hand: Callable[[Host], None] = lambda host: None
 
 
+ROOM: dict[str, Any] = {"max_vcpus": 4, "max_memory": "1G"}
 SCENARIOS = {
     "create": Scenario([], wish("vm"), "create start"),
     "create with a larger disk": Scenario([], wish("vm", disk="1G"), "create start"),
@@ -127,6 +129,7 @@ SCENARIOS = {
     "another zone, made anew": Scenario([wish("vm")], wish("vm", zone="other", hostname="b", allow=BOTH), "remove create start"),
     "more memory": Scenario([wish("vm")], wish("vm", memory="512M", allow=BOTH), "stop update start"),
     "more of all": Scenario([wish("vm")], wish("vm", memory="512M", vcpus=4, disk="2G", bridge="br1", allow=BOTH), "stop update start"),
+    "more while it runs": Scenario([wish("vm", **ROOM)], wish("vm", **ROOM, memory="512M", vcpus=4, io_limits={"read_iops": 9}), "update"),
     "more disk of a stopped one": Scenario([wish("vm", power=STOPPED)], wish("vm", disk="2G", power=STOPPED), "update"),
     "another address": Scenario([wish("vm")], wish("vm", address="10.20.0.9", allow=BOTH), "remove create start"),
     "another hostname, stopped": Scenario([wish("vm")], wish("vm", hostname="b", power=STOPPED, allow=BOTH), "remove create"),
@@ -236,6 +239,50 @@ def test_an_image_with_cloud_init_gets_a_seed(host: Host) -> None:
     }
 
 
+def test_user_data_is_the_guests_last_word_and_needed_to_make_it_anew(host: Host) -> None:
+    host.add_image("cloud:1", "2" * 64, cloud_init=True)
+    text = "#cloud-config\nlocale: C.UTF-8\n"
+    with pytest.raises(SpecError, match=r"^user_data: '\(not shown\)' needs cloud-init, which the image debian:13 does not have"):
+        host.converge(wish("vm", user_data=text))
+    assert host.converge(wish("vm", image="cloud:1", user_data=text)) == ["create", "start"]
+    assert host.content()["/var/lib/cloud/seed/nocloud/user-data"] == text
+    assert "hostname" in host.content()["/var/lib/cloud/seed/nocloud/vendor-data"]
+    assert text not in str(host.engine.snapshot())
+    # Another change keeps what is known of it.
+    assert host.converge(wish("vm", image="cloud:1", app="other")) == ["update"]
+    assert planned(host.resource(wish("vm", image="cloud:1", app="other", user_data=text))) == ([], [])
+    assert planned(host.resource(wish("vm", image="cloud:1", app="other", user_data="#!/bin/sh"))) == ([], ["user_data"])
+    with pytest.raises(MissingError, match=r"^user_data: is missing"):
+        host.converge(wish("vm", image="cloud:1", hostname="other", allow=BOTH))
+
+
+def test_one_that_runs_gets_more_within_its_maximum(host: Host) -> None:
+    options = dict(ROOM)
+    host.converge(wish("vm", **options))
+    changes: list[dict[str, Any]] = [{"vcpus": 3}, {"memory": "512M"}, {"io_limits": {"read_iops": 5}}, {"io_limits": {}}]
+    for change in changes:
+        options.update(change)
+        wanted = wish("vm", **options)
+        assert host.converge(wanted) == ["update"]
+        assert planned(host.resource(wanted)) == ([], [])
+    domain = host.engine.find("web")
+    assert domain is not None
+    assert domain.live_xml.count("<iotune />") == 1
+    # A maximum that is no longer wanted is what there is.
+    assert host.converge(wish("vm", vcpus=3, memory="512M", max_vcpus=3, max_memory="512M", allow=BOTH)) == ["stop", "update", "start"]
+    domain = host.engine.find("web")
+    assert domain is not None
+    assert "current" not in domain.xml
+
+
+def test_a_guest_that_hands_no_memory_back_does_not_differ_for_ever(host: Host) -> None:
+    wanted = wish("vm", **ROOM)
+    host.converge(wanted)
+    host.engine.adjust("web", memory=1024 * MIB)
+    assert planned(host.resource(wanted)) == ([], [])
+    assert planned(host.resource(wish("vm", memory="1G", **ROOM))) == (["update"], [])
+
+
 @pytest.mark.parametrize("memory", ["100M", "100000K", "134217729", "1.25G"])
 @pytest.mark.parametrize("disk", ["100M", "101M", "209715201", "1.125G"])
 def test_sizes_that_the_engines_round_up_do_not_differ_for_ever(host: Host, memory: str, disk: str) -> None:
@@ -276,14 +323,15 @@ def test_a_change_keeps_the_kernel_that_belongs_to_the_disk(host: Host) -> None:
 
 IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "missing image": ({"image": "debian:12"}, "^image: 'debian:12' is not on this host as a golden volume"),
-    "image without kernel": ({"image": "bare:1"}, "^image: 'bare:1' has no kernel under /boot"),
+    "image without kernel": ({"image": "bare:1"}, "^image: 'bare:1' has lost its kernel on this host"),
     "no bridge": ({"bridge": "br9"}, r"^network\.bridge: 'br9' is not a bridge on this host"),
     "disk smaller than the image": ({"disk": "32M"}, "^disk: '32M' is smaller than the image debian:13, which needs 64M"),
     "no space in the pool": ({"disk": "2T"}, "^disk: '2T' does not fit: the thin pool of this host has 1T free"),
+    "more memory than there is": ({"memory": "8191P"}, r"^memory: '8191P' is more than this host has, which is \d+M$"),
     "address of a container": ({"address": "10.20.0.98"}, r"^address: '10\.20\.0\.98' belongs to the container box"),
 }
 # What a task before this one may make, and in check mode only pretends to.
-NOT_FORESEEN = ("missing image", "no bridge")
+NOT_FORESEEN = ("missing image", "image without kernel", "no bridge")
 
 
 def add_container(host: Host) -> None:
@@ -328,6 +376,15 @@ def test_a_vm_is_not_stopped_for_a_bridge_that_is_not_there(host: Host, power: s
     before = host.snapshot()
     with pytest.raises(SpecError, match=r"^network\.bridge: 'br9' is not a bridge on this host"):
         host.converge(wish("vm", bridge="br9", allow=BOTH))
+    assert host.snapshot() == before
+
+
+@pytest.mark.parametrize("power", [RUNNING, STOPPED])
+def test_a_vm_is_not_stopped_for_memory_that_is_not_there(host: Host, power: str) -> None:
+    host.converge(wish("vm", power=power))
+    before = host.snapshot()
+    with pytest.raises(SpecError, match=r"^memory: '8191P' is more than this host has"):
+        host.converge(wish("vm", memory="8191P", power=power, allow=BOTH))
     assert host.snapshot() == before
 
 
