@@ -18,6 +18,7 @@ from ._domain.container_config import EngineFacts
 from ._domain.errors import ZonalError
 from ._domain.guest_files import GuestFile
 from ._domain.usage import Usage
+from ._ports_disks import DockerVolumes, HotPlug
 
 
 class EngineError(ZonalError):
@@ -90,7 +91,7 @@ class Login:
     password: str = field(default="", repr=False)
 
 
-class ContainerEngine(PowerEngine, Protocol):
+class ContainerEngine(PowerEngine, DockerVolumes, Protocol):
     """The docker Engine API. Bodies are those of the API; ``_domain/container_config.py`` writes and reads them."""
 
     def facts(self) -> EngineFacts:
@@ -186,7 +187,7 @@ class Domain:
     autostart: bool
 
 
-class VmEngine(PowerEngine, Protocol):
+class VmEngine(PowerEngine, HotPlug, Protocol):
     """The libvirt connection of one host."""
 
     def find(self, name: str) -> Domain | None:

@@ -18,11 +18,20 @@ description:
 author:
   - zonal.cloud contributors (@zonal-cloud)
 version_added: 0.1.0
-options: {}
+options:
+  group:
+    description: Volume group of the thin pool that holds the data disks.
+    type: str
+    default: zonal
+  pool:
+    description: Thin pool that holds the data disks.
+    type: str
+    default: pool
 requirements:
   - docker 20.10 or later and its Python package on the host (role P(zonal.cloud.docker_engine#role))
 seealso:
   - module: zonal.cloud.vm
+  - module: zonal.cloud.disk
 extends_documentation_fragment:
   - zonal.cloud.attributes
   - zonal.cloud.instance
@@ -102,13 +111,13 @@ container:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import build_container
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import instance_options
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import instance_options, pool_options
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 
 
 def main() -> None:
     """Run the module."""
-    run(AnsibleModule(argument_spec=instance_options(), supports_check_mode=True), build_container)
+    run(AnsibleModule(argument_spec={**instance_options(), **pool_options()}, supports_check_mode=True), build_container)
 
 
 if __name__ == "__main__":

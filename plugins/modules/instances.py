@@ -65,6 +65,21 @@ options:
       disk:
         description: Size of the root disk; see O(zonal.cloud.vm#module:disk).
         type: str
+      disks:
+        description: Data disks; see O(zonal.cloud.vm#module:disks).
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: Name of the disk.
+            type: str
+            required: true
+          size:
+            description: Size such as V(500G), to which the disk is made or grows.
+            type: str
+          mount:
+            description: Folder at which a container has the disk.
+            type: str
       address:
         description: Static IPv4 address. Needed to create the instance.
         type: str
@@ -169,11 +184,11 @@ options:
     choices: [auto, kvm, tcg]
     default: auto
   group:
-    description: Volume group of the golden volumes and of the root disks.
+    description: Volume group of the golden volumes, of the root disks and of the data disks.
     type: str
     default: zonal
   pool:
-    description: Thin pool for the root disks.
+    description: Thin pool for the root disks and the data disks.
     type: str
     default: pool
 requirements:

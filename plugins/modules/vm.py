@@ -23,7 +23,7 @@ options:
     type: str
     default: zonal
   pool:
-    description: Thin pool that holds the root disk.
+    description: Thin pool that holds the root disk and the data disks.
     type: str
     default: pool
   accelerator:
@@ -38,6 +38,7 @@ requirements:
   - lvm2, thin-provisioning-tools and e2fsprogs on the host (role P(zonal.cloud.thin_storage#role))
 seealso:
   - module: zonal.cloud.container
+  - module: zonal.cloud.disk
 extends_documentation_fragment:
   - zonal.cloud.attributes
   - zonal.cloud.instance
@@ -116,7 +117,7 @@ vm:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import instance_options
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import instance_options, pool_options
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import build_vm
 
@@ -125,8 +126,7 @@ def main() -> None:
     """Run the module."""
     options = {
         **instance_options(),
-        "group": {"type": "str", "default": "zonal"},
-        "pool": {"type": "str", "default": "pool"},
+        **pool_options(),
         "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
     }
     run(AnsibleModule(argument_spec=options, supports_check_mode=True), build_vm)

@@ -163,6 +163,13 @@ class DockerEngine:
     def remove_network(self, name: str) -> None:
         self._found("remove network", name, lambda api: api.remove_network(name))
 
+    def volume(self, name: str) -> Mapping[str, Any] | None:
+        body: Mapping[str, Any] | None = self._found("look up volume", name, lambda api: api.inspect_volume(name))
+        return body
+
+    def remove_volume(self, name: str) -> None:
+        self._found("remove volume", name, lambda api: api.remove_volume(name))
+
     def image_labels(self, name: str) -> Mapping[str, str] | None:
         body = self._found("look up image", name, lambda api: api.inspect_image(name))
         return None if body is None else (body.get("Config") or {}).get("Labels") or {}

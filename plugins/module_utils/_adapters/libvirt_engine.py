@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -21,6 +22,8 @@ _POLL = 0.5
 # A VM of much memory that is all taken at its start needs some of that.
 _TIMEOUT = 300
 _AGENT_SECONDS = 30
+# QEMU's words for a second request.
+_UNPLUGGING = "in the process of unplug"
 
 
 class LibvirtEngine:
@@ -58,6 +61,32 @@ class LibvirtEngine:
     def define(self, xml: str) -> None:
         with self._asking("define", "VM") as connection:
             connection.defineXML(xml)
+
+    def attach(self, name: str, device: str) -> None:
+        with self._asking("attach a device to VM", name) as connection:
+            connection.lookupByName(name).attachDeviceFlags(device, need_libvirt().VIR_DOMAIN_AFFECT_LIVE)
+
+    def detach(self, name: str, alias: str, timeout: int) -> None:
+        libvirt = need_libvirt()
+        with self._asking("detach a device from VM", name) as connection:
+            domain = connection.lookupByName(name)
+            if not _has_device(domain, alias):
+                return
+            try:
+                domain.detachDeviceAlias(alias, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            except libvirt.libvirtError as error:
+                # Asked for by a run before this one, and the guest has not answered yet.
+                if _UNPLUGGING not in str(error) and _has_device(domain, alias):
+                    raise
+            deadline = time.monotonic() + timeout
+            while _has_device(domain, alias):
+                if time.monotonic() >= deadline:
+                    raise EngineError("detach a device from VM", name, f"the guest does not let go of it within {timeout} seconds")
+                time.sleep(_POLL)
+
+    def resize(self, name: str, path: str, size: int) -> None:
+        with self._asking("let a disk grow in VM", name) as connection:
+            connection.lookupByName(name).blockResize(path, size, need_libvirt().VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
     @contextmanager
     def quiet(self, name: str) -> Iterator[str]:
@@ -209,3 +238,11 @@ class LibvirtEngine:
             # Closing it would hang as well.
             self._connection = None
             raise EngineSilent(tried, target, f"libvirt does not answer: {error}") from error
+
+
+def _has_device(domain: Any, alias: str) -> bool:
+    """Tell whether a domain that runs has a device of that alias; one that went off has none."""
+    if not domain.isActive():
+        return False
+    root = ET.fromstring(domain.XMLDesc(0))
+    return any(item.get("name") == alias for item in root.findall("devices/*/alias"))

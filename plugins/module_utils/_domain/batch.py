@@ -11,6 +11,7 @@ from typing import Any
 
 from .errors import SpecError
 from .instance import ABSENT, Instance, Wish, show_instance
+from .instance_disks import disk_names
 from .plan import Plan, Step
 
 # So many instances with one trouble are named in its message.
@@ -46,9 +47,10 @@ class Outcome:
 
 
 def check_batch(wishes: Collection[Wish]) -> None:
-    """SpecError when two instances have one name, or two that shall be there one address."""
+    """SpecError when two instances have one name, or two that shall be there one address or one disk."""
     names: set[str] = set()
     owners: dict[str, str] = {}
+    having: dict[str, str] = {}
     for wish in wishes:
         if wish.name in names:
             raise SpecError("instances", wish.name, "is the name of two of them")
@@ -58,6 +60,10 @@ def check_batch(wishes: Collection[Wish]) -> None:
             raise SpecError("instances", address, f"is the address of {owners[address]} and of {wish.name}")
         if address:
             owners[address] = wish.name
+        for disk in () if wish.power == ABSENT else disk_names(wish.spec):
+            if disk in having:
+                raise SpecError("instances", disk, f"is a disk of {having[disk]} and of {wish.name}")
+            having[disk] = wish.name
 
 
 def in_turns(wishes: Sequence[Wish]) -> tuple[list[int], list[int]]:

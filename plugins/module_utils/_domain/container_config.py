@@ -13,6 +13,7 @@ from ipaddress import IPv4Network
 from typing import Any, cast
 
 from .cpus import format_cpus, parse_cpus
+from .disk import DISK_TAG, disk_volume_of, filesystem_of
 from .errors import ZonalError
 from .facts import dump_facts, load_facts
 from .field_values import IO_LIMITS, parse_environment
@@ -20,11 +21,14 @@ from .fields import Spec
 from .instance import PAUSED, RUNNING, STOPPED
 from .names import mac_of, network_of
 from .quantity import parse_size
+from .volume import Volume, tag_value
 
 LABEL = "cloud.zonal."
 _SHARES_OF_A_CPU = 1024
 _MOST_SHARES = 262144
 # NET_ADMIN and NET_RAW could change and forge addresses: this is the container half of anti-spoofing.
+# What stands on a disk cannot give rights on the host; discard gives the space of what is deleted back to the thin pool.
+_MOUNT_OPTIONS = "nodev,nosuid,discard"
 _DROPPED = ("NET_ADMIN", "NET_RAW")
 # The names of the variables that were declared; docker holds them with those of the image.
 _VARIABLES = "environment"
@@ -71,8 +75,10 @@ class ParsedContainer:
     note: str
 
 
-def render_container(name: str, spec: Spec, cpus: frozenset[int], engine: EngineFacts) -> dict[str, Any]:
-    """Return the body of ``POST /containers/create``; equal input gives an equal body."""
+def render_container(
+    name: str, spec: Spec, cpus: frozenset[int], engine: EngineFacts, disks: Mapping[str, Volume] | None = None
+) -> dict[str, Any]:
+    """Return the body of ``POST /containers/create``; equal input gives an equal body. ``disks`` are the volumes of the spec's disks."""
     network = network_of(spec["bridge"])
     endpoint: dict[str, Any] = {"IPAMConfig": {"IPv4Address": spec["address"]}}
     capabilities, variables = spec.get("capabilities", []), spec.get("environment", {})
@@ -98,9 +104,35 @@ def render_container(name: str, spec: Spec, cpus: frozenset[int], engine: Engine
         body["Cmd"] = list(spec["command"])
     if "disk" in spec:
         body["HostConfig"]["StorageOpt"] = {"size": str(spec["disk"])}
+    mounts = [render_mount(entry["mount"], disks[entry["name"]]) for entry in spec.get("disks", ())] if disks else []
+    if mounts:
+        body["HostConfig"]["Mounts"] = mounts
     # From API 1.44 on the MAC belongs to the endpoint; before, only the container has one.
     (endpoint if engine.api >= (1, 44) else body)["MacAddress"] = mac_of(spec["address"])
     return body
+
+
+def render_mount(target: str, disk: Volume) -> dict[str, Any]:
+    """Return the mount of a disk, by which docker makes a volume of its own that stands for it, and mounts that while it is needed."""
+    name = tag_value(disk, DISK_TAG)
+    options = {"type": filesystem_of(disk), "device": disk.path, "o": _MOUNT_OPTIONS}
+    return {
+        "Type": "volume",
+        "Source": docker_volume_of(name),
+        "Target": target,
+        # NoCopy: otherwise docker would fill an empty disk with what the image has there.
+        "VolumeOptions": {"NoCopy": True, "Labels": {LABEL + "disk": name}, "DriverConfig": {"Name": "local", "Options": options}},
+    }
+
+
+def docker_volume_of(disk: str) -> str:
+    """Return docker's volume that stands for a disk."""
+    return f"zonal-{disk_volume_of(disk)}"
+
+
+def is_volume_of(body: Mapping[str, Any], disk: str) -> bool:
+    """Tell whether a docker volume was made to stand for the disk."""
+    return (body.get("Labels") or {}).get(LABEL + "disk") == disk
 
 
 def render_limits(spec: Spec, cpus: frozenset[int], engine: EngineFacts) -> dict[str, Any]:

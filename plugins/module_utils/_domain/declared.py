@@ -13,6 +13,7 @@ from .addresses import check_host_address
 from .claims import KINDS
 from .errors import MissingError, SpecError, ZonalError
 from .fields import Spec, check_kind, parse_spec
+from .instance_disks import check_mounts, disk_names
 from .names import parse_label
 from .placement_types import App, Rule
 from .zone_spec import Zone, check_keys, check_mapping, parse_count, parse_devices
@@ -30,6 +31,7 @@ _OPTIONS = (
     "hugepages",
     "pci_devices",
     "disk",
+    "disks",
     "io_limits",
     "hostname",
     "ssh_keys",
@@ -160,7 +162,8 @@ def _read_entry(zone: Zone, reader: _Reader, item: object, images: Collection[st
     options = _read_options(zone, reader, entry, images)
     words = {"zone": zone.name, "tenant": tenant, "app": app}
     # What cannot be read of these has been told above.
-    spec = None if reader.lines else read(_parse_whole, kind, {**options, **words, **zone.network, "address": entry.get("address")})
+    whole = {**options, **words, **zone.network, "address": entry.get("address")}
+    spec = None if reader.lines else read(_parse_whole, kind, whole)
     if spec is None:
         return None
     return Declared(
@@ -202,9 +205,10 @@ def _parse_option(key: str, entry: Mapping[str, Any], images: Collection[str] | 
 
 
 def _parse_whole(kind: str, words: dict[str, Any]) -> Spec:
-    """Return the fields in their normal form; SpecError when they do not go together, or the kind has no such field."""
+    """Return the fields in their normal form; SpecError or MissingError when they do not go together, or the kind has no such field."""
     spec = parse_spec(words)
     check_kind(kind, spec)
+    check_mounts(kind, spec.get("disks", ()))
     if "address" in spec:
         check_host_address("address", spec["address"], spec["cidr"])
     return spec
@@ -231,6 +235,7 @@ def _parse_count(entry: Mapping[str, Any]) -> int | None:
     single = [key for key in ("name", "address", "hostname") if entry.get(key) is not None]
     if entry.get("count") is None and entry.get("state") == "absent" and not single:
         return None
+    single += ["disks"] if entry.get("disks") else []
     count = parse_count("count", 1 if entry.get("count") is None else entry["count"])
     if count > _MOST:
         raise SpecError("count", count, f"is more than the {_MOST} that one entry can have")
@@ -255,12 +260,15 @@ def _parse_rules(key: str, entry: Mapping[str, Any], tenant: str) -> list[Rule]:
 
 
 def _twice(entries: Sequence[Declared]) -> list[tuple[App, str]]:
-    """Return a line for every name, address or counted app that two entries declare."""
+    """Return a line for every name, address, disk or counted app that two entries declare."""
     lines = []
     seen: dict[tuple[str, ...], Declared] = {}
     for entry in entries:
         keys: list[tuple[str, ...]] = [(field, value) for field, value in (("name", entry.name), ("address", entry.address)) if value]
-        for key in keys or [("app", entry.tenant, entry.app, entry.kind)]:
+        keys = keys or [("app", entry.tenant, entry.app, entry.kind)]
+        # On hosts that are not chosen yet one name could mean one disk.
+        keys += [("disks", name) for name in disk_names(entry.spec)] if entry.state != "absent" else []
+        for key in keys:
             first = seen.setdefault(key, entry)
             if first is entry:
                 continue

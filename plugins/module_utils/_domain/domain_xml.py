@@ -9,15 +9,17 @@ Format: https://libvirt.org/formatdomain.html
 from __future__ import annotations
 
 import re
+import string
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from .errors import ZonalError
 from .facts import dump_facts, load_facts
 from .field_values import IO_LIMITS
 from .fields import Spec
+from .instance_disks import MOST_DISKS, serial_of
 from .names import mac_of, tap_of, uuid_of
 
 NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
@@ -25,6 +27,11 @@ _FACTS = f"{{{NAMESPACE}}}instance"
 ROOT_DISK = "vda"
 # One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
 _COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
+# By the alias of a device libvirt and QEMU know it; libvirt keeps those that begin with "ua-".
+_DISK_ALIAS = "ua-zonal-disk-"
+# Network card, root disk, agent, balloon and random numbers.
+_OTHER_SLOTS = 5
+_TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase[1:])
 _PCI = ("domain", "bus", "slot", "function")
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 1024, "g": 1024**2, "gib": 1024**2}
@@ -34,7 +41,7 @@ _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 10
 class Hardware:
     """What the host provides for one VM. ``accelerator`` is kvm or qemu (libvirt's word for plain emulation).
 
-    ``disk`` is a block device, or a regular file when ``disk_is_block`` is False.
+    ``disk`` is a block device, or a regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names.
     """
 
     disk: str
@@ -42,11 +49,13 @@ class Hardware:
     initrd: str
     accelerator: str
     disk_is_block: bool = True
+    data: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ParsedDomain:
-    """What a domain's XML tells: its spec as far as XML holds it, its facts, and whether this collection made it."""
+    """What a domain's XML tells: its spec as far as XML holds it, its facts, whether this collection made it, and which data disks are
+    attached."""
 
     spec: Spec
     facts: Mapping[str, str]
@@ -55,6 +64,7 @@ class ParsedDomain:
     accelerator: str
     kernel: str
     initrd: str
+    attached: tuple[str, ...]
 
 
 def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str, str] | None = None, *, uuid: str = "") -> str:
@@ -103,6 +113,7 @@ def parse_domain(text: str) -> ParsedDomain:
     source = root.find("devices/interface[@type='bridge']/source")
     if source is not None and source.get("bridge"):
         spec["bridge"] = source.get("bridge")
+    aliases = [alias.get("name", "") for alias in root.findall("devices/disk/alias")]
     return ParsedDomain(
         spec=cast(Spec, spec),
         facts=facts,
@@ -111,7 +122,29 @@ def parse_domain(text: str) -> ParsedDomain:
         accelerator=root.get("type", ""),
         kernel=root.findtext("os/kernel", ""),
         initrd=root.findtext("os/initrd", ""),
+        attached=tuple(name[len(_DISK_ALIAS) :] for name in aliases if name.startswith(_DISK_ALIAS)),
     )
+
+
+def attached_in(text: str) -> tuple[str, ...]:
+    """Return the data disks that are attached in a domain's XML; what has none is not read, since reading takes long."""
+    return parse_domain(text).attached if _DISK_ALIAS in text else ()
+
+
+def render_disk(name: str, path: str, target: str, *, is_block: bool) -> str:
+    """Return the XML of a data disk that a running VM gets as the device ``target``."""
+    return ET.tostring(_disk(ET.Element("devices"), path, target, is_block=is_block, name=name), encoding="unicode")
+
+
+def disk_alias(name: str) -> str:
+    """Return the name under which libvirt knows the data disk ``name`` of a VM."""
+    return _DISK_ALIAS + name
+
+
+def free_target(text: str) -> str:
+    """Return the first device for a data disk that the domain of this XML does not have."""
+    taken = {target.get("dev") for target in ET.fromstring(text).findall("devices/disk/target")}
+    return next(target for target in _TARGETS if target not in taken)
 
 
 def _parse_size(root: ET.Element) -> dict[str, Any]:
@@ -167,16 +200,13 @@ def _boot(root: ET.Element, hardware: Hardware) -> None:
 
 
 def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:
-    kind, attribute = ("block", "dev") if hardware.disk_is_block else ("file", "file")
-    disk = ET.SubElement(devices, "disk", type=kind, device="disk")
-    # No host page cache: what the guest was told is written is on the SSD; freed blocks go back to the thin pool.
-    ET.SubElement(disk, "driver", name="qemu", type="raw", cache="none", discard="unmap", detect_zeroes="unmap")
-    ET.SubElement(disk, "source", {attribute: hardware.disk})
-    ET.SubElement(disk, "target", dev=ROOT_DISK, bus="virtio")
+    root_disk = _disk(devices, hardware.disk, ROOT_DISK, is_block=hardware.disk_is_block)
     if spec.get("io_limits"):
-        tune = ET.SubElement(disk, "iotune")
+        tune = ET.SubElement(root_disk, "iotune")
         for key, limit in spec["io_limits"].items():
             _text(tune, f"{key}_sec", str(limit))
+    for entry, target in zip(spec.get("disks", ()), _TARGETS):
+        _disk(devices, hardware.data[entry["name"]], target, is_block=hardware.disk_is_block, name=entry["name"])
     card = ET.SubElement(devices, "interface", type="bridge")
     ET.SubElement(card, "mac", address=mac_of(spec["address"]))
     ET.SubElement(card, "source", bridge=spec["bridge"])
@@ -189,6 +219,10 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
             ET.SubElement(passed, "source"), "address", {name: f"0x{number}" for name, number in zip(_PCI, re.split("[:.]", address))}
         )
     ET.SubElement(devices, "controller", type="usb", model="none")
+    # A device that is attached to a running VM needs a slot that is there already.
+    ET.SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
+    for _dummy in range(_OTHER_SLOTS + len(spec.get("pci_devices", ())) + MOST_DISKS):
+        ET.SubElement(devices, "controller", type="pci", model="pcie-root-port")
     console = ET.SubElement(devices, "serial", type="pty")
     ET.SubElement(console, "log", file=f"/var/log/libvirt/qemu/{name}-console.log", append="on")
     ET.SubElement(console, "target", port="0")
@@ -198,6 +232,19 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
     ET.SubElement(balloon, "stats", period="10")
     random = ET.SubElement(devices, "rng", model="virtio")
     _text(random, "backend", "/dev/urandom", model="random")
+
+
+def _disk(devices: ET.Element, path: str, target: str, *, is_block: bool, name: str = "") -> ET.Element:
+    kind, attribute = ("block", "dev") if is_block else ("file", "file")
+    disk = ET.SubElement(devices, "disk", type=kind, device="disk")
+    # No host page cache: what the guest was told is written is on the SSD; freed blocks go back to the thin pool.
+    ET.SubElement(disk, "driver", name="qemu", type="raw", cache="none", discard="unmap", detect_zeroes="unmap")
+    ET.SubElement(disk, "source", {attribute: path})
+    ET.SubElement(disk, "target", dev=target, bus="virtio")
+    if name:
+        _text(disk, "serial", serial_of(name))
+        ET.SubElement(disk, "alias", name=disk_alias(name))
+    return disk
 
 
 def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:

@@ -12,10 +12,26 @@ from typing import Any, cast
 
 from .errors import ZonalError
 from .fields import FIELDS, Spec
+from .instance_disks import placed
 
 # Kept as facts, because the engine has no place of its own for them that can be read back.
-_KEPT = ("zone", "tenant", "app", "index", "image", "cidr", "gateway", "dns", "address", "hostname", "labels", "command", "capabilities")
-_JSON = ("dns", "labels", "command", "capabilities")
+_KEPT = (
+    "zone",
+    "tenant",
+    "app",
+    "index",
+    "image",
+    "cidr",
+    "gateway",
+    "dns",
+    "address",
+    "hostname",
+    "labels",
+    "command",
+    "capabilities",
+    "disks",
+)
+_JSON = ("dns", "labels", "command", "capabilities", "disks")
 # The facts that are only fingerprints of fields, since these are long or secret and labels are shown everywhere.
 _PRINTED = {"ssh_keys": "keys", "user_data": "user_data"}
 _FIELDS = {field.name: field for field in FIELDS}
@@ -23,7 +39,10 @@ _FIELDS = {field.name: field for field in FIELDS}
 
 def dump_facts(name: str, spec: Spec, known: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the facts of an instance as flat text, sorted; ``known`` are its facts so far, of which fingerprints are kept."""
-    values = cast("dict[str, Any]", spec)
+    values = {key: value for key, value in cast("dict[str, Any]", spec).items() if key != "disks"}
+    if spec.get("disks"):
+        # How large a disk is tells its volume, which grows while the facts of what has it cannot be changed.
+        values["disks"] = placed(spec["disks"])
     printed = {"keys": fingerprint(spec.get("ssh_keys", []))}
     if spec.get("user_data"):
         printed["user_data"] = fingerprint(spec["user_data"])

@@ -26,6 +26,7 @@ from .field_values import (
     parse_io_limits,
     parse_keys,
     parse_labels,
+    parse_list,
     parse_memory,
     parse_network,
     parse_pci_devices,
@@ -33,6 +34,7 @@ from .field_values import (
     parse_vcpus,
     show_io_limits,
 )
+from .instance_disks import DiskEntry, grown, parse_disks, placed, show_disks
 from .names import parse_image, parse_interface, parse_label
 from .plan import Difference
 from .quantity import format_size, parse_size
@@ -56,6 +58,7 @@ class Spec(TypedDict, total=False):
     vcpus: int
     memory: int  # bytes
     disk: int  # bytes
+    disks: list[DiskEntry]
     bridge: str
     cidr: str
     gateway: str
@@ -81,7 +84,8 @@ class Field:
     """One field: how it is read (``parse(path, value)``) and shown, and how a difference is mended for each kind.
 
     ``room`` is the field up to which a VM that runs takes more of this one, so that no restart is needed. ``none`` tells what an instance
-    has of which nothing else is known. What is ``secret`` is not reported.
+    has of which nothing else is known. What is ``secret`` is not reported. ``judge`` tells what a difference takes when that is not
+    always the same, and nothing when it is left.
     """
 
     name: str
@@ -94,6 +98,7 @@ class Field:
     room: str = ""
     none: Callable[[Spec], Any] = lambda _spec: None
     secret: bool = False
+    judge: Callable[[str, Any, Any, str], str] = lambda _kind, _wanted, _found, mend: mend
 
     @property
     def option(self) -> str:
@@ -103,6 +108,17 @@ class Field:
 
 def _hide(_value: Any) -> str:
     return "(not shown)"
+
+
+def _parse_disks(field: str, value: Any) -> list[DiskEntry]:
+    return parse_disks(field, parse_list(field, value))
+
+
+def _judge_disks(kind: str, wanted: list[DiskEntry], found: list[DiskEntry], mend: str) -> str:
+    """A disk grows while it is in use. A container does not know an order of its disks, and a VM names them in theirs."""
+    if placed(wanted, kind) != placed(found, kind):
+        return mend
+    return LIVE if grown(wanted, found) else ""
 
 
 FIELDS: tuple[Field, ...] = (
@@ -120,6 +136,7 @@ FIELDS: tuple[Field, ...] = (
     Field("hugepages", parse_bool, REFUSED, RESTART, none=lambda _spec: False),
     Field("pci_devices", parse_pci_devices, REFUSED, RESTART, none=lambda _spec: []),
     Field("disk", parse_size, RECREATE, RESTART, show=format_size),
+    Field("disks", _parse_disks, RECREATE, LIVE, show=show_disks, none=lambda _spec: [], judge=_judge_disks),
     Field("io_limits", parse_io_limits, RECREATE, LIVE, show=show_io_limits, none=lambda _spec: {}),
     Field("bridge", parse_interface, RECREATE, RESTART, path="network.bridge", required=True),
     # Address, hostname, keys and user-data stand in the guest's own file system, which is not opened again once a guest had it.
@@ -176,7 +193,9 @@ def differences(kind: str, wanted: Spec, found: Spec) -> list[Difference]:
             if value != present:
                 most = have.get(field.room)
                 grows = kind == "vm" and most is not None and present is not None and present < value <= most
-                differing.append(Difference(field.name, value, present, LIVE if grows else mend))
+                takes = field.judge(kind, value, present, LIVE if grows else mend)
+                if takes:
+                    differing.append(Difference(field.name, value, present, takes))
     return differing
 
 

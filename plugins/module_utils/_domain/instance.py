@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from .errors import MissingError, RefusedError, SpecError
 from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, complete, differences, show_spec
+from .instance_disks import disk_names
 from .names import mac_of
 from .plan import Difference, Plan, Step
 from .quantity import format_size
@@ -71,6 +72,26 @@ def check_address(wish: Wish, spec: Spec, neighbours: Iterable[Instance]) -> Non
     for other in neighbours:
         if (other.kind, other.name) != (wish.kind, wish.name) and other.spec.get("address") == spec["address"]:
             raise SpecError("address", spec["address"], f"belongs to the {other.kind} {other.name} on this host")
+
+
+def check_disks(wish: Wish, names: Collection[str], neighbours: Iterable[Instance]) -> None:
+    """SpecError when another instance of the host, of either kind, has one of these disks."""
+    for other in neighbours:
+        taken = [name for name in disk_names(other.spec) if name in names]
+        if taken and (other.kind, other.name) != (wish.kind, wish.name):
+            raise SpecError("disks", taken[0], f"belongs to the {other.kind} {other.name} on this host; take it out of its disks first")
+
+
+def check_volumes(wish: Wish, names: Collection[str], found: Instance) -> None:
+    """RefusedError when the instance was found with one of these disks, of which no volume is there, so that its size is not known."""
+    lost = [entry["name"] for entry in found.spec.get("disks", ()) if "size" not in entry and entry["name"] in names]
+    if lost:
+        # No run that was cut off leaves this behind. An empty disk would take the place of one with data.
+        raise RefusedError(
+            f"group: the {wish.kind} {wish.name} has the disk {lost[0]}, but no volume of that is in the given volume group; "
+            "name the right group, or take the disk out of its disks",
+            field="group",
+        )
 
 
 def taken_name(wish: Wish, what: str) -> RefusedError:

@@ -16,6 +16,7 @@ from .claims import KINDS, Claim, KnownHost, digest
 from .errors import SpecError, ZonalError
 from .field_values import parse_list
 from .fields import Spec, parse_spec
+from .instance_disks import bytes_of
 from .names import parse_label
 from .placement_types import ACTIVE, FAILED, Demand, Host
 from .zone_spec import Zone, check_mapping
@@ -40,7 +41,7 @@ class Seen:
     def demand(self) -> Demand:
         """Return what placement must know of an instance that the ledger does not know."""
         app = (self.spec.get("tenant", "none"), self.spec.get("app", "none"))
-        sizes = (self.spec.get("vcpus", 0), self.spec.get("memory", 0), self.spec.get("disk", 0))
+        sizes = (self.spec.get("vcpus", 0), self.spec.get("memory", 0), bytes_of(self.spec))
         return Demand(f"{self.host}/{self.name}", app, self.kind, *sizes, host=self.host)
 
 

@@ -19,9 +19,9 @@ NO_FILESYSTEM = "none"
 # On a volume whose filesystem is being made; what is found on it is half of one.
 UNFINISHED = "zonal.unfinished"
 # mkfs.xfs refuses less.
-_SMALLEST_XFS = 300 * MIB
+SMALLEST_XFS = 300 * MIB
 # A filesystem may leave the last, too small group of blocks unused.
-_UNUSED_TAIL = 16 * MIB
+UNUSED_TAIL = 16 * MIB
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def parse_spec(params: Mapping[str, Any]) -> ThinVolumeSpec:
     if present and params["size"] is None:
         raise MissingError("size", "say how large the volume shall be, such as 100G")
     size = parse_size("size", params["size"]) if present else 0
-    if params["filesystem"] == "xfs" and present and size < _SMALLEST_XFS:
-        raise SpecError("size", params["size"], f"is too small for xfs, which needs at least {format_size(_SMALLEST_XFS)}")
+    if params["filesystem"] == "xfs" and present and size < SMALLEST_XFS:
+        raise SpecError("size", params["size"], f"is too small for xfs, which needs at least {format_size(SMALLEST_XFS)}")
     return ThinVolumeSpec(
         name=parse_name("name", params["name"]),
         group=parse_name("group", params["group"]),
@@ -152,7 +152,7 @@ def _plan_existing(spec: ThinVolumeSpec, found: ThinVolume) -> Plan[ThinVolumeSt
 def _plan_filesystem(spec: ThinVolumeSpec, found: ThinVolume, size: int) -> list[Step]:
     if found.mounts and found.signatures == (spec.filesystem,):
         # Filesystems grow while they are mounted; one that is not yet grows in the next run.
-        if found.filesystem_size is not None and found.filesystem_size + _UNUSED_TAIL < size:
+        if found.filesystem_size is not None and found.filesystem_size + UNUSED_TAIL < size:
             why = f"has {format_size(found.filesystem_size)} of {format_size(size)}"
             return [Step("grow_filesystem", spec.target, why, ("size",))]
         return []

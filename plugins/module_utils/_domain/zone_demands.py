@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .claims import Claim, Snapshot
+from .instance_disks import bytes_of
 from .observation import Observation
 from .placement_types import Demand
 from .zone_slots import Slot
@@ -21,7 +22,7 @@ def demand_of(slot: Slot, observation: Observation) -> Demand:
     entry, claim, spec = slot.entry, slot.claim, slot.entry.spec
     vcpus = spec.get("vcpus", claim.vcpus if claim else 0)
     memory = spec.get("memory", claim.memory if claim else 0)
-    disk = spec.get("disk", claim.disk if claim else 0)
+    disk = bytes_of(spec, claim.disk if claim else 0)
     if claim and not observation.sees(claim.host, claim.kind):
         vcpus, memory, disk = max(vcpus, claim.vcpus), max(memory, claim.memory), max(disk, claim.disk)
     name = _key_of(claim.host, claim.kind, claim.name) if claim and slot.adopted else claim.name if claim else slot.key

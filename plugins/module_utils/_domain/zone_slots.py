@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from .claims import REMOVING, Claim
 from .declared import Declared
+from .instance_disks import bytes_of
 from .observation import Observation, Seen
 from .placement_types import App
 from .pools import number_of
@@ -179,7 +180,7 @@ def claim_of(seen: Seen, index: int) -> Claim:
         index=index,
         vcpus=spec.get("vcpus", 0),
         memory=spec.get("memory", 0),
-        disk=spec.get("disk", 0),
+        disk=bytes_of(spec),
     )
 
 

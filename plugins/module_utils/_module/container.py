@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
+from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import is_bridge, numa_nodes
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
@@ -33,12 +35,14 @@ from .._domain.field_values import show_io_limits
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import key_files
 from .._domain.instance import STOPPED, Instance, Wish, taken_name
+from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, network_of
 from .._domain.plan import Plan
 from .._domain.quantity import format_size
 from .._domain.snapshot import is_half_restored
 from .._ports import Command, ContainerEngine, VmEngine
 from .._ports_layers import LayerCopies
+from .data_disks import DataDisks, forget_stand_ins, stand_ins, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import vms_beside
@@ -55,10 +59,11 @@ class ContainerResource(InstanceResource):
         engine: ContainerEngine,
         vms: VmEngine,
         copies: LayerCopies,
+        data: DataDisks,
         stop_timeout: int,
         given: list[frozenset[int]] | None = None,
     ) -> None:
-        super().__init__(wish, engine, stop_timeout)
+        super().__init__(wish, engine, data, stop_timeout)
         self._given = [] if given is None else given
         self._engine = engine
         self._vms = vms
@@ -109,7 +114,9 @@ class ContainerResource(InstanceResource):
         # Of one that somebody has removed by hand; what this one writes is whole.
         self._copies.sweep(self._wish.name)
         self._make_network(spec)
-        self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts))
+        disks = self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
+        forget_stand_ins(self._engine, disks)
+        self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts, disks))
         self._engine.put_files(self._hidden, key_files(spec))
         self._engine.rename(self._hidden, self._wish.name)
 
@@ -142,6 +149,7 @@ class ContainerResource(InstanceResource):
         if len(name) == 1:
             raise SpecError("name", name, "is too short for a container; docker wants two characters")
         self._check_network(spec)
+        stand_ins(self._engine, disk_names(spec))
         holder = self._holder(spec)
         if holder:
             raise SpecError("address", spec["address"], f"belongs to the container {holder}, which zonal.cloud did not make")
@@ -157,6 +165,8 @@ class ContainerResource(InstanceResource):
             raise SpecError("network.bridge", spec["bridge"], "is not a bridge on this host; make it with zonal.cloud.bridge")
         if "disk" in spec and not facts.size_limits:
             raise SpecError("disk", format_size(spec["disk"]), "cannot be held: docker here has no overlay2 on XFS with project quota")
+        self._data.check(self.name, spec.get("disks", ()))
+        stand_ins(self._engine, disk_names(spec))
         if spec.get("io_limits") and not facts.device:
             raise SpecError("io_limits", show_io_limits(spec["io_limits"]), "cannot be held: docker's data here lies on no block device")
         self._check_network(spec)
@@ -164,11 +174,13 @@ class ContainerResource(InstanceResource):
 
     def _remove(self) -> None:
         name = self._wish.name
-        if self._engine.find(name) is not None:
+        body = self._engine.find(name)
+        if body is not None:
             self._engine.stop(name, self._stop_timeout)
             self._copies.clear(name)
             self._engine.remove(name)
         self._discard_hidden()
+        forget_stand_ins(self._engine, disk_names(parse_container(body).spec) if body is not None else ())
 
     def _update(self, options: Collection[str]) -> None:
         body = self._engine.find(self._wish.name)
@@ -176,6 +188,8 @@ class ContainerResource(InstanceResource):
             raise RefusedError(f"container {self._wish.name} was removed while it was being changed; run again")
         facts, parsed = self._engine.facts(), parse_container(body)
         spec = complete(self._wish.name, {**parsed.spec, **pick(self._wish.spec, options)})
+        if "disks" in options:
+            self._data.provide(Instance(self.name, self._wish.name, parsed.power, self._target))
         limits = render_limits(spec, self._cpus, facts)
         self._engine.update(self._wish.name, {**limits, "RestartPolicy": restart_policy(spec["autostart"])})
 
@@ -264,6 +278,7 @@ def list_containers(engine: ContainerEngine) -> list[Instance]:
 
 def build_container(params: dict[str, Any], command: Command) -> ContainerResource:
     """Return the resource for the module's parameters."""
-    docker = DockerEngine()
+    docker, libvirt = DockerEngine(), LibvirtEngine()
     copies = FolderLayers(command, lambda: docker.facts().root)
-    return ContainerResource(read_wish("container", params), docker, LibvirtEngine(), copies, params["stop_timeout"])
+    data = DataDisks(volumes_of(params, command), DiskFilesystems(command, MountedGuestDisks(command)), libvirt)
+    return ContainerResource(read_wish("container", params), docker, libvirt, copies, data, params["stop_timeout"])

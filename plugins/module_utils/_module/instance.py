@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from .._domain.fields import Spec
-from .._domain.instance import Instance, Wish, check_address, plan_instance, show_instance
+from .._domain.instance import Instance, Wish, check_address, check_disks, check_volumes, plan_instance, show_instance
+from .._domain.instance_disks import disk_names
 from .._domain.plan import Plan, Step
 from .._ports import PowerEngine
+from .data_disks import DataDisks
 
 
 class InstanceResource(ABC):
@@ -20,17 +23,20 @@ class InstanceResource(ABC):
 
     name: str
 
-    def __init__(self, wish: Wish, power: PowerEngine, stop_timeout: int) -> None:
+    def __init__(self, wish: Wish, power: PowerEngine, data: DataDisks, stop_timeout: int) -> None:
         self._wish = wish
         self._power = power
+        self._data = data
         self._stop_timeout = stop_timeout
-        # Filled by observe and plan.
+        # Filled by observe and plan; at first the disks have only the sizes that are wanted.
+        self._sized = wish
         self._is_there = False
         self._ignored: Collection[tuple[str, str]] = ()
         self._target = Spec()
 
     def observe(self) -> Instance:
-        found = self._look()
+        found = self._data.measured(self._look())
+        self._sized = replace(self._wish, spec=self._data.sized(self._wish.spec))
         self._is_there = True
         return found
 
@@ -38,10 +44,11 @@ class InstanceResource(ABC):
         return Instance(self.name, self._wish.name)
 
     def plan(self, found: Instance) -> Plan[Instance]:
-        plan = plan_instance(self._wish, found, self._staying(self._neighbours()))
+        plan = plan_instance(self._sized, found, self._staying(self._neighbours()))
         self._target = plan.after.spec
         if self._is_there:
             self._foresee({step.action for step in plan.steps})
+            self._foresee_disks(found)
         return plan
 
     def ignore(self, going: Collection[tuple[str, str]]) -> None:
@@ -82,6 +89,21 @@ class InstanceResource(ABC):
         if "create" in actions:
             check_address(self._wish, self._target, self._staying(self._elsewhere()))
             self._check_host(self._target)
+
+    def _foresee_disks(self, found: Instance) -> None:
+        """Refuse disks that another instance has, or that cannot be what they are wanted to be."""
+        disks, had = self._target.get("disks", []), disk_names(found.spec)
+        if not disks:
+            return
+        check_volumes(self._wish, disk_names(self._target), found)
+        self._data.check_sizes(self._wish.spec.get("disks", ()))
+        self._data.check(self.name, disks, there=False)
+        coming = [name for name in disk_names(self._target) if name not in had]
+        if coming:
+            others = [*self._neighbours(), *self._elsewhere()]
+            check_disks(self._wish, coming, self._staying(others))
+            going = {name for other in others if (other.kind, other.name) in self._ignored for name in disk_names(other.spec)}
+            self._data.check_free(name for name in coming if name not in going)
 
     def _staying(self, instances: Iterable[Instance]) -> Iterator[Instance]:
         return (item for item in instances if (item.kind, item.name) not in self._ignored)

@@ -10,6 +10,7 @@ from typing import Any
 from .._domain.errors import SpecError
 from .._domain.fields import RECREATE, RESTART, Spec, check_kind, parse_spec
 from .._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
+from .._domain.instance_disks import check_mounts
 from .._domain.names import parse_label
 
 _STATES = (RUNNING, STOPPED, PAUSED, ABSENT)
@@ -28,6 +29,11 @@ def instance_options() -> dict[str, Any]:
         "vcpus": {"type": "int"},
         "memory": {"type": "str"},
         "disk": {"type": "str"},
+        "disks": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"name": {"type": "str", "required": True}, "size": {"type": "str"}, "mount": {"type": "str"}},
+        },
         "address": {"type": "str"},
         "network": {
             "type": "dict",
@@ -77,9 +83,13 @@ def batch_options() -> dict[str, Any]:
         "workers": {"type": "int", "default": 4},
         "progress": {"type": "int", "default": 10},
         "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
-        "group": {"type": "str", "default": "zonal"},
-        "pool": {"type": "str", "default": "pool"},
+        **pool_options(),
     }
+
+
+def pool_options() -> dict[str, Any]:
+    """Return the options that name the thin pool of the host's volumes."""
+    return {"group": {"type": "str", "default": "zonal"}, "pool": {"type": "str", "default": "pool"}}
 
 
 def read_wish(kind: str, params: dict[str, Any]) -> Wish:
@@ -89,6 +99,7 @@ def read_wish(kind: str, params: dict[str, Any]) -> Wish:
         raise SpecError("stop_timeout", params["stop_timeout"], "is less than 0 seconds")
     spec: Spec = parse_spec({**params, **network})
     check_kind(kind, spec)
+    check_mounts(kind, spec.get("disks", ()))
     return Wish(
         kind=kind,
         name=parse_label("name", params["name"]),

@@ -15,21 +15,22 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._adapters.boot_files import BootFolder
 from .._adapters.command import HostCommand
+from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.lanes import in_lanes
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._adapters.lvm import LvmVolumes
 from .._domain.batch import Outcome, check_batch, failure_of, in_turns, told_lines
 from .._domain.errors import SpecError, ZonalError
 from .._domain.instance import RUNNING, Instance, Wish, show_instance
 from .._domain.plan import Plan
-from .._domain.thin_pool import parse_name
 from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine
+from .._ports_disks import DataFilesystems
 from .._ports_layers import LayerCopies
 from .._ports_storage import GuestDisks, Volumes
 from .container import ContainerResource
+from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .remembered import forget, remembered_containers, remembered_vms, remembered_volumes
@@ -49,6 +50,7 @@ class HostEngines:
     libvirt: VmEngine
     volumes: Volumes
     disks: GuestDisks
+    filesystems: DataFilesystems
     boot: BootFolder
     accelerator: Callable[[], str]
     copies: LayerCopies
@@ -229,12 +231,13 @@ def build_batch(params: dict[str, Any], command: Command) -> tuple[Batch, Lanes]
             raise SpecError(option, params[option], f"is less than {least}")
     common = {name: params[name] for name in ("allow", "stop_timeout")}
     wishes = [_wish({**item, **common, "restart": False}) for item in params["instances"]]
-    docker, libvirt = DockerEngine(), LibvirtEngine()
+    docker, libvirt, disks = DockerEngine(), LibvirtEngine(), MountedGuestDisks(command)
     engines = HostEngines(
         docker,
         libvirt,
-        LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
-        MountedGuestDisks(command),
+        volumes_of(params, command),
+        disks,
+        DiskFilesystems(command, disks),
         BootFolder(),
         cache(partial(accelerator_of, params["accelerator"], command)),
         FolderLayers(command, cache(lambda: docker.facts().root)),
@@ -257,13 +260,14 @@ def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) ->
     """Return the batch whose resources share the engines, so that none is asked twice."""
     docker, libvirt = remembered_containers(engines.docker), remembered_vms(engines.libvirt)
     volumes = remembered_volumes(engines.volumes)
+    data = DataDisks(volumes, engines.filesystems, libvirt)
     # CPUs that containers of this run get: the next one shall get others.
     given: list[frozenset[int]] = []
 
     def resource(wish: Wish) -> InstanceResource:
         if wish.kind == "container":
-            return ContainerResource(wish, docker, libvirt, engines.copies, stop_timeout, given)
-        return VmResource(wish, libvirt, docker, volumes, engines.disks, engines.boot, engines.accelerator, stop_timeout)
+            return ContainerResource(wish, docker, libvirt, engines.copies, data, stop_timeout, given)
+        return VmResource(wish, libvirt, docker, volumes, engines.disks, data, engines.boot, engines.accelerator, stop_timeout)
 
     return Batch(wishes, [resource(wish) for wish in wishes], partial(forget, docker, libvirt, volumes))
 

@@ -15,14 +15,18 @@ from .._domain.names import parse_label
 from .._domain.thin_pool import parse_name
 from .._ports import Command
 from .container import list_containers
+from .data_disks import volume_sizes, with_sizes
 from .neighbours import or_none
-from .vm import list_vms
+from .vm_found import list_vms
 
 
 def instances_here(command: Command, group: str, pool: str) -> list[dict[str, Any]]:
     """Return what runs on this host in the words of the options, sorted by name; an engine that is not there has nothing."""
     volumes = LvmVolumes(command, group, pool)
     found = or_none(lambda: list_containers(DockerEngine())) + or_none(lambda: list_vms(LibvirtEngine(), volumes))
+    if any("disks" in instance.spec for instance in found):
+        sizes = volume_sizes(volumes)
+        found = [with_sizes(instance, sizes) for instance in found]
     return [show_instance(instance) for instance in sorted(found, key=lambda instance: (instance.name, instance.kind))]
 
 

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from .._domain.container_config import parse_container
-from .._domain.domain_xml import parse_domain
+from .._domain.domain_xml import attached_in, parse_domain
+from .._domain.fields import Spec
 from .._domain.instance import Instance
-from .._ports import ContainerEngine, EngineAbsent, EngineSilent, VmEngine
+from .._domain.instance_disks import DiskEntry, disk_names
+from .._ports import ContainerEngine, Domain, EngineAbsent, EngineSilent, VmEngine
 
 Item = TypeVar("Item")
 
@@ -27,8 +29,16 @@ def containers_beside(engine: ContainerEngine) -> list[Instance]:
 
 def vms_beside(engine: VmEngine) -> list[Instance]:
     """Return the VMs of this collection; none where libvirt is not installed."""
-    found = or_none(lambda: [(domain, parse_domain(domain.xml)) for domain in engine.domains()])
-    return [Instance("vm", domain.name, domain.power, parsed.spec) for domain, parsed in found if parsed.ours]
+    found = or_none(lambda: list(map(read_neighbour, engine.domains())))
+    return [item for item in found if item.ours]
+
+
+def read_neighbour(domain: Domain) -> Instance:
+    """Return a VM as others must see it: it has the disks of its definition, and those that it has not let go of yet."""
+    parsed = parse_domain(domain.xml)
+    names = dict.fromkeys([*disk_names(parsed.spec), *attached_in(domain.live_xml)])
+    spec = cast(Spec, {**parsed.spec, "disks": [DiskEntry(name=name) for name in names]})
+    return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours)
 
 
 def or_none(read: Callable[[], list[Item]]) -> list[Item]:

@@ -66,13 +66,14 @@ class _RememberedContainers(_Remembered):
 def remembered_containers(engine: ContainerEngine) -> ContainerEngine:
     """Return docker as one that is not asked twice."""
     return cast(
-        ContainerEngine, _RememberedContainers(engine, "managed", "network", "networks", "attached", lasting=("facts", "image_labels"))
+        ContainerEngine,
+        _RememberedContainers(engine, "managed", "network", "networks", "attached", "volume", lasting=("facts", "image_labels")),
     )
 
 
 def remembered_vms(engine: VmEngine) -> VmEngine:
     """Return libvirt as one that is not asked twice."""
-    return cast(VmEngine, _Remembered(engine, "domains", "find"))
+    return cast(VmEngine, _Remembered(engine, "domains", "find", "stats"))
 
 
 def remembered_volumes(volumes: Volumes) -> Volumes:

@@ -7,35 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
-from typing import Any, Callable, cast
+from typing import Any, Callable
 
 from .._adapters.boot_files import BootFolder
+from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import is_bridge, memory_total
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._adapters.lvm import LvmVolumes
-from .._domain.domain_xml import Hardware, parse_domain, render_domain
+from .._domain.disk import disk_volume_of
+from .._domain.domain_xml import Hardware, attached_in, parse_domain, render_domain
 from .._domain.errors import RefusedError, SpecError
-from .._domain.facts import with_printed
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
+from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, replaced_of, restored_of, volume_of
 from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size, rough_size
-from .._domain.thin_pool import parse_name
 from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, snapshots_of
 from .._ports import Command, ContainerEngine, Domain, VmEngine
 from .._ports_storage import GuestDisks, Volumes
+from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
-from .neighbours import containers_beside
-
-# What LVM rounds sizes up to, unless the volume group was made with other extents.
-_EXTENT = 4 * 1024**2
-_RUNNING_FIELDS = ("memory", "max_memory", "vcpus", "max_vcpus", "hugepages", "pci_devices", "io_limits", "bridge")
+from .neighbours import containers_beside, read_neighbour
+from .vm_disks import plug
+from .vm_found import read_vm
 
 
 class VmResource(InstanceResource):
@@ -50,11 +49,12 @@ class VmResource(InstanceResource):
         containers: ContainerEngine,
         volumes: Volumes,
         disks: GuestDisks,
+        data: DataDisks,
         boot: BootFolder,
         accelerator: Callable[[], str],
         stop_timeout: int,
     ) -> None:
-        super().__init__(wish, engine, stop_timeout)
+        super().__init__(wish, engine, data, stop_timeout)
         self._engine = engine
         self._containers = containers
         self._volumes = volumes
@@ -85,7 +85,7 @@ class VmResource(InstanceResource):
         return self.nothing()
 
     def _neighbours(self) -> Iterator[Instance]:
-        return (item for item in map(read_vm, self._domains) if item.ours and item.name != self._wish.name)
+        return (item for item in map(read_neighbour, self._domains) if item.ours and item.name != self._wish.name)
 
     def plan(self, found: Instance) -> Plan[Instance]:
         plan = super().plan(found)
@@ -123,7 +123,9 @@ class VmResource(InstanceResource):
         fresh = self._volume not in self._seen
         if fresh:
             self._make_volume(spec, golden)
-        self._define(spec, Hardware(self._volumes.path(self._volume), kernel, initrd, self._accelerator(), golden.is_block), "")
+        self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
+        disk = self._volumes.path(self._volume)
+        self._define(spec, Hardware(disk, kernel, initrd, self._accelerator(), golden.is_block, self._data_of(spec)), "")
         if fresh:
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
             self._volumes.rename(self._hidden, self._volume)
@@ -169,6 +171,7 @@ class VmResource(InstanceResource):
     def _check(self, spec: Spec) -> tuple[Volume, str, str]:
         """Return golden volume, kernel and initial ramdisk of the image; SpecError when a VM cannot be made on this host."""
         self._check_bridge(spec)
+        self._data.check(self.name, spec.get("disks", ()))
         golden = find_golden(self._look_at_volumes().values(), spec["image"])
         if golden is None:
             raise SpecError("image", spec["image"], "is not on this host as a golden volume; bring it there with zonal.cloud.image")
@@ -216,7 +219,13 @@ class VmResource(InstanceResource):
         spec = complete(self._wish.name, {"autostart": domain.autostart, **parsed.spec, **pick(self._wish.spec, options)})
         if "disk" in options:
             self._volumes.grow(self._volume, spec["disk"])
-        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block)
+        if "disks" in options:
+            # With the sizes of those for which none is wanted.
+            spec["disks"] = self._target["disks"]
+            self._data.check(self.name, spec["disks"])
+            self._data.provide(Instance(self.name, self._wish.name, domain.power, spec))
+        data = self._data_of(spec)
+        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data)
         running = bool(domain.live_xml)
         # In this order a run that is cut off leaves a difference: memory is read from the definition, the others from what runs.
         if running and "memory" in options:
@@ -224,6 +233,12 @@ class VmResource(InstanceResource):
         self._define(spec, hardware, parsed.uuid, parsed.facts)
         if running and not {"vcpus", "io_limits"}.isdisjoint(options):
             self._engine.adjust(self._wish.name, spec["vcpus"] if "vcpus" in options else 0, io_limits=pick(spec, options).get("io_limits"))
+        if running and "disks" in options:
+            plug(self._engine, self._wish.name, attached_in(domain.live_xml), data, is_block=volume.is_block)
+
+    def _data_of(self, spec: Spec) -> dict[str, str]:
+        """Return the devices of the data disks by their names."""
+        return {name: self._volumes.path(disk_volume_of(name)) for name in disk_names(spec)}
 
     def _define(self, spec: Spec, hardware: Hardware, uuid: str, known: Mapping[str, str] | None = None) -> None:
         self._engine.define(render_domain(self._wish.name, spec, hardware, known, uuid=uuid))
@@ -248,44 +263,6 @@ class VmResource(InstanceResource):
         self._volumes.remove(self._hidden)
 
 
-def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = None) -> Instance:
-    """Return the instance that a domain and its volume tell of.
-
-    Memory, CPUs and bridge are those of the running VM; what is only defined takes effect at its next start.
-    """
-    parsed = parse_domain(domain.xml)
-    spec: Spec = {**parsed.spec, "autostart": domain.autostart}
-    if domain.live_xml:
-        spec = _running_spec(spec, parse_domain(domain.live_xml).spec)
-    if volume is not None:
-        size = (wanted or {}).get("disk", volume.size)
-        spec["disk"] = size if 0 <= volume.size - size < _EXTENT else volume.size
-    if wanted is not None:
-        spec = with_printed(spec, parsed.facts, wanted)
-    return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours, whole=volume is not None)
-
-
-def _running_spec(defined: Spec, live: Spec) -> Spec:
-    """Return the spec of a VM that runs. Of memory within one maximum the definition tells what was asked of the guest, which hands it
-    back when it can, or never if it has no balloon."""
-    fields = set(_RUNNING_FIELDS)
-    if _most_memory(live) == _most_memory(defined):
-        fields -= {"memory", "max_memory"}
-    kept = {field: value for field, value in defined.items() if field not in fields}
-    return cast(Spec, {**kept, **{field: value for field, value in live.items() if field in fields}})
-
-
-def _most_memory(spec: Spec) -> int:
-    return spec.get("max_memory", spec.get("memory", 0))
-
-
-def list_vms(engine: VmEngine, volumes: Volumes) -> list[Instance]:
-    """Return all VMs of this collection on the host."""
-    disks: Mapping[str, Volume] = {volume.name: volume for volume in volumes.list()}
-    found = (read_vm(domain, disks.get(volume_of(domain.name))) for domain in engine.domains())
-    return sorted((item for item in found if item.ours), key=lambda item: item.name)
-
-
 def accelerator_of(wanted: str, command: Command) -> str:
     """Return what libvirt calls the wanted accelerator: auto, kvm or tcg."""
     if wanted == "auto":
@@ -295,13 +272,14 @@ def accelerator_of(wanted: str, command: Command) -> str:
 
 def build_vm(params: dict[str, Any], command: Command) -> VmResource:
     """Return the resource for the module's parameters."""
-
+    volumes, libvirt, disks = volumes_of(params, command), LibvirtEngine(), MountedGuestDisks(command)
     return VmResource(
         read_wish("vm", params),
-        LibvirtEngine(),
+        libvirt,
         DockerEngine(),
-        LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])),
-        MountedGuestDisks(command),
+        volumes,
+        disks,
+        DataDisks(volumes, DiskFilesystems(command, disks), libvirt),
         BootFolder(),
         partial(accelerator_of, params["accelerator"], command),
         params["stop_timeout"],

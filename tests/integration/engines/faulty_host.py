@@ -22,7 +22,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Batch, HostEngines, batch_of, side_by_side
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
-from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, SharedVolumes
+from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, SharedVolumes, file_filesystems
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.integration.engines.test_vms import Lab
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
@@ -119,6 +119,7 @@ class Host:
             guard(vms, *VM_CHANGES),
             guard(self.volumes, *VOLUME_CHANGES),
             FileDisks(),
+            file_filesystems(),
             self.boot,
             lambda: "qemu",
             NO_COPIES,

@@ -15,10 +15,12 @@ from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.data_filesystems import DiskFilesystems
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks import MountedGuestDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_tree import tree_entries
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import digest_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import Command
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles, Unpacked, Volume
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
@@ -61,6 +63,40 @@ class FileVolumes(FakeVolumes):
     def _resize(self, name: str) -> None:
         with open(self.path(name), "ab") as file:
             file.truncate(self._volumes[name].size)
+
+
+class LoopVolumes(FileVolumes):
+    """``FileVolumes`` that are block devices, and so can be mounted."""
+
+    def path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
+
+    def rename(self, name: str, new_name: str) -> None:
+        # First, or there would be a new one of that name.
+        for ending in ("", ".raw"):
+            Path(self.path(name) + ending).rename(self.path(new_name) + ending)
+        FakeVolumes.rename(self, name, new_name)
+
+    def remove(self, name: str) -> None:
+        FakeVolumes.remove(self, name)
+        if os.path.islink(self.path(name)):
+            subprocess.run(["losetup", "--detach", os.readlink(self.path(name))], check=True)
+        for ending in ("", ".raw"):
+            Path(self.path(name) + ending).unlink(missing_ok=True)
+
+    def _resize(self, name: str) -> None:
+        with open(f"{self.path(name)}.raw", "ab") as file:
+            file.truncate(self._volumes[name].size)
+        if os.path.islink(self.path(name)):
+            subprocess.run(["losetup", "--set-capacity", os.readlink(self.path(name))], check=True)
+        else:
+            made = subprocess.run(["losetup", "--find", "--show", file.name], check=True, capture_output=True, text=True)
+            os.symlink(made.stdout.strip(), self.path(name))
+
+
+def file_filesystems(command: Command = run_command, root: str = "/") -> DiskFilesystems:
+    """Return what makes file systems in files, and lets them grow without a mount of its own. For ``root`` see ``BlockDevices``."""
+    return DiskFilesystems(command, FileDisks(), root)
 
 
 class Records(MutableMapping[str, Volume]):

@@ -25,7 +25,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance impor
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Applied, HostEngines, batch_of, side_by_side
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
-from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks
+from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, file_filesystems
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
 from ansible_collections.zonal.cloud.tests.integration.engines.test_vms import Lab
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
@@ -60,7 +60,7 @@ class Zone:
     def converge(self, *wishes: Wish, check_mode: bool = False) -> list[Outcome]:
         """Do what one run of the module does: each has connections of its own."""
         containers, vms = DockerEngine(self.url), LibvirtEngine(self.lab.connection.getURI())
-        engines = HostEngines(containers, vms, self.lab.volumes, FileDisks(), self.lab.boot, lambda: "qemu", NO_COPIES)
+        engines = HostEngines(containers, vms, self.lab.volumes, FileDisks(), file_filesystems(), self.lab.boot, lambda: "qemu", NO_COPIES)
         beside = side_by_side(4, (containers, vms))
 
         def lanes(numbers: Sequence[int], work: Callable[[int], Applied]) -> Iterator[tuple[int, Applied | None]]:

@@ -102,7 +102,7 @@ class Lab(test_containers.Lab):
         return converge(SnapshotResource(SnapshotWish(self.name, name, state, restart=restart), disk, 0))
 
     def instance(self, wanted: Any) -> list[str]:
-        return converge(ContainerResource(wanted, DockerEngine(self.url), FakeVms(), self.copies, 0))
+        return converge(ContainerResource(wanted, DockerEngine(self.url), FakeVms(), self.copies, self.data, 0))
 
     def layer(self) -> Path:
         return Path(f"{self.node.folder}{self.inspect()['GraphDriver']['Data']['UpperDir']}")

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import libvirt
+import libvirt_qemu
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
@@ -20,14 +24,23 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance_disks import serial_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, tap_of, uuid_of
+from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
-from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, ROUTER
-from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, FileVolumes
+from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, FileVolumes, file_filesystems
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
-from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import CONTRACT, Bench, what_is_gone_may_be_removed_again
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import (
+    CONTRACT,
+    Bench,
+    a_device_is_given_to_what_runs_and_taken_away,
+    a_disk_is_seen_as_large_as_it_is_said_to_be,
+    what_is_gone_may_be_removed_again,
+)
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import VM_CHANGES, VOLUME_CHANGES, Fuse, PowerCut
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, planned
@@ -37,11 +50,19 @@ from lab.paths import Paths
 from lab.progress import Progress
 
 MIB = 1024**2
+LONG = "more-than-twenty-characters"
 BOTH = ("restart", "recreate")
 ADDRESS = "10.88.0.40"
 BOOT_TIMEOUT = 120
-# It knows no checkpoints and no NVRAM, whose remains are removed with a domain.
-NOT_ON_THE_TEST_DRIVER = {what_is_gone_may_be_removed_again}
+# For the balloon, and for a device that is attached.
+SLOTS = "<controller type='pci' index='0' model='pcie-root'/>" + "<controller type='pci' model='pcie-root-port'/>" * 2
+DEVICES = f"<controller type='usb' model='none'/><memballoon model='virtio'/>{SLOTS}"
+# It knows no checkpoints and no NVRAM, whose remains are removed with a domain, and no devices that come and go.
+NOT_ON_THE_TEST_DRIVER = {
+    what_is_gone_may_be_removed_again,
+    a_device_is_given_to_what_runs_and_taken_away,
+    a_disk_is_seen_as_large_as_it_is_said_to_be,
+}
 
 
 class Lab:
@@ -52,6 +73,7 @@ class Lab:
         self.engine = LibvirtEngine(uri)
         self.connection = libvirt.open(uri)
         self.volumes = FileVolumes(node.folder)
+        self.data = DataDisks(self.volumes, file_filesystems(), self.engine)
         self.boot = BootFolder(str(node.folder / "boot"))
         self.image = guest_image(Paths.from_environment(), Progress())
         self.digest = check_archive(self.image.path, Policy()).content.digest
@@ -77,7 +99,7 @@ class Lab:
         return Wish("vm", name, power, parse_spec({**raw, **options}), allow, restart)
 
     def resource(self, wanted: Wish) -> VmResource:
-        return VmResource(wanted, self.engine, FakeContainers(), self.volumes, FileDisks(), self.boot, lambda: "qemu", 0)
+        return VmResource(wanted, self.engine, FakeContainers(), self.volumes, FileDisks(), self.data, self.boot, lambda: "qemu", 0)
 
     def converge(self, wanted: Wish) -> list[str]:
         return converge(self.resource(wanted))
@@ -93,6 +115,25 @@ class Lab:
         with suppress(RuntimeError):
             return "1 packets received" in self.node.run("busybox", "ping", "-c", "1", "-W", "1", ADDRESS)
         return False
+
+    def inside(self, script: str) -> str:
+        """Run a shell script in the guest through its agent, and return what it prints."""
+        arguments = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
+        pid = self._agent("guest-exec", arguments)["pid"]
+        told: dict[str, Any] = {}
+
+        def done() -> bool:
+            told.update(self._agent("guest-exec-status", {"pid": pid}))
+            return bool(told["exited"])
+
+        wait_for(script, done, 30)
+        return base64.b64decode(told.get("out-data", "")).decode()
+
+    def _agent(self, command: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(
+            libvirt_qemu.qemuAgentCommand(self.domain(), json.dumps({"execute": command, "arguments": arguments}), 30, 0)
+        )
+        return dict(answer["return"])
 
     def domain(self) -> Any:
         return self.connection.lookupByName("web")
@@ -111,6 +152,14 @@ def cleaned(lab: Lab) -> Iterator[Lab]:
     for name in ("web", "foreign"):
         lab.engine.remove(name)
         lab.volumes.remove(f"vm-{name}")
+    for name in ("data", LONG):
+        lab.volumes.remove(f"disk-{name}")
+
+
+def disk_file(folder: Path) -> str:
+    path = folder / "disk.raw"
+    path.write_bytes(bytes(MIB))
+    return str(path)
 
 
 def driver_xml(name: str, memory: int) -> str:
@@ -122,9 +171,7 @@ def machine_xml(name: str, memory: int) -> str:
     """A machine without a disk: its firmware finds nothing to boot and waits."""
     head = f"<name>{name}</name><uuid>{uuid_of('t', name)}</uuid><memory unit='MiB'>{memory}</memory>"
     system = "<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features>"
-    return (
-        f"<domain type='qemu'>{head}{system}<devices><controller type='usb' model='none'/><memballoon model='virtio'/></devices></domain>"
-    )
+    return f"<domain type='qemu'>{head}{system}<devices>{DEVICES}</devices></domain>"
 
 
 @pytest.mark.parametrize("check", [check for check in CONTRACT if check not in NOT_ON_THE_TEST_DRIVER], ids=lambda check: check.__name__)
@@ -132,12 +179,12 @@ def test_contract_on_the_test_driver(check: Callable[[Bench], None], prefix: str
     # A file of its own: the domains of test:///default are shared by all connections of a process.
     (tmp_path / "node.xml").write_text("<node><cpu><mhz>1</mhz><model>x</model></cpu><memory>1048576</memory></node>")
     engine = LibvirtEngine(f"test://{tmp_path}/node.xml")
-    check(Bench(engine, driver_xml, prefix, agents=True))
+    check(Bench(engine, driver_xml, prefix, agents=True, file=disk_file(tmp_path)))
 
 
 @pytest.mark.parametrize("check", CONTRACT, ids=lambda check: check.__name__)
-def test_contract_on_qemu(check: Callable[[Bench], None], libvirt_uri: str, prefix: str) -> None:
-    bench = Bench(LibvirtEngine(libvirt_uri), machine_xml, prefix, agents=False)
+def test_contract_on_qemu(check: Callable[[Bench], None], libvirt_uri: str, prefix: str, tmp_path: Path) -> None:
+    bench = Bench(LibvirtEngine(libvirt_uri), machine_xml, prefix, agents=False, file=disk_file(tmp_path))
     try:
         check(bench)
     finally:
@@ -187,7 +234,9 @@ def test_a_guest(cleaned: Lab) -> None:
     console = Path(lab.node.path("/var/log/libvirt/qemu/web-console.log"))
     wait_for("its hostname", lambda: "guest guest-web is up" in console.read_text(errors="replace"), 60)
     _check_live_changes(lab)
+    _check_disks(lab)
     _check_changes_that_need_a_restart(lab)
+    _check_disks_of_the_next_start(lab)
     assert lab.converge(lab.wish(STOPPED, memory="160M")) == ["stop"]
     assert lab.converge(lab.wish(STOPPED, memory="160M")) == []
     # What is stopped needs no permission to be restarted.
@@ -195,7 +244,7 @@ def test_a_guest(cleaned: Lab) -> None:
     assert Path(lab.volumes.list()[-1].path).stat().st_size == 200 * MIB
     assert lab.converge(lab.wish(ABSENT)) == ["remove"]
     assert lab.converge(lab.wish(ABSENT)) == []
-    assert [volume.name for volume in lab.volumes.list()] == [f"img-{lab.digest[:12]}"]
+    assert [volume.name for volume in lab.volumes.list()] == ["disk-data", f"img-{lab.digest[:12]}"]
 
 
 def _check_schema(lab: Lab) -> None:
@@ -216,6 +265,43 @@ def _check_live_changes(lab: Lab) -> None:
     assert lab.converge(lab.wish()) == ["update"]
 
 
+def _check_disks(lab: Lab) -> None:
+    """Disks come, grow and go while it runs, and its definition follows."""
+    number = lab.domain().ID()
+    both = lab.wish(disks=[{"name": "data", "size": "64M"}, {"name": LONG, "size": "16M"}])
+    assert lab.converge(both) == ["update"]
+    assert (lab.converge(both), lab.pending(both)) == ([], [])
+    wait_for("both disks", lambda: lab.inside("cat /sys/block/vd[bc]/serial") == f"data{serial_of(LONG)}", 20)
+    lab.inside("mount -t ext4 /dev/vdb /mnt && echo kept > /mnt/file && umount /mnt && sync")
+    # A run that was cut off before the guest was told.
+    lab.volumes.grow("disk-data", 128 * MIB)
+    larger = lab.wish(disks=[{"name": "data", "size": "128M"}, {"name": LONG}])
+    assert lab.inside("cat /sys/block/vdb/size").strip() == str(64 * MIB // 512)
+    assert lab.converge(larger) == ["update"]
+    assert lab.inside("cat /sys/block/vdb/size").strip() == str(128 * MIB // 512)
+    # The one that was second stays where it is in the guest, and is the first at its next start.
+    last = lab.wish(disks=[{"name": LONG}])
+    assert lab.converge(last) == ["update"]
+    assert (lab.converge(last), lab.inside("ls /sys/block | grep vd")) == ([], "vda\nvdc\n")
+    assert [disk.get("dev") for disk in ET.fromstring(lab.domain().XMLDesc(2)).findall("devices/disk/target")] == ["vda", "vdb"]
+    assert lab.node.run("debugfs", "-R", "cat /file", lab.volumes.path("disk-data")) == "kept\n"
+    assert lab.domain().ID() == number, "it was not restarted"
+
+
+def _check_disks_of_the_next_start(lab: Lab) -> None:
+    wait_for("the guest's agent", lambda: _is_up(lab), BOOT_TIMEOUT)
+    assert lab.inside("cat /sys/block/vdb/serial; ls /sys/block | grep vd") == f"{serial_of(LONG)}vda\nvdb\n"
+    assert lab.converge(lab.wish(disks=[], memory="160M")) == ["update"]
+    assert lab.inside("ls /sys/block | grep vd") == "vda\n"
+    lab.volumes.remove(f"disk-{LONG}")
+
+
+def _is_up(lab: Lab) -> bool:
+    with suppress(libvirt.libvirtError):
+        return lab.inside("echo up") == "up\n"
+    return False
+
+
 def _check_changes_that_need_a_restart(lab: Lab) -> None:
     number = lab.domain().ID()
     assert lab.converge(lab.wish(memory="160M")) == []
@@ -232,7 +318,7 @@ def test_a_wish_that_changes_after_a_cut_gives_no_old_disk_to_a_new_vm(cleaned: 
     lab, fuse = cleaned, Fuse(calls)
     cut = fuse.guard(lab.engine, *VM_CHANGES), FakeContainers(), fuse.guard(lab.volumes, *VOLUME_CHANGES), FileDisks()
     with pytest.raises(PowerCut):
-        converge(VmResource(lab.wish(STOPPED), *cut, lab.boot, lambda: "qemu", 0))
+        converge(VmResource(lab.wish(STOPPED), *cut, lab.data, lab.boot, lambda: "qemu", 0))
     assert lab.converge(lab.wish(STOPPED, zone="other", hostname="guest-b")) == ["create"], fuse.passed
     assert lab.domain().UUIDString() == uuid_of("other", "web")
     disk = lab.volumes.path("vm-web")

@@ -12,8 +12,10 @@ from typing import Any
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import (
     LABEL,
+    docker_volume_of,
     holder_of,
     is_network_of,
+    is_volume_of,
     overlaps,
     parse_container,
     parse_network,
@@ -22,10 +24,12 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_conf
     render_network,
     restart_policy,
 )
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk import disk_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import network_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import Volume
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import ContainerEngine, EngineError
 
 MIB = 1024**2
@@ -344,7 +348,40 @@ def hostile_labels_stay_what_they_are(bench: Bench) -> None:
     assert (parsed.ours, "zone" in parsed.spec, "dns" in parsed.spec) == (True, False, False)
 
 
+def a_volume_stays_until_it_is_removed_for_itself(bench: Bench) -> None:
+    disk = f"{bench.prefix}disk"
+    name, tags = docker_volume_of(disk), frozenset(disk_tags(disk, "ext4"))
+    assert bench.engine.volume(name) is None
+    facts, spec = bench.engine.facts(), bench.spec(disks=[{"name": disk, "mount": "/srv"}])
+
+    def create(device: str) -> None:
+        volume = Volume("zonal", f"disk-{disk}", device, 0, tags=tags)
+        bench.engine.create(bench.name, render_container(bench.name, spec, frozenset(), facts, {disk: volume}))
+
+    def device() -> str:
+        found = bench.engine.volume(name)
+        assert found is not None
+        assert is_volume_of(found, disk)
+        assert not is_volume_of(found, "other")
+        return str(found["Options"]["device"])
+
+    create("/dev/first")
+    assert refused(lambda: bench.engine.remove_volume(name)), "a container has it"
+    bench.engine.remove(bench.name)
+    create("/dev/second")
+    assert device() == "/dev/first", "this is why it has to be removed"
+    bench.engine.remove(bench.name)
+    for _dummy in range(2):
+        bench.engine.remove_volume(name)
+        assert bench.engine.volume(name) is None
+    create("/dev/second")
+    assert device() == "/dev/second"
+    bench.engine.remove(bench.name)
+    bench.engine.remove_volume(name)
+
+
 CONTRACT = (
+    a_volume_stays_until_it_is_removed_for_itself,
     the_engine_tells_its_facts,
     nothing_is_found_under_an_unused_name,
     a_created_container_reads_back_and_does_not_run,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import disk_alias, parse_domain, render_disk
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, EngineError, VmEngine
 
 MIB = 1024**2
@@ -18,13 +18,14 @@ NOWHERE = "contract-nowhere"
 @dataclass(frozen=True)
 class Bench:
     """A connection and the XML that it takes: ``xml(name, MiB)``. ``prefix`` keeps the names of two runs apart, ``agents`` tells whether
-    guests have an agent.
+    guests are there that answer, and have an agent. ``file`` can be a disk.
     """
 
     engine: VmEngine
     xml: Callable[[str, int], str]
     prefix: str
     agents: bool
+    file: str
 
     @property
     def name(self) -> str:
@@ -37,6 +38,12 @@ class Bench:
         domain = self.engine.find(self.name)
         assert domain is not None
         return domain
+
+    def plugged(self) -> tuple[str, ...]:
+        """What the running domain has; its definition never has it."""
+        domain = self.found()
+        assert parse_domain(domain.xml).attached == ()
+        return parse_domain(domain.live_xml).attached
 
     def power(self) -> str:
         return self.found().power
@@ -175,11 +182,42 @@ def what_is_gone_may_be_removed_again(bench: Bench) -> None:
         assert bench.engine.find(bench.name) is None
 
 
+def a_device_is_given_to_what_runs_and_taken_away(bench: Bench) -> None:
+    device, alias = render_disk("data", bench.file, "vdb", is_block=False), disk_alias("data")
+    bench.define()
+    assert refused(lambda: bench.engine.attach(bench.name, device)), "it does not run"
+    bench.engine.detach(bench.name, alias, 0)
+    bench.engine.start(bench.name)
+    bench.engine.attach(bench.name, device)
+    assert bench.plugged() == ("data",)
+    assert refused(lambda: bench.engine.attach(bench.name, device)), "it has a device vdb"
+    for _dummy in range(2):
+        if bench.agents:
+            bench.engine.detach(bench.name, alias, 5)
+        else:
+            assert refused(lambda: bench.engine.detach(bench.name, alias, 0)), "nobody lets go of it"
+    assert bench.plugged() == (() if bench.agents else ("data",))
+
+
+def a_disk_is_seen_as_large_as_it_is_said_to_be(bench: Bench) -> None:
+    bench.define()
+    assert refused(lambda: bench.engine.resize(bench.name, bench.file, 2 * MIB))
+    bench.engine.start(bench.name)
+    bench.engine.attach(bench.name, render_disk("data", bench.file, "vdb", is_block=False))
+    for _dummy in range(2):
+        bench.engine.resize(bench.name, bench.file, 2 * MIB)
+        told = bench.engine.stats()[bench.name]
+        assert (told["block.count"], told["block.0.path"], told["block.0.capacity"]) == (1, bench.file, 2 * MIB)
+    assert refused(lambda: bench.engine.resize(bench.name, "/nowhere", 2 * MIB))
+
+
 def what_is_not_there_cannot_be_changed(bench: Bench) -> None:
     assert refused(lambda: bench.engine.start(NOWHERE))
     assert refused(lambda: bench.engine.stop(NOWHERE, 0))
     assert refused(lambda: bench.engine.resume(NOWHERE))
     assert refused(lambda: bench.engine.set_autostart(NOWHERE, True))
+    assert refused(lambda: bench.engine.attach(NOWHERE, render_disk("data", bench.file, "vdb", is_block=False)))
+    assert refused(lambda: bench.engine.detach(NOWHERE, disk_alias("data"), 0))
 
 
 CONTRACT = (
@@ -196,5 +234,7 @@ CONTRACT = (
     autostart_is_set_and_unset,
     autostart_outlives_a_new_definition,
     what_is_gone_may_be_removed_again,
+    a_device_is_given_to_what_runs_and_taken_away,
+    a_disk_is_seen_as_large_as_it_is_said_to_be,
     what_is_not_there_cannot_be_changed,
 )

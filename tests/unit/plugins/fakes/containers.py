@@ -39,10 +39,19 @@ class FakeContainers:
         self._containers: dict[str, dict[str, Any]] = {}
         self._networks: dict[str, dict[str, Any]] = {}
         self._images: dict[str, dict[str, str]] = {}
+        self._volumes: dict[str, dict[str, Any]] = {}
 
     def snapshot(self) -> dict[str, Any]:
         """Return all there is, to compare two worlds."""
-        return copy.deepcopy({"containers": self._containers, "files": self.files, "networks": self._networks, "images": self._images})
+        return copy.deepcopy(
+            {
+                "containers": self._containers,
+                "files": self.files,
+                "networks": self._networks,
+                "images": self._images,
+                "volumes": self._volumes,
+            }
+        )
 
     def die_while_removing(self, name: str) -> None:
         """Leave what docker leaves when it is killed in the middle of a removal."""
@@ -71,6 +80,11 @@ class FakeContainers:
         if body["Image"] not in self._images:
             raise EngineError("create container", name, f"No such image: {body['Image']}")
         body = copy.deepcopy(dict(body))
+        for mount in body.get("HostConfig", {}).get("Mounts") or []:
+            # A volume that is there stays what it is.
+            driver = mount["VolumeOptions"]["DriverConfig"]
+            made = {"Name": mount["Source"], "Labels": mount["VolumeOptions"]["Labels"], "Options": driver["Options"]}
+            self._volumes.setdefault(mount["Source"], made)
         endpoints = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
         mac = body.get("MacAddress", "")
         self._containers[name] = {
@@ -155,6 +169,17 @@ class FakeContainers:
         if any(overlaps(other, pool) for other in self._networks.values() for pool in pools):
             raise EngineError("create network", body["Name"], "Pool overlaps with other one on this address space")
         self._networks[body["Name"]] = copy.deepcopy(dict(body))
+
+    def volume(self, name: str) -> Mapping[str, Any] | None:
+        self._must_be_installed()
+        return copy.deepcopy(self._volumes.get(name))
+
+    def remove_volume(self, name: str) -> None:
+        self._must_be_installed()
+        used = [mount["Source"] for body in self._containers.values() for mount in body["HostConfig"].get("Mounts") or []]
+        if name in used:
+            raise EngineError("remove volume", name, "volume is in use")
+        self._volumes.pop(name, None)
 
     def image_labels(self, name: str) -> Mapping[str, str] | None:
         self._must_be_installed()

@@ -54,7 +54,8 @@ VOLUME_CHANGES = ("create", "clone", "preserve", "grow", "rename", "retag", "set
 DISK_CHANGES = ("make", "pack", "flatten", "personalise")
 OBJECT_CHANGES = ("put", "put_file", "delete")
 BOOT_CHANGES = ("store", "remove")
-VM_CHANGES = ("define", "adjust", "set_autostart", "start", "stop", "pause", "resume", "remove")
+VM_CHANGES = ("define", "adjust", "set_autostart", "start", "stop", "pause", "resume", "remove", "attach", "detach", "resize")
+DATA_CHANGES = ("make", "fill")
 CONTAINER_CHANGES = (
     "create",
     "put_files",
@@ -67,6 +68,7 @@ CONTAINER_CHANGES = (
     "remove",
     "create_network",
     "remove_network",
+    "remove_volume",
     "import_image",
     "push",
     "remove_image",

@@ -35,7 +35,7 @@ def test_containers(check: Callable[[containers.Bench], None], tmp_path: Path) -
 @pytest.mark.parametrize("check", vms.CONTRACT, ids=lambda check: check.__name__)
 def test_vms(check: Callable[[vms.Bench], None]) -> None:
     fake = FakeVms()
-    check(vms.Bench(fake, domain, "c-", agents=True))
+    check(vms.Bench(fake, domain, "c-", agents=True, file="/disk"))
 
 
 def test_nothing_works_without_the_engines() -> None:

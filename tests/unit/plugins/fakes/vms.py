@@ -15,12 +15,14 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, 
 
 
 class FakeVms:
-    """A libvirt connection. Tests may set ``installed``, ``agents``, whether guests have one, and ``counted``, their statistics; ``held``
-    tells who is held still."""
+    """A libvirt connection. Tests may set ``installed``, ``agents``, whether guests have one, ``deaf``, whether they keep what is to be
+    detached, ``sizes``, what guests see of disks by their paths, and ``counted``, their statistics; ``held`` tells who is held still."""
 
     def __init__(self) -> None:
         self.installed = True
         self.agents = True
+        self.deaf = False
+        self.sizes: dict[str, int] = {}
         self.held: set[str] = set()
         self.counted: dict[str, Mapping[str, Any]] = {}
         self._domains: dict[str, Domain] = {}
@@ -39,7 +41,8 @@ class FakeVms:
 
     def stats(self) -> dict[str, Mapping[str, Any]]:
         self._must_be_installed()
-        return {name: self.counted.get(name, {}) for name, domain in self._domains.items() if domain.live_xml}
+        running = {name: ET.fromstring(domain.live_xml) for name, domain in self._domains.items() if domain.live_xml}
+        return {name: {**self._blocks(root), **self.counted.get(name, {})} for name, root in running.items()}
 
     def define(self, xml: str) -> None:
         self._must_be_installed()
@@ -57,6 +60,33 @@ class FakeVms:
             raise EngineError("define", "VM", f"domain '{name}' already exists with another uuid")
         else:
             self._domains[name] = replace(old, xml=xml)
+
+    def attach(self, name: str, device: str) -> None:
+        root, item = self._running("attach a device to VM", name), ET.fromstring(device)
+        devices = root.find("devices")
+        if devices is None:
+            devices = ET.SubElement(root, "devices")
+        taken = [target.get("dev") for target in devices.findall("*/target")]
+        if item.find("target").get("dev") in taken:  # type: ignore[union-attr]
+            raise EngineError("attach a device to VM", name, "the target is taken already")
+        devices.append(item)
+        self._set_running(name, root)
+
+    def detach(self, name: str, alias: str, timeout: int) -> None:
+        domain = self._must_have("detach a device from VM", name)
+        root = ET.fromstring(domain.live_xml or "<domain/>")
+        devices = root.find("devices")
+        for item in [] if devices is None else devices.findall(f"*/alias[@name='{alias}']/.."):
+            if self.deaf:
+                raise EngineError("detach a device from VM", name, f"the guest does not let go of it within {timeout} seconds")
+            devices.remove(item)  # type: ignore[union-attr]
+            self._set_running(name, root)
+
+    def resize(self, name: str, path: str, size: int) -> None:
+        blocks = self._blocks(self._running("let a disk grow in VM", name))
+        if path not in blocks.values():
+            raise EngineError("let a disk grow in VM", name, f"invalid path {path} not assigned to domain")
+        self.sizes[path] = size
 
     @contextmanager
     def quiet(self, name: str) -> Iterator[str]:
@@ -122,6 +152,24 @@ class FakeVms:
     def remove(self, name: str) -> None:
         self._must_be_installed()
         self._domains.pop(name, None)
+
+    def _blocks(self, root: ET.Element) -> dict[str, Any]:
+        paths = [str(source.get("dev") or source.get("file")) for source in root.findall("devices/disk/source")]
+        told: dict[str, Any] = {"block.count": len(paths)}
+        for number, path in enumerate(paths):
+            told[f"block.{number}.path"] = path
+            if path in self.sizes:
+                told[f"block.{number}.capacity"] = self.sizes[path]
+        return told
+
+    def _running(self, tried: str, name: str) -> ET.Element:
+        domain = self._must_have(tried, name)
+        if not domain.live_xml:
+            raise EngineError(tried, name, "domain is not running")
+        return ET.fromstring(domain.live_xml)
+
+    def _set_running(self, name: str, root: ET.Element) -> None:
+        self._domains[name] = replace(self._domains[name], live_xml=ET.tostring(root, encoding="unicode"))
 
     def _must_be_installed(self) -> None:
         if not self.installed:

@@ -30,6 +30,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "rules and devices": ({"affinity": "x", "anti_affinity": [{}], "devices": [1]}, ["affinity", "anti_affinity[0].app", "devices"]),
     "names": ({"name": "a.b", "hostname": "c_d", "address": "10.20.0", "state": "on"}, ["state", "name", "hostname", "address"]),
     "two of one name": ({"name": "a", "count": 2}, ["count"]),
+    "two of one disk": ({"disks": [{"name": "a", "mount": "/a"}], "count": 2}, ["count"]),
+    "a disk that is none": ({"disks": [{"name": "a b"}], "vcpus": 0}, ["vcpus", "disks[0].name"]),
+    "a disk that is nowhere": ({"disks": [{"name": "a"}]}, ["disks[0].mount"]),
 }
 
 
@@ -39,6 +42,15 @@ def test_all_that_is_wrong_with_an_entry_is_told(case: str) -> None:
     declarations = parse(DB, {**WEB, **changes})
     assert fields(declarations) == [f"instances[1].{field}" for field in expected]
     assert [entry.app for entry in declarations.entries] == ["db"]
+
+
+def test_one_disk_is_not_had_by_two() -> None:
+    disks = [{"name": "data", "size": "1G", "mount": "/data"}]
+    told = parse({**DB, "disks": disks}, {**WEB, "disks": disks}).problems
+    assert {app for _tenant, app in told} == {"db", "web"}
+    assert told[("payments", "web")] == ("disks: 'data' is declared twice, by instances[0] (db) and instances[1] (web)",)
+    assert parse({**DB, "disks": disks, "state": "absent"}, {**WEB, "disks": disks}).problems == {}
+    assert [entry.count for entry in parse({**DB, "disks": disks, "state": "absent"}).entries] == [None]
 
 
 @pytest.mark.parametrize("tenant", [False, 0, "", 7], ids=repr)

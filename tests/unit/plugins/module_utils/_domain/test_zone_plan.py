@@ -136,6 +136,35 @@ def test_a_change_of_a_vm_takes_effect_at_a_restart() -> None:
     assert second.changed[0].memory == 3 * 1024**3
 
 
+def test_disks_count_and_grow() -> None:
+    declared = {**DB, "disks": [{"name": "data", "size": "400G"}]}
+    first = plan([declared])
+    assert first.quota["payments"]["after"]["disk"] == "410G"
+    (step,) = first.steps
+    assert (step.order or {})["disks"] == declared["disks"]
+    larger = {**declared, "disks": [{"name": "data", "size": "450G"}, {"name": "more"}]}
+    second = plan([larger], applied(first), run(first))
+    assert list(actions(second).values()) == ["resize"]
+    assert second.changed[0].disk == 460 * 1024**3
+    assert list(actions(plan([larger], applied(second, applied(first)), run(second, run(first)))).values()) == ["keep"]
+    # Without a word of its own disk it counts as it is promised, and not once more each time.
+    rest = {key: value for key, value in larger.items() if key != "disk"}
+    third = plan([rest], applied(first), run(first))
+    assert plan([rest], applied(third, applied(first)), run(third, run(first))).changed == ()
+
+
+def test_disks_of_a_container_are_part_of_it() -> None:
+    declared = {**WEB, "disks": [{"name": "data", "size": "10G", "mount": "/srv"}]}
+    first = plan([declared])
+    for disks, action in (
+        ([{"name": "data", "size": "20G", "mount": "/srv"}], "resize"),
+        ([{"name": "data", "mount": "/srv"}], "keep"),
+        ([{"name": "data", "mount": "/data"}], "recreate"),
+        ([], "recreate"),
+    ):
+        assert list(actions(plan([{**declared, "disks": disks}], applied(first), run(first))).values()) == [action]
+
+
 def test_what_is_lost_on_its_host_is_made_again_there() -> None:
     first = plan([WEB])
     (step,) = plan([WEB], applied(first)).steps
@@ -197,7 +226,7 @@ WRONG: dict[str, tuple[list[Any], dict[str, Any], dict[str, list[str]]]] = {
         {
             "web": [
                 "instances[0].keys: 'cpus' is not a known key; known are address, affinity, anti_affinity, app, autostart, capabilities, "
-                "command, count, devices, disk, environment, host, hostname, hugepages, image, io_limits, kind, labels, max_memory, "
+                "command, count, devices, disk, disks, environment, host, hostname, hugepages, image, io_limits, kind, labels, max_memory, "
                 "max_vcpus, memory, name, pci_devices, protected, ssh_keys, state, tenant, user_data, vcpus, zone"
             ]
         },

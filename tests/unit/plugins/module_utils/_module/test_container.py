@@ -21,7 +21,9 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module.container impo
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import CONTAINER_CHANGES, Fuse, PowerCut
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import FilledVolumes
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
@@ -36,10 +38,11 @@ class Host:
     def __init__(self) -> None:
         self.engine = FakeContainers()
         self.vms = FakeVms()
+        self.data = data_disks(FilledVolumes(), self.vms)
         self.engine.import_image("archive", "debian:13", {})
 
     def resource(self, wanted: Wish, fuse: Fuse | None = None) -> ContainerResource:
-        return ContainerResource(wanted, (fuse or Fuse(-1)).guard(self.engine, *CONTAINER_CHANGES), self.vms, NO_COPIES, 5)
+        return ContainerResource(wanted, (fuse or Fuse(-1)).guard(self.engine, *CONTAINER_CHANGES), self.vms, NO_COPIES, self.data, 5)
 
     def converge(self, wanted: Wish) -> list[str]:
         return converge(self.resource(wanted))

@@ -22,6 +22,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module.instances impo
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineSilent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import FakeFilesystems
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import BOOT_FILES, FakeDisks, FilledVolumes
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
@@ -66,6 +67,7 @@ class Host:
         self.containers, self.vms, self.volumes = FakeContainers(), FakeVms(), FilledVolumes()
         self.docker, self.libvirt, self.lvm = Counted(self.containers), Counted(self.vms), Counted(self.volumes)
         self.disks, self.boot = FakeDisks(self.volumes), BootFolder(str(folder))
+        self.filesystems = FakeFilesystems(self.volumes)
         self.containers.import_image("archive", "debian:13", {})
         golden = self.volumes.create("img-111111111111", 64 * MIB, image_tags("debian:13", DIGEST, DIGEST))
         self.disks.make(golden.path, "archive", 16384)
@@ -75,7 +77,7 @@ class Host:
         docker: Any = self.docker
         libvirt: Any = self.libvirt
         lvm: Any = self.lvm
-        return batch_of(wishes, HostEngines(docker, libvirt, lvm, self.disks, self.boot, lambda: "qemu", NO_COPIES), 5)
+        return batch_of(wishes, HostEngines(docker, libvirt, lvm, self.disks, self.filesystems, self.boot, lambda: "qemu", NO_COPIES), 5)
 
     def converge(self, *wishes: Wish, check_mode: bool = False) -> list[Outcome]:
         return every(self.batch(*wishes).converge(one_by_one, check_mode=check_mode))

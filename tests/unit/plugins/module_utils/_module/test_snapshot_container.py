@@ -27,7 +27,9 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineEr
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import CONTAINER_CHANGES, Fuse, PowerCut
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import FilledVolumes
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import converge, wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
@@ -55,7 +57,8 @@ class Host:
 
     def instance(self, wanted: Wish, fuse: Fuse | None = None) -> ContainerResource:
         engine = (fuse or Fuse(-1)).guard(self.engine, *CONTAINER_CHANGES)
-        return ContainerResource(wanted, engine, self.vms, self.cut_copies(fuse, half=False) if fuse else self.copies, 0)
+        copies = self.cut_copies(fuse, half=False) if fuse else self.copies
+        return ContainerResource(wanted, engine, self.vms, copies, data_disks(FilledVolumes(), self.vms), 0)
 
     def write(self, content: dict[str, str]) -> None:
         shutil.rmtree(self.layer, ignore_errors=True)

@@ -21,11 +21,13 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import 
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_info import golden_faces
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
-from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volume
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import VM_CHANGES, VOLUME_CHANGES, Fuse, PowerCut
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import BOOT_FILES, FakeDisks, FilledVolumes
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import converge, wish
@@ -72,7 +74,8 @@ class Host:
         self.write("old")
 
     def instance(self, wanted: Any) -> VmResource:
-        return VmResource(wanted, self.vms, self.containers, self.volumes, self.disks, self.boot, lambda: "qemu", 0)
+        data = data_disks(self.volumes, self.vms)
+        return VmResource(wanted, self.vms, self.containers, self.volumes, self.disks, data, self.boot, lambda: "qemu", 0)
 
     def write(self, text: str) -> None:
         self.volumes.content[DISK]["/data"] = text
@@ -280,7 +283,11 @@ def test_snapshots_go_with_the_vm_also_when_that_is_cut_off(new_host: Callable[[
         host.volumes.create("vm-web2.snap.monday", 1, ["zonal.snapshot-of=web2"])
         vms, volumes = fuse.guard(host.vms, *VM_CHANGES), fuse.guard(host.volumes, *VOLUME_CHANGES)
         with suppress(PowerCut):
-            converge(VmResource(wanted, vms, host.containers, volumes, host.disks, host.boot, lambda: "qemu", 0))
+            converge(
+                VmResource(
+                    wanted, vms, host.containers, volumes, host.disks, data_disks(host.volumes, host.vms), host.boot, lambda: "qemu", 0
+                )
+            )
         converge(host.instance(wanted))
         assert host.names() == (["vm-web"] if wanted.power != ABSENT else []) + ["vm-web2.snap.monday"], fuse.passed
     assert not fuse.blown

@@ -21,9 +21,11 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files im
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
-from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource, list_vms
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
     BOOT_CHANGES,
     DISK_CHANGES,
@@ -70,6 +72,7 @@ class Host:
             self.containers,
             fuse.guard(self.volumes, *VOLUME_CHANGES),
             fuse.guard(self.disks, *DISK_CHANGES),
+            data_disks(self.volumes, self.engine),
             fuse.guard(self.boot, *BOOT_CHANGES),
             lambda: self.accelerator,
             5,

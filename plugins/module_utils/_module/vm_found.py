@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""VMs as their domains and volumes tell of them: what is defined, and what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from .._domain.domain_xml import parse_domain
+from .._domain.facts import with_printed
+from .._domain.fields import Spec
+from .._domain.instance import Instance
+from .._domain.instance_disks import attached_disks
+from .._domain.names import volume_of
+from .._domain.volume import Volume
+from .._ports import Domain, VmEngine
+from .._ports_storage import Volumes
+
+# What LVM rounds sizes up to, unless the volume group was made with other extents.
+_EXTENT = 4 * 1024**2
+_RUNNING_FIELDS = ("memory", "max_memory", "vcpus", "max_vcpus", "hugepages", "pci_devices", "io_limits", "bridge")
+
+
+def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = None) -> Instance:
+    """Return the instance that a domain and its volume tell of.
+
+    Memory, CPUs, bridge and disks are those of the running VM; what is only defined takes effect at its next start.
+    """
+    parsed = parse_domain(domain.xml)
+    spec: Spec = {**parsed.spec, "autostart": domain.autostart}
+    attached = parsed.attached
+    if domain.live_xml:
+        running = parse_domain(domain.live_xml)
+        spec, attached = _running_spec(spec, running.spec), running.attached
+    if attached or "disks" in spec:
+        spec["disks"] = attached_disks(spec.get("disks", []), attached)
+    if volume is not None:
+        size = (wanted or {}).get("disk", volume.size)
+        spec["disk"] = size if 0 <= volume.size - size < _EXTENT else volume.size
+    if wanted is not None:
+        spec = with_printed(spec, parsed.facts, wanted)
+    return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours, whole=volume is not None)
+
+
+def _running_spec(defined: Spec, live: Spec) -> Spec:
+    """Return the spec of a VM that runs. Of memory within one maximum the definition tells what was asked of the guest, which hands it
+    back when it can, or never if it has no balloon."""
+    fields = set(_RUNNING_FIELDS)
+    if _most_memory(live) == _most_memory(defined):
+        fields -= {"memory", "max_memory"}
+    kept = {field: value for field, value in defined.items() if field not in fields}
+    return cast(Spec, {**kept, **{field: value for field, value in live.items() if field in fields}})
+
+
+def _most_memory(spec: Spec) -> int:
+    return spec.get("max_memory", spec.get("memory", 0))
+
+
+def list_vms(engine: VmEngine, volumes: Volumes) -> list[Instance]:
+    """Return all VMs of this collection on the host."""
+    disks: Mapping[str, Volume] = {volume.name: volume for volume in volumes.list()}
+    found = (read_vm(domain, disks.get(volume_of(domain.name))) for domain in engine.domains())
+    return sorted((item for item in found if item.ours), key=lambda item: item.name)
