@@ -25,9 +25,9 @@ from .shims import end_shim
 
 _ONLINE = "/sys/devices/system/cpu/online"
 _TIMEOUT = 300
-# containerd cleans up behind a task that was killed, which takes a moment.
-_ATTEMPTS, _PAUSE = 10, 0.2
-_LOST_TASK = re.compile("task ([0-9a-f]{64}): already exists")
+# containerd cleans up behind a task that was killed, which takes a moment; until then the task's folder is there.
+_ATTEMPTS, _PAUSE = 5, 1.0
+_LOST_TASK = re.compile("(?:task |/moby/)([0-9a-f]{64}): (?:already|file) exists")
 _IMAGE_ID = re.compile("sha256:[0-9a-f]{64}")
 _NAMELESS = "<none>:<none>"
 # How registries say that they have no such tag, or no such repository; docker passes it on with various codes.

@@ -76,6 +76,9 @@ CONTAINER = [
         lambda lab: [limit["Rate"] for limit in lab.inspect()["HostConfig"]["BlkioDeviceReadBps"]],
         [4 * MIB],
     ),
+    Row(
+        "disks", [{"name": "more", "size": "16M", "mount": "/srv"}], RECREATE, lambda lab: lab.inspect()["Mounts"][0]["Destination"], "/srv"
+    ),
     Row("bridge", "br1", RECREATE, body_of("HostConfig", "NetworkMode"), "zonal-br1"),
     Row("cidr", WIDER, RECREATE, lambda lab: "/23" in lab.do(11, "ip", "-4", "address", "show", "eth0"), True),
     Row("gateway", "10.88.0.254", RECREATE, body_of("NetworkSettings", "Networks", f"zonal-{BRIDGE}", "Gateway"), "10.88.0.254"),
@@ -122,6 +125,7 @@ VM = [
         lambda lab: [lab.domain().blockIoTune("vda")[key] for key in ("write_iops_sec", "read_bytes_sec", "read_iops_sec")],
         [100, 4 * MIB, 0],
     ),
+    Row("disks", [{"name": "more", "size": "16M"}], LIVE, lambda lab: lab.domain().blockInfo("vdb")[0], 16 * MIB),
     Row("bridge", "br1", RESTART, xml("<source bridge='br1'/>"), True),
     Row("cidr", WIDER, RECREATE, lambda lab: "netmask 255.255.254.0" in str(on_disk("/etc/network/interfaces")(lab)), True),
     Row("gateway", "10.88.0.254", RECREATE, lambda lab: "gateway 10.88.0.254" in str(on_disk("/etc/network/interfaces")(lab)), True),
@@ -175,7 +179,8 @@ def test_a_vm(row: Row, vms: test_vms.Lab) -> None:
         _check(row, vms.wish, vms, lambda: vms.domain().ID(), lambda: _mark(vms.volumes.path("vm-web")))
     finally:
         vms.engine.remove("web")
-        vms.volumes.remove("vm-web")
+        for volume in ("vm-web", "disk-more"):
+            vms.volumes.remove(volume)
 
 
 def _mark(path: str) -> bytes:
