@@ -10,10 +10,13 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from .._adapters.kernel import memory_total
+from .._domain.errors import SpecError
 from .._domain.fields import Spec
 from .._domain.instance import Instance, Wish, check_address, check_disks, check_volumes, plan_instance, show_instance
 from .._domain.instance_disks import disk_names
 from .._domain.plan import Plan, Step
+from .._domain.quantity import format_size, rough_size
 from .._ports import PowerEngine
 from .data_disks import DataDisks
 
@@ -84,6 +87,10 @@ class InstanceResource(ABC):
         An image or a bridge that is not there, and what the roles of a bootstrap set up, is left to the steps: in check mode an
         earlier task of the same run has only pretended to make it. The steps look for it before they change anything.
         """
+        memory, total = self._target.get("memory", 0), memory_total()
+        if memory > total and not {"create", "update"}.isdisjoint(actions):
+            # A VM would be stopped for that and not start again, and a container would take that of others.
+            raise SpecError("memory", format_size(memory), f"is more than this host has, which is {rough_size(total)}")
         if not {"create", "remove"}.isdisjoint(actions):
             self._check_hidden()
         if "create" in actions:

@@ -13,7 +13,7 @@ from .._adapters.boot_files import BootFolder
 from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
-from .._adapters.kernel import is_bridge, memory_total
+from .._adapters.kernel import is_bridge
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
@@ -25,7 +25,7 @@ from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
 from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, replaced_of, restored_of, volume_of
 from .._domain.plan import Plan, Step
-from .._domain.quantity import format_size, rough_size
+from .._domain.quantity import format_size
 from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, snapshots_of
 from .._ports import Command, ContainerEngine, Domain, VmEngine
 from .._ports_storage import GuestDisks, Volumes
@@ -150,13 +150,6 @@ class VmResource(InstanceResource):
 
     def _elsewhere(self) -> list[Instance]:
         return containers_beside(self._containers)
-
-    def _foresee(self, actions: Collection[str]) -> None:
-        super()._foresee(actions)
-        memory, total = self._target.get("memory", 0), memory_total()
-        if memory > total and not {"create", "update"}.isdisjoint(actions):
-            # It would be stopped for that, and QEMU would not start it again.
-            raise SpecError("memory", format_size(memory), f"is more than this host has, which is {rough_size(total)}")
 
     def _check_host(self, spec: Spec) -> None:
         golden = find_golden(self._seen.values(), spec["image"])

@@ -207,6 +207,7 @@ def test_one_option_alone_may_be_changed(host: Host) -> None:
 IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "missing image": ({"image": "debian:12"}, r"^image: 'debian:12' is not on this host as a docker image"),
     "no bridge": ({"bridge": "br9"}, r"^network\.bridge: 'br9' is not a bridge on this host"),
+    "more memory than there is": ({"memory": "8191P"}, r"^memory: '8191P' is more than this host has, which is \d+M$"),
     "more CPUs than there are": ({"vcpus": 9}, r"^vcpus: 9 is more than the 8 CPUs of this host"),
     "another network": ({"cidr": "10.20.0.0/17"}, r"^network\.cidr: '10\.20\.0\.0/17' with the gateway 10\.20\.0\.1 does not fit"),
     "another gateway": ({"gateway": None}, r"^network\.cidr: '10\.20\.0\.0/16' with the gateway none does not fit"),
