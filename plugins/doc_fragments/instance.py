@@ -124,7 +124,7 @@ options:
   autostart:
     description:
       - Whether the instance starts with its host. When created without it V(true).
-      - A container that was stopped stays stopped then; a VM that was stopped starts, until the next run stops it again.
+      - What O(state=stopped) has stopped stays stopped then.
     type: bool
   max_vcpus:
     description:

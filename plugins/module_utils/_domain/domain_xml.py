@@ -77,7 +77,9 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     _text(root, "name", name)
     _text(root, "uuid", uuid or uuid_of(spec["zone"], name))
     facts = ET.SubElement(ET.SubElement(root, "metadata"), _FACTS)
-    for key, value in dump_facts(name, spec, known).items():
+    # libvirt's own flag is off while the VM is wanted to be stopped.
+    declared = {**dump_facts(name, spec, known), "autostart": "yes" if spec["autostart"] else "no"}
+    for key, value in sorted(declared.items()):
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
     _size(root, spec)
     _boot(root, hardware)
@@ -103,6 +105,8 @@ def parse_domain(text: str) -> ParsedDomain:
     holder = root.find(f"metadata/{_FACTS}")
     facts = {} if holder is None else {item.get("name", ""): item.text or "" for item in holder}
     spec = dict(load_facts(facts))
+    if facts.get("autostart") in ("yes", "no"):
+        spec["autostart"] = facts["autostart"] == "yes"
     spec.update(_parse_size(root))
     limits = {key: _number(root.findtext(f"devices/disk/iotune/{key}_sec")) for key in IO_LIMITS}
     if any(limits.values()):

@@ -107,7 +107,12 @@ class VmResource(InstanceResource):
         if "network.bridge" in step.fields:
             # Asked before it is stopped for the change: without the bridge it would not start again.
             self._check_bridge(self._target)
+        if step.action == "stop" and self._wish.power == STOPPED:
+            # First: after a crash it runs and differs.
+            self._engine.set_autostart(self._wish.name, False)
         super().apply(step)
+        if step.action == "start":
+            self._engine.set_autostart(self._wish.name, self._target["autostart"])
 
     def prepare(self) -> None:
         self._check(self._target)
@@ -235,7 +240,7 @@ class VmResource(InstanceResource):
 
     def _define(self, spec: Spec, hardware: Hardware, uuid: str, known: Mapping[str, str] | None = None) -> None:
         self._engine.define(render_domain(self._wish.name, spec, hardware, known, uuid=uuid))
-        self._engine.set_autostart(self._wish.name, spec["autostart"])
+        self._engine.set_autostart(self._wish.name, spec["autostart"] and self._wish.power != STOPPED)
 
     def _remove(self) -> None:
         """Hide the disk first, so that after a crash its old content is never taken for that of a new VM; its snapshots are gone then."""

@@ -11,7 +11,7 @@ from typing import cast
 from .._domain.domain_xml import parse_domain
 from .._domain.facts import with_printed
 from .._domain.fields import Spec
-from .._domain.instance import Instance
+from .._domain.instance import STOPPED, Instance
 from .._domain.instance_disks import attached_disks
 from .._domain.names import volume_of
 from .._domain.volume import Volume
@@ -29,7 +29,9 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
     Memory, CPUs, bridge and disks are those of the running VM; what is only defined takes effect at its next start.
     """
     parsed = parse_domain(domain.xml)
-    spec: Spec = {**parsed.spec, "autostart": domain.autostart}
+    # One that was stopped on purpose does not start with its host, whatever is declared of it.
+    autostart = domain.autostart or (domain.power == STOPPED and parsed.spec.get("autostart", False))
+    spec: Spec = {**parsed.spec, "autostart": autostart}
     attached = parsed.attached
     if domain.live_xml:
         running = parse_domain(domain.live_xml)

@@ -224,7 +224,7 @@ def test_libvirt_hangs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_power_fails(host: Host) -> None:
     """First in the middle of a run, which leaves a container half-made; then when all is well, and all comes up by itself."""
     wanted = [host.wish("container", 21), host.wish("vm", 24), host.wish("container", 22), host.wish("container", 23, STOPPED)]
-    wanted.append(host.wish("vm", 25, STOPPED, autostart=False))
+    wanted.append(host.wish("vm", 25, STOPPED))
     assert host.killed_after(11, *wanted)
     host.lose_power()
     host.check(*wanted)

@@ -97,7 +97,7 @@ class FakeVolumes:
         return volume
 
     def _point_origins(self, name: str, new_name: str) -> None:
-        for volume in self._volumes.values():
+        for volume in self.list():
             if volume.origin == name:
                 self._volumes[volume.name] = replace(volume, origin=new_name)
 

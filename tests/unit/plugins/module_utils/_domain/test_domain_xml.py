@@ -23,8 +23,8 @@ MIB = 1024**2
 TCG = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "/boot/zonal-img-1/initrd", "qemu")
 KVM = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "", "kvm")
 FILE = Hardware("/tmp/disk & <co>.raw", "/vmlinuz", "/initrd", "qemu", disk_is_block=False)
-# Neither in the XML nor among the facts: the volume and libvirt's own flag tell these.
-ELSEWHERE = ("disk", "autostart")
+# Neither in the XML nor among the facts: the volume tells it.
+ELSEWHERE = ("disk",)
 FULL: dict[str, Any] = {
     "max_vcpus": 4,
     "max_memory": "1G",

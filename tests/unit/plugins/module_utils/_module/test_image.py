@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from pprint import pformat
 from typing import Any, NamedTuple
 
 import pytest
@@ -163,8 +164,8 @@ def test_a_run_that_is_cut_off_anywhere_is_mended_by_the_next_one(new_host: Call
 
 
 def comparable(host: Host) -> Any:
-    """Each host has its archives in a folder of its own."""
-    return repr(host.snapshot()).replace(str(host.folder.parent), "")
+    """Each host has its archives in a folder of its own. A set has no order."""
+    return pformat(host.snapshot(), width=1000).replace(str(host.folder.parent), "")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())

@@ -291,6 +291,26 @@ def test_sizes_that_the_engines_round_up_do_not_differ_for_ever(host: Host, memo
     assert (plan.steps, plan.pending) == ((), ())
 
 
+def test_what_is_wanted_to_be_stopped_does_not_start_with_its_host(host: Host) -> None:
+    def starts() -> bool:
+        found = host.engine.find("web")
+        assert found is not None
+        return found.autostart
+
+    for wanted, flag in ((wish("vm", power=STOPPED), False), (wish("vm"), True), (wish("vm", autostart=None, power=STOPPED), False)):
+        host.converge(wanted)
+        assert starts() is flag
+        assert planned(host.resource(wanted)) == ([], [])
+        assert list_vms(host.engine, host.volumes)[0].spec["autostart"]
+    assert host.converge(wish("vm", autostart=False, power=STOPPED)) == ["update"]
+    assert not list_vms(host.engine, host.volumes)[0].spec["autostart"]
+    # What somebody has switched on by hand is mended, and what is not said stays as it was declared.
+    host.engine.set_autostart("web", True)
+    assert host.converge(wish("vm", autostart=False, power=STOPPED)) == ["update"]
+    assert host.converge(wish("vm", autostart=None)) == ["start"]
+    assert not starts()
+
+
 def test_what_is_pending_is_not_written_by_another_change(host: Host) -> None:
     host.converge(wish("vm"))
     wanted = wish("vm", address="10.20.0.9", hostname="other", memory="512M", disk="2G", tenant="other", ssh_keys=[])
