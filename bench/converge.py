@@ -11,6 +11,7 @@ left out.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -97,29 +98,58 @@ def wanted(count: int, memory: str, state: str) -> list[dict[str, Any]]:
 Converge = Callable[[list[dict[str, Any]]], None]
 
 
-class Way:
-    """A playbook that is run for each phase."""
+class Playbook:
+    """Runs playbooks on the node, which is the only host and in the group ``bench``."""
+
+    def __init__(self, node: Node, folder: Path) -> None:
+        self._node = node
+        self._variables = folder / "variables.json"
+        self._inventory = folder / "inventory.json"
+        python = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable, "network": NETWORK}
+        self._inventory.write_text(json.dumps({"bench": {"hosts": {"node": python}}}))
+
+    def run(self, playbook: str, variables: dict[str, Any]) -> None:
+        self._variables.write_text(json.dumps(variables))
+        paths = f"{ROOT / '.work' / 'collections'}:{WORK / 'collections'}"
+        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": paths}
+        program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self._inventory)]
+        argv = self._node.enter(*program, "-e", f"@{self._variables}", playbook)
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"{playbook} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}")
+
+
+class Way(Playbook):
+    """A task that is run for each phase."""
 
     def __init__(self, name: str, node: Node, folder: Path) -> None:
-        self._node = node
+        super().__init__(node, folder)
         self._name = name
         self._play = folder / f"{name.replace(' ', '-')}.yml"
         self._play.write_text(f"- hosts: node\n  gather_facts: false\n  tasks:\n{PLAYS[name]}")
-        self._variables = folder / "variables.json"
-        python = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "network": NETWORK}
-        (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": {"node": python}}}))
-        self._program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(folder / "inventory.json")]
 
     def __call__(self, instances: list[dict[str, Any]]) -> None:
         if self._name == "zonal.cloud.instances":
             instances = [{key: value for key, value in item.items() if key != "mac"} for item in instances]
-        self._variables.write_text(json.dumps({"wanted": instances}))
-        paths = f"{ROOT / '.work' / 'collections'}:{WORK / 'collections'}"
-        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": paths}
-        argv = self._node.enter(*self._program, "-e", f"@{self._variables}", str(self._play))
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            sys.exit(f"{self._name} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}")
+        self.run(str(self._play), {"wanted": instances})
+
+
+class Provision(Playbook):
+    """The whole of provision.yml: the host is asked what it is, the zone planned, the ledger kept."""
+
+    def __init__(self, node: Node, folder: Path, archive: Path) -> None:
+        super().__init__(node, folder)
+        network = {"cidr": CIDR, "gateway": ROUTER, "bridge": BRIDGE}
+        # Addresses that were given back are given out at once; 64 is the most that may be promised.
+        zone = {"hosts": "bench", "network": network, "hold": 0, "overcommit": {"vcpus": 64}}
+        image = {"name": IMAGE, "src": str(archive), "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(), "kinds": ["container"]}
+        self._zone = {"zonal_zones": {"bench": zone}, "zonal_ledger_url": str(folder / "ledger.db"), "zonal_images": [image]}
+        self.run("zonal.cloud.images", self._zone)
+
+    def __call__(self, instances: list[dict[str, Any]]) -> None:
+        names = ("kind", "image", "vcpus", "memory", "state", "name", "address")
+        declared = [{"zone": "bench", "app": "bench", **{name: item[name] for name in names}} for item in instances]
+        self.run("zonal.cloud.provision", {**self._zone, "zonal_instances": declared})
 
 
 class Floor:
@@ -296,6 +326,7 @@ def main(arguments: Sequence[str]) -> None:
             ours, loop, ping = way("zonal.cloud.instances"), way("community.docker in a loop"), way("ping")
             entries = {
                 "zonal.cloud.instances": Entry(ours, containers),
+                "zonal.cloud.provision": Entry(Provision(node, folder, archive), containers),
                 "community.docker in a loop": Entry(loop, containers),
                 "docker's API": Entry(Floor(url), containers),
                 "ping": Entry(ping, containers, ("nothing to do",)),
