@@ -164,6 +164,22 @@ options:
       write_iops:
         description: Write operations per second.
         type: int
+  link:
+    description: Whether the cable of a VM's network card is plugged in. When created without it V(up).
+    type: str
+    choices: [up, down]
+  bandwidth:
+    description:
+      - The most that a VM may receive and send per second, by the queues of its host's kernel (C(sch_htb), C(sch_sfq), C(act_police)).
+        What is not given is not limited, and V({}) takes both limits away.
+    type: dict
+    suboptions:
+      inbound:
+        description: Bytes per second that it receives, such as V(10M); units as for O(memory), rounded up to whole KiB.
+        type: str
+      outbound:
+        description: Bytes per second that it sends.
+        type: str
   labels:
     description:
       - Words of your own on the instance, names to text. A container has them as labels of docker too, where other tools find them.

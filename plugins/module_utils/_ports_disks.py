@@ -40,6 +40,9 @@ class HotPlug(Protocol):
     def attach(self, name: str, device: str) -> None:
         """Give a running domain a device, as XML with an alias; its definition stays as it is."""
 
+    def change_device(self, name: str, device: str) -> None:
+        """Let a device that a running domain has be as this XML says; its definition stays as it is."""
+
     def detach(self, name: str, alias: str, timeout: int) -> None:
         """Take the device of that alias away from a running domain; its definition stays as it is. No error when it has none of it,
         EngineError when the guest does not let go of it within ``timeout`` seconds; it may do so later."""

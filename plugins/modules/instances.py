@@ -144,6 +144,20 @@ options:
           write_iops:
             description: Write operations per second.
             type: int
+      link:
+        description: Whether the cable of a VM's network card is plugged in; see O(zonal.cloud.vm#module:link).
+        type: str
+        choices: [up, down]
+      bandwidth:
+        description: The most that a VM may receive and send; see O(zonal.cloud.vm#module:bandwidth).
+        type: dict
+        suboptions:
+          inbound:
+            description: Bytes per second that it receives.
+            type: str
+          outbound:
+            description: Bytes per second that it sends.
+            type: str
       labels:
         description: Words of your own on the instance, names to text.
         type: dict

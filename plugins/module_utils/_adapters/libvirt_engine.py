@@ -66,6 +66,10 @@ class LibvirtEngine:
         with self._asking("attach a device to VM", name) as connection:
             connection.lookupByName(name).attachDeviceFlags(device, need_libvirt().VIR_DOMAIN_AFFECT_LIVE)
 
+    def change_device(self, name: str, device: str) -> None:
+        with self._asking("change a device of VM", name) as connection:
+            connection.lookupByName(name).updateDeviceFlags(device, need_libvirt().VIR_DOMAIN_AFFECT_LIVE)
+
     def detach(self, name: str, alias: str, timeout: int) -> None:
         libvirt = need_libvirt()
         with self._asking("detach a device from VM", name) as connection:

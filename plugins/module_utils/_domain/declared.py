@@ -33,6 +33,8 @@ _OPTIONS = (
     "disk",
     "disks",
     "io_limits",
+    "link",
+    "bandwidth",
     "hostname",
     "ssh_keys",
     "user_data",

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from .errors import ZonalError
 from .facts import dump_facts, load_facts
-from .field_values import IO_LIMITS
+from .field_values import BANDWIDTH, IO_LIMITS
 from .fields import Spec
 from .instance_disks import MOST_DISKS, serial_of
 from .names import mac_of, tap_of, uuid_of
@@ -114,9 +114,7 @@ def parse_domain(text: str) -> ParsedDomain:
     passed = [_pci_address(item) for item in root.iterfind("devices/hostdev[@type='pci']/source/address")]
     if passed:
         spec["pci_devices"] = passed
-    source = root.find("devices/interface[@type='bridge']/source")
-    if source is not None and source.get("bridge"):
-        spec["bridge"] = source.get("bridge")
+    spec.update(_parse_card(root.find("devices/interface[@type='bridge']")))
     aliases = [alias.get("name", "") for alias in root.findall("devices/disk/alias")]
     return ParsedDomain(
         spec=cast(Spec, spec),
@@ -138,6 +136,11 @@ def attached_in(text: str) -> tuple[str, ...]:
 def render_disk(name: str, path: str, target: str, *, is_block: bool) -> str:
     """Return the XML of a data disk that a running VM gets as the device ``target``."""
     return ET.tostring(_disk(ET.Element("devices"), path, target, is_block=is_block, name=name), encoding="unicode")
+
+
+def render_card(name: str, spec: Spec) -> str:
+    """Return the XML of the network card of a VM, for one that runs."""
+    return ET.tostring(_card(ET.Element("devices"), name, spec), encoding="unicode")
 
 
 def disk_alias(name: str) -> str:
@@ -162,6 +165,20 @@ def _parse_size(root: ET.Element) -> dict[str, Any]:
     if root.find("memoryBacking/hugepages") is not None:
         size["hugepages"] = True
     return {key: value for key, value in size.items() if value and value != size.get(key.partition("max_")[2])}
+
+
+def _parse_card(card: ET.Element | None) -> dict[str, Any]:
+    """Return what the first card on a bridge tells."""
+    told: dict[str, Any] = {}
+    for part in () if card is None else card:
+        if part.tag == "source" and part.get("bridge"):
+            told["bridge"] = part.get("bridge")
+        elif part.tag == "link" and part.get("state") == "down":
+            told["link"] = "down"
+        elif part.tag == "bandwidth":
+            rates = {item.tag: (_number(item.get("average")) or 0) * 1024 for item in part if item.tag in BANDWIDTH}
+            told["bandwidth"] = {direction: rate for direction, rate in rates.items() if rate}
+    return told
 
 
 def _pci_address(element: ET.Element) -> str:
@@ -211,11 +228,7 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
             _text(tune, f"{key}_sec", str(limit))
     for entry, target in zip(spec.get("disks", ()), _TARGETS):
         _disk(devices, hardware.data[entry["name"]], target, is_block=hardware.disk_is_block, name=entry["name"])
-    card = ET.SubElement(devices, "interface", type="bridge")
-    ET.SubElement(card, "mac", address=mac_of(spec["address"]))
-    ET.SubElement(card, "source", bridge=spec["bridge"])
-    ET.SubElement(card, "target", dev=tap_of(name))
-    ET.SubElement(card, "model", type="virtio")
+    _card(devices, name, spec)
     for address in spec.get("pci_devices", []):
         # libvirt takes it from the host's driver at the start and gives it back at the end.
         passed = ET.SubElement(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
@@ -236,6 +249,21 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
     ET.SubElement(balloon, "stats", period="10")
     random = ET.SubElement(devices, "rng", model="virtio")
     _text(random, "backend", "/dev/urandom", model="random")
+
+
+def _card(devices: ET.Element, name: str, spec: Spec) -> ET.Element:
+    card = ET.SubElement(devices, "interface", type="bridge")
+    ET.SubElement(card, "mac", address=mac_of(spec["address"]))
+    ET.SubElement(card, "source", bridge=spec["bridge"])
+    if spec.get("bandwidth"):
+        limits = ET.SubElement(card, "bandwidth")
+        for direction, rate in spec["bandwidth"].items():
+            ET.SubElement(limits, direction, average=str(rate // 1024))
+    ET.SubElement(card, "target", dev=tap_of(name))
+    ET.SubElement(card, "model", type="virtio")
+    if spec.get("link") == "down":
+        ET.SubElement(card, "link", state="down")
+    return card
 
 
 def _disk(devices: ET.Element, path: str, target: str, *, is_block: bool, name: str = "") -> ET.Element:

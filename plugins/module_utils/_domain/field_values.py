@@ -25,6 +25,8 @@ _LABEL_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?", re
 _OUR_LABELS = "cloud.zonal."
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 IO_LIMITS = ("read_bytes", "write_bytes", "read_iops", "write_iops")
+# As the guest sees it.
+BANDWIDTH = ("inbound", "outbound")
 # See capabilities(7). ALL would also give what a later kernel adds.
 CAPABILITIES = frozenset(
     "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID IPC_LOCK "
@@ -149,6 +151,27 @@ def parse_io_limits(field: str, value: Any) -> dict[str, int]:
             place = f"{field}.{key}"
             limits[key] = parse_size(place, limit) if key.endswith("bytes") else _parse_rate(place, limit)
     return {key: limits[key] for key in IO_LIMITS if key in limits}
+
+
+def parse_link(field: str, value: Any) -> str:
+    if value not in ("up", "down"):
+        raise SpecError(field, value, "is neither up nor down")
+    return str(value)
+
+
+def parse_bandwidth(field: str, value: Any) -> dict[str, int]:
+    """Return the limits that there are in bytes per second, whole KiB as libvirt counts; one that is 0 or null is none."""
+    limits = {}
+    for key, limit in _mapping(field, value).items():
+        if key not in BANDWIDTH:
+            raise SpecError(field, key, f"is not a direction; there are {' and '.join(BANDWIDTH)}")
+        if limit is not None and str(limit) != "0":
+            limits[key] = -(-parse_size(f"{field}.{key}", limit) // 1024) * 1024
+    return {key: limits[key] for key in BANDWIDTH if key in limits}
+
+
+def show_sizes(limits: dict[str, int]) -> dict[str, str]:
+    return {key: format_size(limit) for key, limit in limits.items()}
 
 
 def show_io_limits(limits: dict[str, int]) -> dict[str, Any]:

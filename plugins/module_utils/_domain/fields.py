@@ -17,6 +17,7 @@ from .addresses import check_host_address
 from .errors import MissingError, SpecError
 from .field_values import (
     parse_address,
+    parse_bandwidth,
     parse_bool,
     parse_capabilities,
     parse_command,
@@ -26,6 +27,7 @@ from .field_values import (
     parse_io_limits,
     parse_keys,
     parse_labels,
+    parse_link,
     parse_list,
     parse_memory,
     parse_network,
@@ -33,6 +35,7 @@ from .field_values import (
     parse_user_data,
     parse_vcpus,
     show_io_limits,
+    show_sizes,
 )
 from .instance_disks import DiskEntry, grown, parse_disks, placed, show_disks
 from .names import parse_image, parse_interface, parse_label
@@ -73,6 +76,8 @@ class Spec(TypedDict, total=False):
     hugepages: bool
     pci_devices: list[str]
     io_limits: dict[str, int]  # bytes or operations per second
+    link: str
+    bandwidth: dict[str, int]  # bytes per second
     labels: dict[str, str]
     environment: dict[str, str]
     command: list[str]
@@ -139,6 +144,8 @@ FIELDS: tuple[Field, ...] = (
     Field("disks", _parse_disks, RECREATE, LIVE, show=show_disks, none=lambda _spec: [], judge=_judge_disks),
     Field("io_limits", parse_io_limits, RECREATE, LIVE, show=show_io_limits, none=lambda _spec: {}),
     Field("bridge", parse_interface, RECREATE, RESTART, path="network.bridge", required=True),
+    Field("link", parse_link, REFUSED, LIVE, none=lambda _spec: "up"),
+    Field("bandwidth", parse_bandwidth, REFUSED, LIVE, show=show_sizes, none=lambda _spec: {}),
     # Address, hostname, keys and user-data stand in the guest's own file system, which is not opened again once a guest had it.
     Field("cidr", parse_network, RECREATE, RECREATE, path="network.cidr", required=True),
     Field("gateway", parse_address, RECREATE, RECREATE, path="network.gateway"),

@@ -61,6 +61,8 @@ def instance_options() -> dict[str, Any]:
                 "write_iops": {"type": "int"},
             },
         },
+        "link": {"type": "str", "choices": ["up", "down"]},
+        "bandwidth": {"type": "dict", "options": {"inbound": {"type": "str"}, "outbound": {"type": "str"}}},
         "labels": {"type": "dict"},
         "environment": {"type": "dict"},
         "command": {"type": "list", "elements": "str"},

@@ -17,7 +17,7 @@ from .._adapters.kernel import is_bridge
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
-from .._domain.domain_xml import Hardware, attached_in, parse_domain, render_domain
+from .._domain.domain_xml import Hardware, attached_in, parse_domain, render_card, render_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
@@ -231,6 +231,8 @@ class VmResource(InstanceResource):
         self._define(spec, hardware, parsed.uuid, parsed.facts)
         if running and not {"vcpus", "io_limits"}.isdisjoint(options):
             self._engine.adjust(self._wish.name, spec["vcpus"] if "vcpus" in options else 0, io_limits=pick(spec, options).get("io_limits"))
+        if running and not {"link", "bandwidth"}.isdisjoint(options):
+            self._engine.change_device(self._wish.name, render_card(self._wish.name, spec))
         if running and "disks" in options:
             plug(self._engine, self._wish.name, attached_in(domain.live_xml), data, is_block=volume.is_block)
 

@@ -126,6 +126,7 @@ VM = [
         [100, 4 * MIB, 0],
     ),
     Row("disks", [{"name": "more", "size": "16M"}], LIVE, lambda lab: lab.domain().blockInfo("vdb")[0], 16 * MIB),
+    Row("link", "down", LIVE, xml("<link state='down'/>"), True),
     Row("bridge", "br1", RESTART, xml("<source bridge='br1'/>"), True),
     Row("cidr", WIDER, RECREATE, lambda lab: "netmask 255.255.254.0" in str(on_disk("/etc/network/interfaces")(lab)), True),
     Row("gateway", "10.88.0.254", RECREATE, lambda lab: "gateway 10.88.0.254" in str(on_disk("/etc/network/interfaces")(lab)), True),
@@ -135,9 +136,9 @@ VM = [
     Row("ssh_keys", [OTHER_KEY], RECREATE, on_disk("/root/.ssh/authorized_keys"), OTHER_KEY + "\n"),
     Row("autostart", False, LIVE, lambda lab: lab.domain().autostart(), 0),
 ]
-# Here are no huge pages, no device to give away, no cloud-init in the image and no XFS under docker. What these fields do is in XML and
-# files, which unit tests look at; the lab limits disks.
-NOT_HERE = {"container": {"disk"}, "vm": {"hugepages", "pci_devices", "user_data"}}
+# Here are no queues for cards, no huge pages, no device to give away, no cloud-init in the image and no XFS under docker. What these
+# fields do is in XML and files, which unit tests look at; the lab limits disks.
+NOT_HERE = {"container": {"disk"}, "vm": {"bandwidth", "hugepages", "pci_devices", "user_data"}}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -40,6 +40,8 @@ _OF_VMS: dict[str, st.SearchStrategy[Any]] = {
     "max_vcpus": st.just(255),
     "max_memory": st.just("2T"),
     "hugepages": st.booleans(),
+    "link": st.sampled_from(["up", "down"]),
+    "bandwidth": st.fixed_dictionaries({}, optional={"inbound": st.integers(0, 2**40), "outbound": st.just("10M")}),
     "pci_devices": st.lists(st.sampled_from(["0000:3b:02.1", "10af:00:1f.7"]), unique=True),
     "user_data": st.sampled_from(["", "#cloud-config\n{}\n", "#!/bin/sh\n: <é> & c\n"]),
 }

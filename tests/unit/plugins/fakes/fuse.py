@@ -54,7 +54,20 @@ VOLUME_CHANGES = ("create", "clone", "preserve", "grow", "rename", "retag", "set
 DISK_CHANGES = ("make", "pack", "flatten", "personalise")
 OBJECT_CHANGES = ("put", "put_file", "delete")
 BOOT_CHANGES = ("store", "remove")
-VM_CHANGES = ("define", "adjust", "set_autostart", "start", "stop", "pause", "resume", "remove", "attach", "detach", "resize")
+VM_CHANGES = (
+    "define",
+    "adjust",
+    "change_device",
+    "set_autostart",
+    "start",
+    "stop",
+    "pause",
+    "resume",
+    "remove",
+    "attach",
+    "detach",
+    "resize",
+)
 DATA_CHANGES = ("make", "fill")
 CONTAINER_CHANGES = (
     "create",

@@ -72,6 +72,18 @@ class FakeVms:
         devices.append(item)
         self._set_running(name, root)
 
+    def change_device(self, name: str, device: str) -> None:
+        root, item = self._running("change a device of VM", name), ET.fromstring(device)
+        devices = root.find("devices")
+        mac = item.find("mac")
+        assert devices is not None
+        assert mac is not None
+        same = [card for card in devices.findall(item.tag) if card.find(f"mac[@address='{mac.get('address')}']") is not None]
+        if not same:
+            raise EngineError("change a device of VM", name, "no such card")
+        devices[list(devices).index(same[0])] = item
+        self._set_running(name, root)
+
     def detach(self, name: str, alias: str, timeout: int) -> None:
         domain = self._must_have("detach a device from VM", name)
         root = ET.fromstring(domain.live_xml or "<domain/>")

@@ -31,6 +31,8 @@ FULL: dict[str, Any] = {
     "hugepages": True,
     "pci_devices": ["0000:3b:02.1", "af:00.0"],
     "io_limits": {"write_bytes": "50M", "read_iops": 500},
+    "link": "down",
+    "bandwidth": {"inbound": "10M", "outbound": "1"},
     "labels": {"example.org/tier": "<gold> & silver"},
     "user_data": "#cloud-config\nlocale: C.UTF-8\n",
 }
@@ -115,6 +117,17 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
     "huge pages": (domain("<memoryBacking><hugepages/></memoryBacking>"), {"hugepages": True}),
     "a network": (domain("<devices><interface type='network'><source network='default'/></interface></devices>"), {}),
     "a bridge": (domain("<devices><interface type='bridge'><source bridge='br0'/></interface></devices>"), {"bridge": "br0"}),
+    "a cable that is out": (
+        domain("<devices><interface type='bridge'><source bridge='br0'/><link state='down'/></interface></devices>"),
+        {"bridge": "br0", "link": "down"},
+    ),
+    "limits of a card": (
+        domain(
+            "<devices><interface type='bridge'><source bridge='br0'/><link state='up'/>"
+            "<bandwidth><inbound average='5' peak='9'/><outbound average='x'/></bandwidth></interface></devices>"
+        ),
+        {"bridge": "br0", "bandwidth": {"inbound": 5120}},
+    ),
     "two cards": (
         domain("<devices><interface type='user'/><interface type='bridge'><source bridge='br1'/></interface></devices>"),
         {"bridge": "br1"},

@@ -12,7 +12,20 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import 
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.specs import vm_specs
 
-NOT_KEPT = ("vcpus", "max_vcpus", "memory", "max_memory", "hugepages", "pci_devices", "disk", "io_limits", "bridge", "autostart")
+NOT_KEPT = (
+    "vcpus",
+    "max_vcpus",
+    "memory",
+    "max_memory",
+    "hugepages",
+    "pci_devices",
+    "disk",
+    "io_limits",
+    "bridge",
+    "link",
+    "bandwidth",
+    "autostart",
+)
 
 
 def test_facts_are_flat_and_sorted() -> None:

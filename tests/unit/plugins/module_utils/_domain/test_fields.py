@@ -107,6 +107,9 @@ BAD_PARTS: list[tuple[str, Any, str]] = [
     ("command", ["sh", False], "command[1]: False is not text"),
     ("command", [["sh"]], "command[0]: ['sh'] is not text"),
     ("pci_devices", ["3b:00.0", "0000:3B:00.0"], "pci_devices[1]: '0000:3B:00.0' is there twice"),
+    ("link", True, "link: True is neither up nor down"),
+    ("bandwidth", {"up": "1M"}, "bandwidth: 'up' is not a direction; there are inbound and outbound"),
+    ("bandwidth", {"inbound": "fast"}, "bandwidth.inbound: 'fast' is not a size"),
     ("pci_devices", ["eth0"], "pci_devices[0]: 'eth0' is not the address of a PCI device"),
     ("pci_devices", ["3b:20.0"], "pci_devices[0]: '3b:20.0' is not the address of a PCI device"),
     ("capabilities", ["SYS_TIME", "ALL"], "capabilities[1]: 'ALL' is not a capability"),
@@ -114,7 +117,15 @@ BAD_PARTS: list[tuple[str, Any, str]] = [
 ]
 OF_ONE_KIND: dict[str, dict[str, Any]] = {
     "vm": {"command": ["sh"], "environment": {"A": "b"}, "capabilities": ["SYS_TIME"]},
-    "container": {"user_data": "#!/bin/sh", "max_vcpus": 4, "max_memory": "1G", "hugepages": False, "pci_devices": []},
+    "container": {
+        "user_data": "#!/bin/sh",
+        "max_vcpus": 4,
+        "max_memory": "1G",
+        "hugepages": False,
+        "pci_devices": [],
+        "link": "up",
+        "bandwidth": {},
+    },
 }
 BAD_ITEMS: list[tuple[str, Any]] = [
     ("dns", "10.20.0"),
@@ -204,6 +215,7 @@ def test_empty_is_not_the_same_as_not_given() -> None:
         ("command", ["sleep", 5], ["sleep", "5"]),
         ("capabilities", ["cap_sys_time", "CHOWN", "SYS_TIME"], ["CHOWN", "SYS_TIME"]),
         ("user_data", "", ""),
+        ("bandwidth", {"outbound": 1, "inbound": "0"}, {"outbound": 1024}),
         ("pci_devices", ["3B:00.0", "0001:af:1f.7"], ["0000:3b:00.0", "0001:af:1f.7"]),
         ("ssh_keys", ["ssh-rsa BBBB b", f" {KEY}\n", KEY], [KEY, "ssh-rsa BBBB b"]),
         (

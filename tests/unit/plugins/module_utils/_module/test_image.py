@@ -10,9 +10,8 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from pprint import pformat
 from typing import Any, NamedTuple
 
 import pytest
@@ -164,8 +163,19 @@ def test_a_run_that_is_cut_off_anywhere_is_mended_by_the_next_one(new_host: Call
 
 
 def comparable(host: Host) -> Any:
-    """Each host has its archives in a folder of its own. A set has no order."""
-    return pformat(host.snapshot(), width=1000).replace(str(host.folder.parent), "")
+    """Each host has its archives in a folder of its own, and a set has no order."""
+    return repr(ordered(host.snapshot())).replace(str(host.folder.parent), "")
+
+
+def ordered(value: Any) -> Any:
+    """Return the same with lists in place of sets, however deep they are."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if is_dataclass(value):
+        return {field.name: ordered(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: ordered(item) for key, item in value.items()}
+    return [ordered(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())

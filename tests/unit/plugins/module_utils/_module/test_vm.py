@@ -112,6 +112,7 @@ class Scenario(NamedTuple):
     by_hand: Callable[[Host], None] = lambda host: None
 
 
+MORE: dict[str, Any] = {"memory": "512M", "vcpus": 4, "io_limits": {"read_iops": 9}, "link": "down", "bandwidth": {"inbound": "1M"}}
 ROOM: dict[str, Any] = {"max_vcpus": 4, "max_memory": "1G"}
 SCENARIOS = {
     "create": Scenario([], wish("vm"), "create start"),
@@ -129,7 +130,7 @@ SCENARIOS = {
     "another zone, made anew": Scenario([wish("vm")], wish("vm", zone="other", hostname="b", allow=BOTH), "remove create start"),
     "more memory": Scenario([wish("vm")], wish("vm", memory="512M", allow=BOTH), "stop update start"),
     "more of all": Scenario([wish("vm")], wish("vm", memory="512M", vcpus=4, disk="2G", bridge="br1", allow=BOTH), "stop update start"),
-    "more while it runs": Scenario([wish("vm", **ROOM)], wish("vm", **ROOM, memory="512M", vcpus=4, io_limits={"read_iops": 9}), "update"),
+    "more while it runs": Scenario([wish("vm", **ROOM)], wish("vm", **ROOM, **MORE), "update"),
     "more disk of a stopped one": Scenario([wish("vm", power=STOPPED)], wish("vm", disk="2G", power=STOPPED), "update"),
     "another address": Scenario([wish("vm")], wish("vm", address="10.20.0.9", allow=BOTH), "remove create start"),
     "another hostname, stopped": Scenario([wish("vm")], wish("vm", hostname="b", power=STOPPED, allow=BOTH), "remove create"),
