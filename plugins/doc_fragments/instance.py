@@ -137,7 +137,9 @@ options:
         much as O(memory). A guest without a driver for the balloon has all of it from the beginning.
     type: str
   hugepages:
-    description: Whether a VM's memory is huge pages of its host, all taken at the start by as many threads as it has O(vcpus).
+    description:
+      - Whether a VM's memory is huge pages of its host, all taken at the start by as many threads as it has O(vcpus).
+      - The host must keep that much of them, as by the sysctl C(vm.nr_hugepages).
     type: bool
   pci_devices:
     description:

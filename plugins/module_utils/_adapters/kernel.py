@@ -40,5 +40,14 @@ def numa_nodes() -> list[frozenset[int]]:
 
 def memory_total() -> int:
     """Return the bytes of memory that this host has."""
+    return _meminfo()["MemTotal"]
+
+
+def huge_memory() -> int:
+    """Return the bytes of memory that this host keeps as huge pages, of whatever size, in use or not."""
+    return _meminfo().get("Hugetlb", 0)
+
+
+def _meminfo() -> dict[str, int]:
     with open("/proc/meminfo", encoding="ascii") as handle:
-        return parse_meminfo(handle.read())["MemTotal"]
+        return parse_meminfo(handle.read())

@@ -112,6 +112,12 @@ def render_container(
     return body
 
 
+def without_network(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a container that is like another, but takes no address."""
+    kept = {key: value for key, value in body.items() if key not in ("NetworkingConfig", "MacAddress")}
+    return {**kept, "HostConfig": {**body["HostConfig"], "NetworkMode": "none"}}
+
+
 def render_mount(target: str, disk: Volume) -> dict[str, Any]:
     """Return the mount of a disk, by which docker makes a volume of its own that stands for it, and mounts that while it is needed."""
     name = tag_value(disk, DISK_TAG)

@@ -27,6 +27,7 @@ from .._domain.container_config import (
     render_limits,
     render_network,
     restart_policy,
+    without_network,
 )
 from .._domain.cpus import choose_cpus
 from .._domain.errors import RefusedError, SpecError
@@ -155,7 +156,11 @@ class ContainerResource(InstanceResource):
             raise SpecError("address", spec["address"], f"belongs to the container {holder}, which zonal.cloud did not make")
 
     def _check_target(self, spec: Spec) -> None:
-        self._check(spec)
+        body = render_container(self._wish.name, spec, self._cpus, self._check(spec))
+        self._discard_hidden()
+        # Some things only docker knows, such as which capabilities it does; so one is made on trial.
+        self._engine.create(self._hidden, without_network(body))
+        self._engine.remove(self._hidden)
 
     def _check(self, spec: Spec) -> EngineFacts:
         """Return what docker can do; SpecError when the container cannot be made on this host."""

@@ -13,7 +13,7 @@ from .._adapters.boot_files import BootFolder
 from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
-from .._adapters.kernel import is_bridge
+from .._adapters.kernel import huge_memory, is_bridge
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
@@ -25,7 +25,7 @@ from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
 from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, replaced_of, restored_of, volume_of
 from .._domain.plan import Plan, Step
-from .._domain.quantity import format_size
+from .._domain.quantity import format_size, rough_size
 from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, snapshots_of
 from .._ports import Command, ContainerEngine, Domain, VmEngine
 from .._ports_storage import GuestDisks, Volumes
@@ -155,6 +155,14 @@ class VmResource(InstanceResource):
 
     def _elsewhere(self) -> list[Instance]:
         return containers_beside(self._containers)
+
+    def _foresee(self, actions: Collection[str]) -> None:
+        super()._foresee(actions)
+        if self._target.get("hugepages") and not {"create", "update"}.isdisjoint(actions):
+            memory, total = max(self._target["memory"], self._target.get("max_memory", 0)), huge_memory()
+            if memory > total:
+                needs = f"needs {format_size(memory)} of huge pages, and this host has {rough_size(total)}"
+                raise SpecError("hugepages", True, f"{needs}; reserve them, as by the sysctl vm.nr_hugepages")
 
     def _check_host(self, spec: Spec) -> None:
         golden = find_golden(self._seen.values(), spec["image"])

@@ -17,6 +17,7 @@ import docker
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._domain import field_values
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import parse_container, render_network
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
@@ -242,6 +243,17 @@ def test_another_hostname_waits_for_permission(lab: Lab) -> None:
     assert lab.inspect()["Id"] != made
     assert lab.do(11, "hostname").strip() == "other"
     assert lab.converge(lab.wish(hostname="other")) == []
+
+
+def test_what_docker_refuses_costs_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.converge(lab.wish())
+    made = lab.inspect()["Id"]
+    # As one of a kernel that this docker knows nothing of.
+    monkeypatch.setattr(field_values, "CAPABILITIES", {"OF_THE_FUTURE"})
+    with pytest.raises(EngineError, match=r"^Cannot create container .*\.new: .*unknown capability"):
+        lab.converge(lab.wish(capabilities=["OF_THE_FUTURE"], allow=BOTH))
+    assert (lab.inspect()["Id"], lab.inspect()["State"]["Running"]) == (made, True)
+    assert lab.converge(lab.wish()) == []
 
 
 def test_it_has_no_right_to_forge_packets(lab: Lab) -> None:

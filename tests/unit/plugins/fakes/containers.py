@@ -23,12 +23,14 @@ _DEAD = {**_STOPPED, "Dead": True, "Status": "dead"}
 
 
 class FakeContainers:
-    """A docker daemon. Tests may set ``installed``, ``engine_facts``, ``nameless``, ``refusal``, why nothing can be pushed, and ``layers``,
-    the folder with what containers write, and read ``files``, ``registry``, what a registry has, and ``pushes``.
+    """A docker daemon. Tests may set ``installed``, ``engine_facts``, ``strange_capabilities``, which it does not know, ``nameless``,
+    ``refusal``, why nothing can be pushed, and ``layers``, the folder with what containers write, and read ``files``, ``registry``, what
+    a registry has, and ``pushes``.
     """
 
     def __init__(self, facts: EngineFacts = FACTS) -> None:
         self.installed = True
+        self.strange_capabilities: set[str] = set()
         self.engine_facts = facts
         self.files: dict[str, dict[str, GuestFile]] = {}
         self.nameless: list[StoredImage] = []
@@ -77,6 +79,8 @@ class FakeContainers:
         self._must_be_installed()
         if name in self._containers:
             raise EngineError("create container", name, "the name is already in use")
+        if strange := self.strange_capabilities.intersection(body.get("HostConfig", {}).get("CapAdd") or ()):
+            raise EngineError("create container", name, f'invalid CapAdd: unknown capability: "CAP_{min(strange)}"')
         if body["Image"] not in self._images:
             raise EngineError("create container", name, f"No such image: {body['Image']}")
         body = copy.deepcopy(dict(body))

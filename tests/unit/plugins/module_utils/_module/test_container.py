@@ -18,7 +18,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource, list_containers
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
@@ -414,6 +414,15 @@ def test_without_docker_there_is_nothing(host: Host) -> None:
     assert resource.report(resource.nothing()) == {"name": "web", "kind": "container", "state": "absent"}
     # So that check mode works before the host is bootstrapped.
     assert [step.action for step in resource.plan(resource.nothing()).steps] == ["create", "start"]
+
+
+def test_what_only_docker_refuses_is_found_before_the_old_one_is_removed(host: Host) -> None:
+    host.converge(wish("container"))
+    host.engine.strange_capabilities = {"BPF"}
+    before = host.engine.snapshot()
+    with pytest.raises(EngineError, match=r'^Cannot create container web\.new: invalid CapAdd: unknown capability: "CAP_BPF"$'):
+        host.converge(wish("container", capabilities=["BPF"], allow=BOTH))
+    assert host.engine.snapshot() == before
 
 
 @pytest.mark.parametrize("api", [(1, 41), (1, 43)])

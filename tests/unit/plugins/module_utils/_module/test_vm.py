@@ -292,6 +292,22 @@ def test_sizes_that_the_engines_round_up_do_not_differ_for_ever(host: Host, memo
     assert (plan.steps, plan.pending) == ((), ())
 
 
+def test_huge_pages_are_there_before_a_vm_is_stopped_for_them(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vm, "huge_memory", lambda: 512 * MIB)
+    host.converge(wish("vm"))
+    before = host.snapshot()
+    message = r"^hugepages: True needs 1G of huge pages, and this host has 512M; reserve them"
+    for wanted in (
+        wish("vm", hugepages=True, max_memory="1G", allow=BOTH),
+        wish("vm", "other", hugepages=True, memory="1G", address="10.20.0.9"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            host.converge(wanted)
+    assert host.snapshot() == before
+    assert host.converge(wish("vm", hugepages=True, allow=BOTH)) == ["stop", "update", "start"]
+    assert planned(host.resource(wish("vm", hugepages=True))) == ([], [])
+
+
 def test_what_is_wanted_to_be_stopped_does_not_start_with_its_host(host: Host) -> None:
     def starts() -> bool:
         found = host.engine.find("web")
