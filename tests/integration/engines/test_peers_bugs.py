@@ -120,11 +120,11 @@ def test_autostart_that_was_changed_by_hand_is_mended_without_a_restart(zone: Zo
     """ansible #22208 and #40457: it was set each time, or only together with a definition."""
     started = container_of(zone)["State"]["StartedAt"]
     zone.api.update_container("peers-61", restart_policy={"Name": "no"})
-    domain(zone).setAutostart(0)
+    domain(zone).setAutostart(1)
     assert is_left_alone(zone, *wanted), "it is not among what is wanted"
-    asked = zone.wish("container", 61, autostart=True), zone.wish("vm", 62, STOPPED, autostart=True)
+    asked = zone.wish("container", 61, autostart=True), zone.wish("vm", 62, STOPPED, autostart=False)
     assert steps(zone.converge(*asked, check_mode=True)) == steps(zone.converge(*asked)) == ["update", "update"]
     container = container_of(zone)
-    assert (container["HostConfig"]["RestartPolicy"]["Name"], domain(zone).autostart()) == ("unless-stopped", 1)
+    assert (container["HostConfig"]["RestartPolicy"]["Name"], domain(zone).autostart()) == ("unless-stopped", 0)
     assert container["State"]["StartedAt"] == started
     assert is_left_alone(zone, *asked)
