@@ -75,17 +75,14 @@ instances:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import pool_options
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances_here import read_instances
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import inform
 
 
 def main() -> None:
     """Run the module."""
-    options = {
-        "names": {"type": "list", "elements": "str"},
-        "group": {"type": "str", "default": "zonal"},
-        "pool": {"type": "str", "default": "pool"},
-    }
+    options = {"names": {"type": "list", "elements": "str"}, **pool_options()}
     inform(AnsibleModule(argument_spec=options, supports_check_mode=True), read_instances)
 
 

@@ -150,6 +150,7 @@ pending:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import pool_options
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import build_snapshot
 
@@ -163,8 +164,7 @@ def main() -> None:
             "keep": {"type": "int"},
             "allow": {"type": "list", "elements": "str", "choices": ["restart"], "default": []},
             "stop_timeout": {"type": "int", "default": 60},
-            "group": {"type": "str", "default": "zonal"},
-            "pool": {"type": "str", "default": "pool"},
+            **pool_options(),
         },
         supports_check_mode=True,
     )

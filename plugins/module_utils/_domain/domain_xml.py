@@ -108,7 +108,9 @@ def parse_domain(text: str) -> ParsedDomain:
     if facts.get("autostart") in ("yes", "no"):
         spec["autostart"] = facts["autostart"] == "yes"
     spec.update(_parse_size(root))
-    limits = {key: _number(root.findtext(f"devices/disk/iotune/{key}_sec")) for key in IO_LIMITS}
+    # Of the root disk: a limit of another one is somebody else's.
+    tuned = f"devices/disk/target[@dev='{ROOT_DISK}']/../iotune"
+    limits = {key: _number(root.findtext(f"{tuned}/{key}_sec")) for key in IO_LIMITS}
     if any(limits.values()):
         spec["io_limits"] = {key: limit for key, limit in limits.items() if limit}
     passed = [_pci_address(item) for item in root.iterfind("devices/hostdev[@type='pci']/source/address")]

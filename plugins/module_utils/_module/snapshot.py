@@ -14,14 +14,13 @@ from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_release import released_after_us
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._adapters.lvm import LvmVolumes
 from .._domain.errors import SpecError
 from .._domain.plan import Plan, Step
 from .._domain.snapshot import SnapshotState, SnapshotWish, parse_wish, plan_snapshot, report
-from .._domain.thin_pool import parse_name
 from .._ports import Command, ContainerEngine, VmEngine
 from .._ports_layers import LayerCopies
 from .._ports_storage import Volumes
+from .data_disks import volumes_of
 from .neighbours import containers_beside, vms_beside
 from .root_disks import ContainerDisk, Release, RootDisk, VmDisk
 
@@ -90,7 +89,7 @@ def build_snapshot(params: Mapping[str, Any], command: Command) -> SnapshotResou
     """Return the resource of the module's options."""
     wish = parse_wish(params)
     docker = DockerEngine()
-    volumes = LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
+    volumes = volumes_of(params, command)
     copies = FolderLayers(command, lambda: docker.facts().root)
     disk = root_disk(wish.instance, docker, copies, LibvirtEngine(), volumes, partial(released_after_us, command))
     return SnapshotResource(wish, disk, params["stop_timeout"])

@@ -14,12 +14,11 @@ from .._domain.fields import Spec
 from .._domain.instance import STOPPED, Instance
 from .._domain.instance_disks import attached_disks
 from .._domain.names import volume_of
+from .._domain.thin_pool import EXTENT_SIZE
 from .._domain.volume import Volume
 from .._ports import Domain, VmEngine
 from .._ports_storage import Volumes
 
-# What LVM rounds sizes up to, unless the volume group was made with other extents.
-_EXTENT = 4 * 1024**2
 _RUNNING_FIELDS = ("memory", "max_memory", "vcpus", "max_vcpus", "hugepages", "pci_devices", "io_limits", "bridge", "link", "bandwidth")
 
 
@@ -40,7 +39,7 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
         spec["disks"] = attached_disks(spec.get("disks", []), attached)
     if volume is not None:
         size = (wanted or {}).get("disk", volume.size)
-        spec["disk"] = size if 0 <= volume.size - size < _EXTENT else volume.size
+        spec["disk"] = size if 0 <= volume.size - size < EXTENT_SIZE else volume.size
     if wanted is not None:
         spec = with_printed(spec, parsed.facts, wanted)
     return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours, whole=volume is not None)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -171,13 +172,21 @@ def test_every_field_has_its_row(kind: str, rows: list[Row]) -> None:
 
 @pytest.mark.parametrize("row", CONTAINER, ids=lambda row: row.name)
 def test_a_container(row: Row, containers: test_containers.Lab) -> None:
-    _check(row, containers.wish, containers, lambda: containers.inspect()["State"]["StartedAt"], lambda: containers.inspect()["Id"])
+    def address() -> object:
+        return [(card["IPAddress"], card["MacAddress"]) for card in containers.inspect()["NetworkSettings"]["Networks"].values()]
+
+    _check(
+        row, containers.wish, containers, lambda: containers.inspect()["State"]["StartedAt"], lambda: containers.inspect()["Id"], address
+    )
 
 
 @pytest.mark.parametrize("row", VM, ids=lambda row: f"{row.name}-{row.mend}")
 def test_a_vm(row: Row, vms: test_vms.Lab) -> None:
+    def address() -> object:
+        return re.findall("<mac address='(.*)'/>", vms.domain().XMLDesc())
+
     try:
-        _check(row, vms.wish, vms, lambda: vms.domain().ID(), lambda: _mark(vms.volumes.path("vm-web")))
+        _check(row, vms.wish, vms, lambda: vms.domain().ID(), lambda: _mark(vms.volumes.path("vm-web")), address)
     finally:
         vms.engine.remove("web")
         for volume in ("vm-web", "disk-more"):
@@ -191,10 +200,12 @@ def _mark(path: str) -> bytes:
     return os.getxattr(path, "user.mark")
 
 
-def _check(row: Row, wish: Callable[..., Wish], lab: Any, started: Callable[[], object], made: Callable[[], object]) -> None:
+def _check(
+    row: Row, wish: Callable[..., Wish], lab: Any, started: Callable[[], object], made: Callable[[], object], address: Callable[[], object]
+) -> None:
     first = wish(**row.beside)
     lab.converge(first)
-    before = started(), made()
+    before, had = (started(), made()), address()
     wanted = {**row.beside, row.name: row.value}
     mend = [] if row.mend == LIVE else [row.mend]
     # Told, and without permission not done.
@@ -210,5 +221,6 @@ def _check(row: Row, wish: Callable[..., Wish], lab: Any, started: Callable[[], 
     assert row.shows(lab) == row.expected
     assert (started() == before[0]) is (row.mend == LIVE)
     assert (made() == before[1]) is (row.mend != RECREATE)
+    assert (address() == had) is (row.name != "address")
     # Once.
     assert lab.planned(wish(**wanted)) == ([], [])

@@ -67,7 +67,8 @@ class FakeVms:
         if devices is None:
             devices = ET.SubElement(root, "devices")
         taken = [target.get("dev") for target in devices.findall("*/target")]
-        if item.find("target").get("dev") in taken:  # type: ignore[union-attr]
+        target = item.find("target")
+        if target is not None and target.get("dev") in taken:
             raise EngineError("attach a device to VM", name, "the target is taken already")
         devices.append(item)
         self._set_running(name, root)
@@ -88,10 +89,12 @@ class FakeVms:
         domain = self._must_have("detach a device from VM", name)
         root = ET.fromstring(domain.live_xml or "<domain/>")
         devices = root.find("devices")
-        for item in [] if devices is None else devices.findall(f"*/alias[@name='{alias}']/.."):
+        if devices is None:
+            return
+        for item in devices.findall(f"*/alias[@name='{alias}']/.."):
             if self.deaf:
                 raise EngineError("detach a device from VM", name, f"the guest does not let go of it within {timeout} seconds")
-            devices.remove(item)  # type: ignore[union-attr]
+            devices.remove(item)
             self._set_running(name, root)
 
     def resize(self, name: str, path: str, size: int) -> None:
@@ -113,10 +116,7 @@ class FakeVms:
             self.held.remove(name)
 
     def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None) -> None:
-        domain = self._must_have("adjust VM", name)
-        if not domain.live_xml:
-            raise EngineError("adjust VM", name, "domain is not running")
-        root = ET.fromstring(domain.live_xml)
+        root = self._running("adjust VM", name)
         for tag, most, value in (("vcpu", "vcpu", vcpus), ("currentMemory", "memory", memory // 1024)):
             found = root.find(most)
             if not value:
@@ -136,7 +136,7 @@ class FakeVms:
             tune = ET.SubElement(disk, "iotune")
             for key, limit in io_limits.items():
                 ET.SubElement(tune, f"{key}_sec").text = str(limit)
-        self._domains[name] = replace(domain, live_xml=ET.tostring(root, encoding="unicode"))
+        self._set_running(name, root)
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         self._domains[name] = replace(self._must_have("set autostart of VM", name), autostart=wanted)

@@ -101,11 +101,15 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "an empty balloon": (domain("<memory>65536</memory><currentMemory>65536</currentMemory>"), {"memory": 64 * MIB}),
     "a limit": (
-        domain("<devices><disk><iotune><read_iops_sec>5</read_iops_sec></iotune></disk></devices>"),
+        domain("<devices><disk><target dev='vda'/><iotune><read_iops_sec>5</read_iops_sec></iotune></disk></devices>"),
         {"io_limits": {"read_iops": 5}},
     ),
-    "strange limits": (domain("<devices><disk><iotune><read_iops_sec>-5</read_iops_sec></iotune></disk></devices>"), {}),
-    "no limits": (domain("<devices><disk><iotune><read_bytes_sec>0</read_bytes_sec></iotune></disk></devices>"), {}),
+    "strange limits": (domain("<devices><disk><target dev='vda'/><iotune><read_iops_sec>-5</read_iops_sec></iotune></disk></devices>"), {}),
+    "a limit of another disk": (
+        domain("<devices><disk><target dev='vdb'/><iotune><read_iops_sec>5</read_iops_sec></iotune></disk></devices>"),
+        {},
+    ),
+    "no limits": (domain("<devices><disk><target dev='vda'/><iotune><read_bytes_sec>0</read_bytes_sec></iotune></disk></devices>"), {}),
     "a device": (
         domain(
             "<devices><hostdev type='pci'><source><address domain='0x0000' bus='0x3b' slot='0x02' function='0x1'/></source>"
