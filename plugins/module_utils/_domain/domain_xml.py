@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: may change without notice.
-"""A VM as libvirt domain XML, both ways. Two domains are compared as specs, never as XML text.
+"""A VM as libvirt domain XML. Two domains are compared as specs, never as XML text.
 
 Format: https://libvirt.org/formatdomain.html
 """
@@ -13,28 +13,23 @@ import string
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
 
-from .errors import ZonalError
-from .facts import dump_facts, load_facts
-from .field_values import BANDWIDTH, IO_LIMITS
+from .facts import dump_facts
 from .fields import Spec
 from .instance_disks import MOST_DISKS, serial_of
 from .names import mac_of, tap_of, uuid_of
 
 NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
-_FACTS = f"{{{NAMESPACE}}}instance"
+FACTS = f"{{{NAMESPACE}}}instance"
 ROOT_DISK = "vda"
 # One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
 _COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
 # By the alias of a device libvirt and QEMU know it; libvirt keeps those that begin with "ua-".
-_DISK_ALIAS = "ua-zonal-disk-"
+DISK_ALIAS = "ua-zonal-disk-"
 # Network card, root disk, agent, balloon and random numbers.
 _OTHER_SLOTS = 5
 _TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase[1:])
-_PCI = ("domain", "bus", "slot", "function")
-_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
-_KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 1024, "g": 1024**2, "gib": 1024**2}
+PCI = ("domain", "bus", "slot", "function")
 
 
 @dataclass(frozen=True)
@@ -52,21 +47,6 @@ class Hardware:
     data: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ParsedDomain:
-    """What a domain's XML tells: its spec as far as XML holds it, its facts, whether this collection made it, and which data disks are
-    attached."""
-
-    spec: Spec
-    facts: Mapping[str, str]
-    ours: bool
-    uuid: str
-    accelerator: str
-    kernel: str
-    initrd: str
-    attached: tuple[str, ...]
-
-
 def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str, str] | None = None, *, uuid: str = "") -> str:
     """Return the domain XML of a VM; equal input gives equal text. For ``known`` see ``dump_facts``.
 
@@ -76,7 +56,7 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     root = ET.Element("domain", type=hardware.accelerator)
     _text(root, "name", name)
     _text(root, "uuid", uuid or uuid_of(spec["zone"], name))
-    facts = ET.SubElement(ET.SubElement(root, "metadata"), _FACTS)
+    facts = ET.SubElement(ET.SubElement(root, "metadata"), FACTS)
     # libvirt's own flag is off while the VM is wanted to be stopped.
     declared = {**dump_facts(name, spec, known), "autostart": "yes" if spec["autostart"] else "no"}
     for key, value in sorted(declared.items()):
@@ -96,45 +76,6 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def parse_domain(text: str) -> ParsedDomain:
-    """Return what a domain's XML tells. Values that are missing or strange are left out of the spec."""
-    try:
-        root = ET.fromstring(text)
-    except (ET.ParseError, ValueError) as error:
-        raise ZonalError(f"libvirt gave domain XML that is not well-formed: {error}") from None
-    holder = root.find(f"metadata/{_FACTS}")
-    facts = {} if holder is None else {item.get("name", ""): item.text or "" for item in holder}
-    spec = dict(load_facts(facts))
-    if facts.get("autostart") in ("yes", "no"):
-        spec["autostart"] = facts["autostart"] == "yes"
-    spec.update(_parse_size(root))
-    # Of the root disk: a limit of another one is somebody else's.
-    tuned = f"devices/disk/target[@dev='{ROOT_DISK}']/../iotune"
-    limits = {key: _number(root.findtext(f"{tuned}/{key}_sec")) for key in IO_LIMITS}
-    if any(limits.values()):
-        spec["io_limits"] = {key: limit for key, limit in limits.items() if limit}
-    passed = [_pci_address(item) for item in root.iterfind("devices/hostdev[@type='pci']/source/address")]
-    if passed:
-        spec["pci_devices"] = passed
-    spec.update(_parse_card(root.find("devices/interface[@type='bridge']")))
-    aliases = [alias.get("name", "") for alias in root.findall("devices/disk/alias")]
-    return ParsedDomain(
-        spec=cast(Spec, spec),
-        facts=facts,
-        ours=holder is not None,
-        uuid=root.findtext("uuid", ""),
-        accelerator=root.get("type", ""),
-        kernel=root.findtext("os/kernel", ""),
-        initrd=root.findtext("os/initrd", ""),
-        attached=tuple(name[len(_DISK_ALIAS) :] for name in aliases if name.startswith(_DISK_ALIAS)),
-    )
-
-
-def attached_in(text: str) -> tuple[str, ...]:
-    """Return the data disks that are attached in a domain's XML; what has none is not read, since reading takes long."""
-    return parse_domain(text).attached if _DISK_ALIAS in text else ()
-
-
 def render_disk(name: str, path: str, target: str, *, is_block: bool) -> str:
     """Return the XML of a data disk that a running VM gets as the device ``target``."""
     return ET.tostring(_disk(ET.Element("devices"), path, target, is_block=is_block, name=name), encoding="unicode")
@@ -147,55 +88,13 @@ def render_card(name: str, spec: Spec) -> str:
 
 def disk_alias(name: str) -> str:
     """Return the name under which libvirt knows the data disk ``name`` of a VM."""
-    return _DISK_ALIAS + name
+    return DISK_ALIAS + name
 
 
 def free_target(text: str) -> str:
     """Return the first device for a data disk that the domain of this XML does not have."""
     taken = {target.get("dev") for target in ET.fromstring(text).findall("devices/disk/target")}
     return next(target for target in _TARGETS if target not in taken)
-
-
-def _parse_size(root: ET.Element) -> dict[str, Any]:
-    """Return memory and CPUs that there are now, and the most that there may be where that is more."""
-    vcpu = root.find("vcpu")
-    most_vcpus = _number(None if vcpu is None else vcpu.text)
-    vcpus = (_number(vcpu.get("current")) if vcpu is not None else None) or most_vcpus
-    most_memory = _bytes(root.find("memory"))
-    memory = _bytes(root.find("currentMemory")) or most_memory
-    size = {"memory": memory, "vcpus": vcpus, "max_memory": most_memory, "max_vcpus": most_vcpus}
-    if root.find("memoryBacking/hugepages") is not None:
-        size["hugepages"] = True
-    return {key: value for key, value in size.items() if value and value != size.get(key.partition("max_")[2])}
-
-
-def _parse_card(card: ET.Element | None) -> dict[str, Any]:
-    """Return what the first card on a bridge tells."""
-    told: dict[str, Any] = {}
-    for part in () if card is None else card:
-        if part.tag == "source" and part.get("bridge"):
-            told["bridge"] = part.get("bridge")
-        elif part.tag == "link" and part.get("state") == "down":
-            told["link"] = "down"
-        elif part.tag == "bandwidth":
-            rates = {item.tag: (_number(item.get("average")) or 0) * 1024 for item in part if item.tag in BANDWIDTH}
-            told["bandwidth"] = {direction: rate for direction, rate in rates.items() if rate}
-    return told
-
-
-def _pci_address(element: ET.Element) -> str:
-    domain, bus, slot, function = (element.get(name, "").removeprefix("0x") for name in _PCI)
-    return f"{domain}:{bus}:{slot}.{function}"
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and _NUMBER.fullmatch(text) else None
-
-
-def _bytes(element: ET.Element | None) -> int | None:
-    number = None if element is None else _number(element.text)
-    unit = "" if element is None else element.get("unit", "KiB").lower()
-    return None if number is None or unit not in _KIB else int(number * _KIB[unit]) * 1024
 
 
 def _size(root: ET.Element, spec: Spec) -> None:
@@ -235,7 +134,7 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
         # libvirt takes it from the host's driver at the start and gives it back at the end.
         passed = ET.SubElement(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
         ET.SubElement(
-            ET.SubElement(passed, "source"), "address", {name: f"0x{number}" for name, number in zip(_PCI, re.split("[:.]", address))}
+            ET.SubElement(passed, "source"), "address", {name: f"0x{number}" for name, number in zip(PCI, re.split("[:.]", address))}
         )
     ET.SubElement(devices, "controller", type="usb", model="none")
     # A device that is attached to a running VM needs a slot that is there already.

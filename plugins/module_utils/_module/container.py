@@ -14,22 +14,10 @@ from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import is_bridge, numa_nodes
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._domain.container_config import (
-    EngineFacts,
-    ParsedContainer,
-    bridge_of,
-    holder_of,
-    is_network_of,
-    overlaps,
-    parse_container,
-    parse_network,
-    render_container,
-    render_limits,
-    render_network,
-    restart_policy,
-    without_network,
-)
+from .._domain.container_config import EngineFacts, render_container, render_limits, restart_policy, without_network
+from .._domain.container_found import ParsedContainer, parse_container
 from .._domain.cpus import choose_cpus
+from .._domain.docker_network import bridge_of, holder_of, is_network_of, overlaps, parse_network, render_network
 from .._domain.errors import RefusedError, SpecError
 from .._domain.facts import with_printed
 from .._domain.field_values import show_io_limits

@@ -13,7 +13,7 @@ from .._adapters.cgroups import Cgroups
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.container_config import LABEL
-from .._domain.domain_xml import parse_domain
+from .._domain.domain_found import parse_domain
 from .._domain.errors import SpecError
 from .._domain.instance import PAUSED, RUNNING, STOPPED
 from .._domain.names import UNFINISHED

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from .._domain.container_config import parse_container
-from .._domain.domain_xml import attached_in, parse_domain
+from .._domain.container_found import parse_container
+from .._domain.domain_found import attached_in, parse_domain
 from .._domain.fields import Spec
 from .._domain.instance import Instance
 from .._domain.instance_disks import DiskEntry, disk_names

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Callable, Protocol
 
 from .._adapters.guest_release import RESUME_CONTAINER, RESUME_VM, THAW_VM
-from .._domain.container_config import Layer, parse_container, parse_layer
+from .._domain.container_found import Layer, parse_container, parse_layer
 from .._domain.errors import RefusedError
 from .._domain.instance import PAUSED, RUNNING, STOPPED
 from .._domain.names import replaced_of, restored_of, snapshot_of, volume_of

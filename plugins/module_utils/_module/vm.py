@@ -17,7 +17,8 @@ from .._adapters.kernel import huge_memory, is_bridge
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
-from .._domain.domain_xml import Hardware, attached_in, parse_domain, render_card, render_domain
+from .._domain.domain_found import attached_in, parse_domain
+from .._domain.domain_xml import Hardware, render_card, render_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files

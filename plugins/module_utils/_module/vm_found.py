@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from .._domain.domain_xml import parse_domain
+from .._domain.domain_found import parse_domain
 from .._domain.facts import with_printed
 from .._domain.fields import Spec
 from .._domain.instance import STOPPED, Instance

@@ -18,7 +18,8 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._domain import field_values
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import parse_container, render_network
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_found import parse_container
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import render_network
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish

@@ -13,18 +13,20 @@ from typing import Any
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import (
     LABEL,
     docker_volume_of,
-    holder_of,
-    is_network_of,
     is_volume_of,
-    overlaps,
-    parse_container,
-    parse_network,
     render_container,
     render_limits,
-    render_network,
     restart_policy,
 )
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_found import parse_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk import disk_tags
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import (
+    holder_of,
+    is_network_of,
+    overlaps,
+    parse_network,
+    render_network,
+)
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import disk_alias, parse_domain, render_disk
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import disk_alias, render_disk
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, EngineError, VmEngine
 
 MIB = 1024**2

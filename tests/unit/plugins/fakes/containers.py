@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL, EngineFacts, overlaps
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL, EngineFacts
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import overlaps
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Login, StoredImage

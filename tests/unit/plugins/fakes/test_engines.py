@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import render_network
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import render_network
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import uuid_of
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError

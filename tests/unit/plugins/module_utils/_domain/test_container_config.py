@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import (
     EngineFacts,
-    parse_container,
-    parse_network,
     render_container,
     render_limits,
-    render_network,
     restart_policy,
 )
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_found import parse_container
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import parse_network, render_network
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import with_printed
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, differences, parse_spec
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import NAMESPACE, Hardware, parse_domain, render_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import NAMESPACE, Hardware, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import fingerprint, with_printed
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete, differences

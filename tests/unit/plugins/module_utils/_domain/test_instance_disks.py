@@ -11,7 +11,8 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import EngineFacts, render_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk import disk_tags
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import Hardware, parse_domain, render_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import Hardware, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import dump_facts, load_facts
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, differences, parse_spec, show_spec

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import EngineFacts, render_network
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import EngineFacts
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import render_network
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import Hardware, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk import DiskSpec
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import image_tags

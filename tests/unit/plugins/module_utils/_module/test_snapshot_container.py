@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_release import RESUME_CONTAINER
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.layer_copies import FolderLayers
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import Layer, parse_layer
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_found import Layer, parse_layer
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import PRESENT, RESTORED, SnapshotWish

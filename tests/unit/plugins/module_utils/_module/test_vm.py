@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import render_container
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files

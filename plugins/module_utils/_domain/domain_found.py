@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""What a libvirt domain's XML tells of a VM: the other way of ``domain_xml``."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from .domain_xml import DISK_ALIAS, FACTS, PCI, ROOT_DISK
+from .errors import ZonalError
+from .facts import load_facts
+from .field_values import BANDWIDTH, IO_LIMITS
+from .fields import Spec
+
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+_KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 1024, "g": 1024**2, "gib": 1024**2}
+
+
+@dataclass(frozen=True)
+class ParsedDomain:
+    """What a domain's XML tells: its spec as far as XML holds it, its facts, whether this collection made it, and which data disks are
+    attached."""
+
+    spec: Spec
+    facts: Mapping[str, str]
+    ours: bool
+    uuid: str
+    accelerator: str
+    kernel: str
+    initrd: str
+    attached: tuple[str, ...]
+
+
+def parse_domain(text: str) -> ParsedDomain:
+    """Return what a domain's XML tells. Values that are missing or strange are left out of the spec."""
+    try:
+        root = ET.fromstring(text)
+    except (ET.ParseError, ValueError) as error:
+        raise ZonalError(f"libvirt gave domain XML that is not well-formed: {error}") from None
+    holder = root.find(f"metadata/{FACTS}")
+    facts = {} if holder is None else {item.get("name", ""): item.text or "" for item in holder}
+    spec = dict(load_facts(facts))
+    if facts.get("autostart") in ("yes", "no"):
+        spec["autostart"] = facts["autostart"] == "yes"
+    spec.update(_parse_size(root))
+    # Of the root disk: a limit of another one is somebody else's.
+    tuned = f"devices/disk/target[@dev='{ROOT_DISK}']/../iotune"
+    limits = {key: _number(root.findtext(f"{tuned}/{key}_sec")) for key in IO_LIMITS}
+    if any(limits.values()):
+        spec["io_limits"] = {key: limit for key, limit in limits.items() if limit}
+    passed = [_pci_address(item) for item in root.iterfind("devices/hostdev[@type='pci']/source/address")]
+    if passed:
+        spec["pci_devices"] = passed
+    spec.update(_parse_card(root.find("devices/interface[@type='bridge']")))
+    aliases = [alias.get("name", "") for alias in root.findall("devices/disk/alias")]
+    return ParsedDomain(
+        spec=cast(Spec, spec),
+        facts=facts,
+        ours=holder is not None,
+        uuid=root.findtext("uuid", ""),
+        accelerator=root.get("type", ""),
+        kernel=root.findtext("os/kernel", ""),
+        initrd=root.findtext("os/initrd", ""),
+        attached=tuple(name[len(DISK_ALIAS) :] for name in aliases if name.startswith(DISK_ALIAS)),
+    )
+
+
+def attached_in(text: str) -> tuple[str, ...]:
+    """Return the data disks that are attached in a domain's XML; what has none is not read, since reading takes long."""
+    return parse_domain(text).attached if DISK_ALIAS in text else ()
+
+
+def _parse_size(root: ET.Element) -> dict[str, Any]:
+    """Return memory and CPUs that there are now, and the most that there may be where that is more."""
+    vcpu = root.find("vcpu")
+    most_vcpus = _number(None if vcpu is None else vcpu.text)
+    vcpus = (_number(vcpu.get("current")) if vcpu is not None else None) or most_vcpus
+    most_memory = _bytes(root.find("memory"))
+    memory = _bytes(root.find("currentMemory")) or most_memory
+    size = {"memory": memory, "vcpus": vcpus, "max_memory": most_memory, "max_vcpus": most_vcpus}
+    if root.find("memoryBacking/hugepages") is not None:
+        size["hugepages"] = True
+    return {key: value for key, value in size.items() if value and value != size.get(key.partition("max_")[2])}
+
+
+def _parse_card(card: ET.Element | None) -> dict[str, Any]:
+    """Return what the first card on a bridge tells."""
+    told: dict[str, Any] = {}
+    for part in () if card is None else card:
+        if part.tag == "source" and part.get("bridge"):
+            told["bridge"] = part.get("bridge")
+        elif part.tag == "link" and part.get("state") == "down":
+            told["link"] = "down"
+        elif part.tag == "bandwidth":
+            rates = {item.tag: (_number(item.get("average")) or 0) * 1024 for item in part if item.tag in BANDWIDTH}
+            told["bandwidth"] = {direction: rate for direction, rate in rates.items() if rate}
+    return told
+
+
+def _pci_address(element: ET.Element) -> str:
+    domain, bus, slot, function = (element.get(name, "").removeprefix("0x") for name in PCI)
+    return f"{domain}:{bus}:{slot}.{function}"
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and _NUMBER.fullmatch(text) else None
+
+
+def _bytes(element: ET.Element | None) -> int | None:
+    number = None if element is None else _number(element.text)
+    unit = "" if element is None else element.get("unit", "KiB").lower()
+    return None if number is None or unit not in _KIB else int(number * _KIB[unit]) * 1024
