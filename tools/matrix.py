@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the unit tests, the playbooks' syntax check and ansible-doc on every supported ansible-core that this machine can run.
 
-The unit tests on the newest ansible-core, which everything else is developed with, are a tier of their own: make unit. On the oldest all run here,
-on those between what Ansible has a part in. Two combinations are tried at a time.
+The unit tests on the newest ansible-core, which everything else is developed with, are a tier of their own: make unit. Here all of them
+run on the oldest, and on those between the ones that Ansible has a part in. Two combinations are tried at a time.
 Also compiles what runs on hosts with their oldest Python. An interpreter that is not there is reported, not fatal.
 """
 

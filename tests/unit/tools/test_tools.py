@@ -177,6 +177,24 @@ def test_tiers_name_what_failed(folder: Path, monkeypatch: pytest.MonkeyPatch, c
     assert "\nFAILED x::b: this is why\n" in capsys.readouterr().out
 
 
+def test_tiers_side_by_side_end_all_and_their_lines_are_told_apart(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each waits for a sign of the other one; the one that fails first does not end the other."""
+    other = "$([ $tier = lint ] && echo unit || echo lint)"
+    wait = f"touch $reports/$tier.on; while [ ! -e $reports/{other}.on ]; do sleep 0.01; done; echo line of $tier"
+    fake_make(folder, monkeypatch, f"{wait}; [ $tier = unit ] && exit 1; sleep 0.1; echo '{CASE}' > $reports/$tier.xml")
+    assert tiers.main(["unit+lint", "lab"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert {"unit | line of unit", "lint | line of lint"} <= set(lines)
+    assert [line.split()[:3] for line in lines if line.startswith(("unit  ", "lint  ", "lab  "))] == [
+        ["unit", "0", "1"],
+        ["lint", "1", "0"],
+        ["lab", "-", "-"],
+    ]
+    assert lines[-1] == "1 passed, 1 failed"
+
+
 @pytest.mark.parametrize(
     ("body", "last"),
     [
