@@ -20,21 +20,25 @@ from .._domain.host_kvm import KvmTrial
 from .._domain.host_network import find_bridges
 from .._domain.host_storage import POOL_FIELDS, Pool, find_pools
 from .._ports import Command, EngineAbsent
+from .image_info import images_here
 from .instances_here import instances_here
 
-SECTIONS = ("hardware", "storage", "network", "engines", "kvm", "instances")
+SECTIONS = ("hardware", "storage", "network", "engines", "kvm", "instances", "images")
 # Thin pools and thin volumes.
 _THIN = "lv_attr=~^[tV]"
-Instances = Callable[[], "list[dict[str, Any]]"]
+Objects = Callable[[], "list[dict[str, Any]]"]
 
 
 class HostReader:
-    """Reads a host; ``instances`` returns what runs on it, in the words of the modules vm and container."""
+    """Reads a host; ``instances`` returns what runs on it, in the words of the modules vm and container, and ``images`` its images."""
 
-    def __init__(self, command: Command, sysfs: Sysfs, instances: Instances, *, remember: bool = False, root: str = "/") -> None:
+    def __init__(
+        self, command: Command, sysfs: Sysfs, instances: Objects, images: Objects, *, remember: bool = False, root: str = "/"
+    ) -> None:
         self._command = command
         self._sysfs = sysfs
         self._instances = instances
+        self._images = images
         self._remember = remember
         self._root = root
 
@@ -50,6 +54,7 @@ class HostReader:
             "engines": self._engines,
             "kvm": lambda: self._kvm(timeout),
             "instances": self._instances,
+            "images": self._images,
         }
         wanted = set(params["gather"])
         return {"host": {**asdict(self._sysfs.identity()), **{name: readers[name]() for name in SECTIONS if name in wanted}}}
@@ -90,7 +95,8 @@ class HostReader:
 
 def read_host(params: Mapping[str, Any], command: Command, *, remember: bool) -> dict[str, Any]:
     """Return what the module returns; ``remember`` lets it keep the result of the KVM trial for as long as the host is up."""
-    reader = HostReader(command, Sysfs(), lambda: instances_here(command, params["group"], params["pool"]), remember=remember)
+    place = (command, params["group"], params["pool"])
+    reader = HostReader(command, Sysfs(), lambda: instances_here(*place), lambda: images_here(*place), remember=remember)
     return reader.read(params)
 
 

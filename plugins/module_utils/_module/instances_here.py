@@ -14,7 +14,7 @@ from .._domain.instance import show_instance
 from .._domain.names import parse_label
 from .._domain.thin_pool import parse_name
 from .._ports import Command
-from .container import list_containers
+from .container_found import list_containers
 from .data_disks import volume_sizes, with_sizes
 from .neighbours import or_none
 from .vm_found import list_vms
