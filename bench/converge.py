@@ -23,7 +23,6 @@ import sys
 import tarfile
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,12 +32,12 @@ from typing import Any
 
 import docker
 
+from ansible_collections.zonal.cloud.bench.peers import ROOT, WORK, collections_of
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, network_of
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
 
-ROOT = Path(__file__).parents[1]
-WORK = ROOT / ".work" / "bench"
+COLLECTIONS = ("docker", "library_inventory_filtering_v1")
 BRIDGE, CIDR, ROUTER, IMAGE = "br0", "10.88.0.0/16", "10.88.0.1", "bench:1"
 NETWORK = network_of(BRIDGE)
 WORKERS = 4
@@ -72,19 +71,6 @@ PLAYS = {
       loop_control: {label: "{{ item.name }}"}
 """,
 }
-
-
-def community_docker() -> Path:
-    """Return a folder of collections with community.docker."""
-    folder = WORK / "collections"
-    if not (folder / "ansible_collections" / "community" / "docker").is_dir():
-        WORK.mkdir(parents=True, exist_ok=True)
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(WORK), "ansible"]
-        subprocess.run(pip, check=True)
-        with zipfile.ZipFile(next(WORK.glob("ansible-*.whl"))) as wheel:
-            parts = ("ansible_collections/community/docker/", "ansible_collections/community/library_inventory_filtering_v1/")
-            wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith(parts)])
-    return folder
 
 
 def wanted(count: int, memory: str, state: str) -> list[dict[str, Any]]:
@@ -354,7 +340,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure on a node of namespaces."""
     count, runs = [int(word) for word in [*arguments, *("100", "3")[len(arguments) :]][:2]]
     chosen = arguments[2:]
-    community_docker()
+    collections_of(*COLLECTIONS)
     with tempfile.TemporaryDirectory(prefix="zonal-bench-") as name:
         folder = Path(name)
         (folder / "node").mkdir()
