@@ -7,21 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Callable
 
+from .._adapters.docker_engine import DockerEngine
 from .._adapters.engines import find_engines
 from .._adapters.host_links import read_links
 from .._adapters.kvm import try_kvm
-from .._adapters.lvm import read_volumes
+from .._adapters.libvirt_engine import LibvirtEngine
+from .._adapters.lvm import LvmVolumes, read_volumes
 from .._adapters.sysfs import Sysfs
 from .._domain.errors import SpecError
 from .._domain.host_engines import Engine
 from .._domain.host_kvm import KvmTrial
 from .._domain.host_network import find_bridges
 from .._domain.host_storage import POOL_FIELDS, Pool, find_pools
+from .._domain.thin_pool import parse_name
 from .._ports import Command, EngineAbsent
 from .image_info import images_here
 from .instances_here import instances_here
+from .remembered import remembered_volumes
 
 SECTIONS = ("hardware", "storage", "network", "engines", "kvm", "instances", "images")
 # Thin pools and thin volumes.
@@ -95,8 +100,10 @@ class HostReader:
 
 def read_host(params: Mapping[str, Any], command: Command, *, remember: bool) -> dict[str, Any]:
     """Return what the module returns; ``remember`` lets it keep the result of the KVM trial for as long as the host is up."""
-    place = (command, params["group"], params["pool"])
-    reader = HostReader(command, Sysfs(), lambda: instances_here(*place), lambda: images_here(*place), remember=remember)
+    docker, libvirt = DockerEngine(), LibvirtEngine()
+    volumes = remembered_volumes(LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])))
+    instances, images = partial(instances_here, docker, libvirt, volumes), partial(images_here, docker, volumes)
+    reader = HostReader(command, Sysfs(), instances, images, remember=remember)
     return reader.read(params)
 
 

@@ -67,17 +67,17 @@ def docker_faces(engine: ContainerEngine) -> list[StoredFace]:
 def read_images(params: dict[str, Any], command: Command) -> dict[str, Any]:
     """Return the images of this host; an engine that is not there has none."""
     name = parse_image("name", params["name"]) if params["name"] is not None else ""
-    return {"images": show_images(_faces_here(command, params["group"], params["pool"]), name)}
+    volumes = LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
+    return {"images": show_images(_faces(DockerEngine(), volumes), name)}
 
 
-def images_here(command: Command, group: str, pool: str) -> list[dict[str, Any]]:
+def images_here(docker: ContainerEngine, volumes: Volumes) -> list[dict[str, Any]]:
     """Return what instances can be made of on this host."""
-    return show_faces(_faces_here(command, group, pool))
+    return show_faces(_faces(docker, volumes))
 
 
-def _faces_here(command: Command, group: str, pool: str) -> list[StoredFace]:
-    volumes = LvmVolumes(command, parse_name("group", group), parse_name("pool", pool))
-    return or_none(lambda: golden_faces(volumes, BootFolder())) + or_none(lambda: docker_faces(DockerEngine()))
+def _faces(docker: ContainerEngine, volumes: Volumes) -> list[StoredFace]:
+    return or_none(lambda: golden_faces(volumes, BootFolder())) + or_none(lambda: docker_faces(docker))
 
 
 def or_none(read: Callable[[], list[Item]]) -> list[Item]:
