@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long many containers of one host take to make, to look at, to change and to remove, beside other ways to do that.
 
-python bench/converge.py [COUNT [RUNS]]    as root, on a docker of its own in namespaces (default 100 containers, 3 runs)
+python bench/converge.py [COUNT [RUNS [WAY ...]]]    as root, on a docker of its own in namespaces (default 100, 3, all ways)
 
-The ways take turns. Prints a table of medians for people, then one JSON object as the last line. community.docker is taken from the
-package ansible of PyPI, which is downloaded into .work/bench once. LXD is what Debian's packages lxd and lxd-client are; without them it is
-left out.
+The ways take turns. Prints tables of medians for people, of seconds and of CPU seconds without those of daemons, then one JSON object as
+the last line. community.docker is taken from the package ansible of PyPI, which is downloaded into .work/bench once. LXD is what Debian's
+packages lxd and lxd-client are; without them it is left out.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -22,29 +23,30 @@ import sys
 import tarfile
 import tempfile
 import time
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import docker
 
+from ansible_collections.zonal.cloud.bench.peers import ROOT, WORK, collections_of
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, network_of
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
 
-ROOT = Path(__file__).parents[1]
-WORK = ROOT / ".work" / "bench"
+COLLECTIONS = ("docker", "library_inventory_filtering_v1")
 BRIDGE, CIDR, ROUTER, IMAGE = "br0", "10.88.0.0/16", "10.88.0.1", "bench:1"
 NETWORK = network_of(BRIDGE)
 WORKERS = 4
 PHASES = ("make", "nothing to do", "change", "remove")
+NOTHING = ("nothing to do",)
 INIT = "#!/bin/sh\ntrap 'exit 0' TERM\nwhile :; do sleep 1 & wait $!; done\n"
 PLAYS = {
     "ping": "    - ansible.builtin.ping:\n",
+    "zonal.cloud.instance_stats": "    - zonal.cloud.instance_stats:\n        interval: 0\n",
     "zonal.cloud.instances": """\
     - zonal.cloud.instances:
         instances: "{{ wanted }}"
@@ -71,19 +73,6 @@ PLAYS = {
 }
 
 
-def community_docker() -> Path:
-    """Return a folder of collections with community.docker."""
-    folder = WORK / "collections"
-    if not (folder / "ansible_collections" / "community" / "docker").is_dir():
-        WORK.mkdir(parents=True, exist_ok=True)
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(WORK), "ansible"]
-        subprocess.run(pip, check=True)
-        with zipfile.ZipFile(next(WORK.glob("ansible-*.whl"))) as wheel:
-            parts = ("ansible_collections/community/docker/", "ansible_collections/community/library_inventory_filtering_v1/")
-            wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith(parts)])
-    return folder
-
-
 def wanted(count: int, memory: str, state: str) -> list[dict[str, Any]]:
     """Return the instances."""
     common = {"kind": "container", "zone": "bench", "image": IMAGE, "vcpus": 1, "memory": memory, "state": state, "ssh_keys": []}
@@ -108,10 +97,10 @@ class Playbook:
         python = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable, "network": NETWORK}
         self._inventory.write_text(json.dumps({"bench": {"hosts": {"node": python}}}))
 
-    def run(self, playbook: str, variables: dict[str, Any]) -> None:
+    def run(self, playbook: str, variables: dict[str, Any], **settings: str) -> None:
         self._variables.write_text(json.dumps(variables))
         paths = f"{ROOT / '.work' / 'collections'}:{WORK / 'collections'}"
-        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": paths}
+        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": paths, **settings}
         program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self._inventory)]
         argv = self._node.enter(*program, "-e", f"@{self._variables}", playbook)
         done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
@@ -132,6 +121,21 @@ class Way(Playbook):
         if self._name == "zonal.cloud.instances":
             instances = [{key: value for key, value in item.items() if key != "mac"} for item in instances]
         self.run(str(self._play), {"wanted": instances})
+
+
+class Alone(Way):
+    """The module of a play as Ansible would bring it to a host, without Ansible: Python starts, loads it and runs it."""
+
+    def __init__(self, name: str, node: Node, folder: Path) -> None:
+        super().__init__(name, node, folder)
+        kept = folder / "kept"
+        self.run(str(self._play), {}, ANSIBLE_KEEP_REMOTE_FILES="1", ANSIBLE_REMOTE_TMP=str(kept))
+        self._module = next(kept.glob("*/AnsiballZ_*.py"))
+
+    def __call__(self, instances: list[dict[str, Any]]) -> None:
+        told = json.loads(self._node.run(sys.executable, str(self._module)))
+        if len(told["instances"]) != len(instances):
+            sys.exit(f"{self._module.name} tells of {len(told['instances'])} instances")
 
 
 class Provision(Playbook):
@@ -270,45 +274,73 @@ def running(url: str) -> int:
 
 @dataclass(frozen=True)
 class Entry:
-    """A way, the phases that it has, and how many containers it has running."""
+    """A way, the phases that it has, how many containers it has running, and ways that look at these when they are as wanted."""
 
     way: Converge
     running: Callable[[], int]
     phases: Sequence[str] = PHASES
+    looks: Mapping[str, Converge] = field(default_factory=dict)
 
 
-def measured(entries: dict[str, Entry], count: int, runs: int) -> dict[str, dict[str, float]]:
-    """Return the median of the seconds of each phase, by way."""
-    times: dict[tuple[str, str], list[float]] = {}
+Times = dict[str, dict[str, list[tuple[float, float]]]]
+Told = dict[str, dict[str, float]]
+
+
+def cpu_seconds() -> float:
+    """Return what this process and those that it has waited for have used."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def measure(times: Times, name: str, phase: str, work: Callable[[], None]) -> None:
+    """Note the seconds and the CPU seconds that the work takes."""
+    started, used = time.monotonic(), cpu_seconds()
+    work()
+    took = (time.monotonic() - started, cpu_seconds() - used)
+    times.setdefault(name, {}).setdefault(phase, []).append(took)
+    print(f"{name}: {phase}: {took[0]:.1f} s, {took[1]:.1f} CPU s", file=sys.stderr, flush=True)
+
+
+def measured(entries: dict[str, Entry], count: int, runs: int) -> Times:
+    """Return the seconds and CPU seconds of each run, by way and phase."""
+    times: Times = {}
     plans = {"make": ("16M", "running"), "nothing to do": ("16M", "running"), "change": ("24M", "running"), "remove": ("24M", "absent")}
-    for run in range(runs):
+    for _run in range(runs):
         for name, entry in entries.items():
             for phase in entry.phases:
                 instances = wanted(count, *plans[phase])
-                started = time.monotonic()
-                entry.way(instances)
-                times.setdefault((name, phase), []).append(time.monotonic() - started)
+                measure(times, name, phase, partial(entry.way, instances))
                 left = 0 if phase == "remove" or name == "ping" else count
                 if entry.running() != left:
                     sys.exit(f"{name} has left {entry.running()} of {left} containers after '{phase}'")
-                print(f"run {run + 1}: {name}: {phase}: {times[name, phase][-1]:.1f} s", file=sys.stderr, flush=True)
-    return {name: {phase: round(statistics.median(found), 2) for (way, phase), found in times.items() if way == name} for name in entries}
+                for other, look in entry.looks.items() if (phase,) == NOTHING else ():
+                    measure(times, other, phase, partial(look, instances))
+    return times
 
 
-def show(told: dict[str, dict[str, float]]) -> None:
+def medians(times: Times, place: int) -> Told:
+    """Return the medians of the seconds (place 0) or CPU seconds (1)."""
+    return {
+        name: {phase: round(statistics.median(took[place] for took in found), 2) for phase, found in phases.items()}
+        for name, phases in times.items()
+    }
+
+
+def show(told: Told, what: str) -> None:
     """Print seconds, and in brackets how many times ours that is."""
-    print("| way | " + " | ".join(PHASES) + " |\n| --- |" + " --- |" * len(PHASES))
+    print(f"| {what} | " + " | ".join(PHASES) + " |\n| --- |" + " --- |" * len(PHASES))
     ours = next(iter(told.values()))
     for name, phases in told.items():
         cells = [f"{phases[phase]:.1f} ({phases[phase] / ours[phase]:.2f})" if phase in phases else "" for phase in PHASES]
         print(f"| {name} | {' | '.join(cells)} |")
-    print(json.dumps(told))
+    print()
 
 
 def main(arguments: Sequence[str]) -> None:
     """Measure on a node of namespaces."""
-    count, runs = [int(word) for word in [*arguments, *("100", "3")[len(arguments) :]]]
-    community_docker()
+    count, runs = [int(word) for word in [*arguments, *("100", "3")[len(arguments) :]][:2]]
+    chosen = arguments[2:]
+    collections_of(*COLLECTIONS)
     with tempfile.TemporaryDirectory(prefix="zonal-bench-") as name:
         folder = Path(name)
         (folder / "node").mkdir()
@@ -324,20 +356,27 @@ def main(arguments: Sequence[str]) -> None:
             containers = partial(running, url)
             # Ours first: it makes docker's network, which all of them use.
             ours, loop, ping = way("zonal.cloud.instances"), way("community.docker in a loop"), way("ping")
+            stats = "zonal.cloud.instance_stats"
+            looks = {stats: way(stats), f"{stats} without Ansible": Alone(stats, node, folder)}
             entries = {
-                "zonal.cloud.instances": Entry(ours, containers),
+                "zonal.cloud.instances": Entry(ours, containers, looks=looks),
                 "zonal.cloud.provision": Entry(Provision(node, folder, archive), containers),
                 "community.docker in a loop": Entry(loop, containers),
                 "docker's API": Entry(Floor(url), containers),
-                "ping": Entry(ping, containers, ("nothing to do",)),
+                "ping": Entry(ping, containers, NOTHING),
             }
-            if shutil.which("lxd") and shutil.which("lxc"):
+            entries = {name: entry for name, entry in entries.items() if not chosen or name in chosen}
+            if not chosen and not (shutil.which("lxd") and shutil.which("lxc")):
+                print("LXD is not installed (apt-get install lxd lxd-client), so it is left out", file=sys.stderr)
+            elif not chosen or "LXD" in chosen:
                 lxd = Lxd(node, archive)
                 # It has no declaration that could be run again.
                 entries["LXD"] = Entry(lxd, lxd.running, [phase for phase in PHASES if phase != "nothing to do"])
-            else:
-                print("LXD is not installed (apt-get install lxd lxd-client), so it is left out", file=sys.stderr)
-            show(measured(entries, count, runs))
+            times = measured(entries, count, runs)
+            told = {"seconds": medians(times, 0), "CPU seconds": medians(times, 1)}
+            for what, figures in told.items():
+                show(figures, what)
+            print(json.dumps(told))
         finally:
             if lxd:
                 lxd.stop()

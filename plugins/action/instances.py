@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import failure_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.failure import failure_of
 from ansible_collections.zonal.cloud.plugins.plugin_utils.continued_action import ContinuedAction
 
 

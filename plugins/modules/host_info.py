@@ -15,7 +15,7 @@ author:
   - zonal.cloud contributors (@zonal-cloud)
 description:
   - Returns the CPUs and NUMA nodes of a host, its memory, thin pools, bridges, engines (docker, libvirt, QEMU), whether KVM
-    works, and the instances that are found on it.
+    works, and the instances and images that are found on it.
   - What is not installed is reported as absent; it is no error.
 options:
   gather:
@@ -27,8 +27,8 @@ options:
         O(kvm_timeout) where it does not. The result is kept in C(/run) until the host boots again, except in check mode.
     type: list
     elements: str
-    choices: [hardware, storage, network, engines, kvm, instances]
-    default: [hardware, storage, network, engines, kvm, instances]
+    choices: [hardware, storage, network, engines, kvm, instances, images]
+    default: [hardware, storage, network, engines, kvm, instances, images]
   kvm_timeout:
     description:
       - Seconds after which a kernel that has not booted under KVM is believed to hang.
@@ -201,6 +201,19 @@ host:
       returned: when O(gather) has V(instances)
       type: list
       elements: dict
+    images:
+      description:
+        - What M(zonal.cloud.image) has made here, an entry for each name and each kind of instance that can be made of it. C(digest)
+          is that of the content, C(sha256) those of the archives it was read from.
+        - M(zonal.cloud.image_info) tells more of them.
+      returned: when O(gather) has V(images)
+      type: list
+      elements: dict
+      sample:
+        - name: "debian:13"
+          kind: container
+          digest: 9b0d6bd1a2f9b1b7b9f06e5fd3e2f3c1bb2a1c9a5a3ee29f4ce4e4f7b0f6a811
+          sha256: [0c1e64ad3f0d9f2d1d3b8ff4a2e0a5a4d3b7cde1f60f1a3f6f3a2f8b3c9d1e70]
 """
 
 from ansible.module_utils.basic import AnsibleModule

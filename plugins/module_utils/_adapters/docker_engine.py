@@ -10,6 +10,7 @@ import re
 import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -20,11 +21,12 @@ from .._domain.guest_files import GuestFile
 from .._ports import EngineAbsent, EngineError, EngineSilent, Login, StoredImage
 from .deps import need_docker
 from .kernel import disk_under
-from .packed_stream import PackedFile
 from .shims import end_shim
 
 _ONLINE = "/sys/devices/system/cpu/online"
 _TIMEOUT = 300
+# Containers that are looked up at a time: docker answers one while the answer for another is read.
+_ASKING = 4
 # containerd cleans up behind a task that was killed, which takes a moment; until then the task's folder is there.
 _ATTEMPTS, _PAUSE = 5, 1.0
 _LOST_TASK = re.compile("(?:task |/moby/)([0-9a-f]{64}): (?:already|file) exists")
@@ -71,9 +73,14 @@ class DockerEngine:
         return body if body is not None and body.get("Name") == f"/{name}" else None
 
     def managed(self) -> list[Mapping[str, Any]]:
-        listed = self.listed()
-        bodies = (self._found("look up container", item["Id"], lambda api, id=item["Id"]: api.inspect_container(id)) for item in listed)
-        return [body for body in bodies if body is not None]
+        ids = [item["Id"] for item in self.listed()]
+        # All threads have ended when this returns: whoever forks later must have none.
+        with ThreadPoolExecutor(_ASKING) as pool:
+            return [body for body in pool.map(self._inspected, ids) if body is not None]
+
+    def _inspected(self, number: str) -> Mapping[str, Any] | None:
+        body: Mapping[str, Any] | None = self._found("look up container", number, lambda api: api.inspect_container(number))
+        return body
 
     def listed(self) -> list[Mapping[str, Any]]:
         with self._asking("list", "containers") as api:
@@ -189,6 +196,9 @@ class DockerEngine:
         ]
 
     def import_image(self, archive: str, name: str, labels: Mapping[str, str], sha256: str = "") -> None:
+        # Not above: Python compiles all that a module imports at each of its runs, and few of those on docker import an image.
+        from .packed_stream import PackedFile
+
         repository, _dummy, tag = name.rpartition(":")
         changes = ['CMD ["/sbin/init"]', *(f"LABEL {key}={value}" for key, value in sorted(labels.items()))]
         with PackedFile(archive) as file, self._asking("import image", name) as api:

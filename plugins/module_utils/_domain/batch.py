@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,6 @@ from .errors import SpecError
 from .instance import ABSENT, Instance, Wish, show_instance
 from .instance_disks import disk_names
 from .plan import Plan, Step
-
-# So many instances with one trouble are named in its message.
-_MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -70,23 +67,6 @@ def in_turns(wishes: Sequence[Wish]) -> tuple[list[int], list[int]]:
     """Return the positions of those that shall go, and of the others: what goes makes room for what comes."""
     going = [number for number, wish in enumerate(wishes) if wish.power == ABSENT]
     return going, [number for number in range(len(wishes)) if number not in set(going)]
-
-
-def failure_of(instances: Collection[Mapping[str, Any]]) -> str:
-    """Return one message for all instances that went wrong, as outcomes are shown; empty when none did."""
-    whose: dict[str, list[str]] = {}
-    for instance in instances:
-        if instance["error"]:
-            whose.setdefault(instance["error"], []).append(f"{instance['kind']} {instance['name']}")
-    if not whose:
-        return ""
-    told = "; ".join(f"{_some(names)}: {error}" for error, names in whose.items())
-    return f"{sum(map(len, whose.values()))} of {len(instances)} instances are not as wanted: {told}"
-
-
-def _some(names: list[str]) -> str:
-    left = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {left} more" if left > 0 else "")
 
 
 def told_lines(outcomes: Iterable[Outcome]) -> list[str]:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .errors import MissingError, RefusedError, SpecError
+from .image_found import CONTAINER, VM
 from .image_policy import Content
 from .plan import Plan, Step
 
-VM, CONTAINER = "vm", "container"
 KINDS = (CONTAINER, VM)
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII)
 

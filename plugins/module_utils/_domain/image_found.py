@@ -9,6 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .container_config import LABEL
+
+VM, CONTAINER = "vm", "container"
+DIGEST_LABEL, SHA256_LABEL = LABEL + "digest", LABEL + "sha256"
+
 
 @dataclass(frozen=True)
 class StoredFace:
@@ -31,6 +36,15 @@ def show_images(faces: Iterable[StoredFace], name: str = "") -> list[dict[str, A
         by_digest.setdefault(face.digest, []).append(face)
     shown = sorted((_show(digest, same) for digest, same in by_digest.items()), key=lambda image: (image["names"], image["digest"]))
     return [image for image in shown if name in ("", *image["names"])]
+
+
+def show_faces(faces: Iterable[StoredFace]) -> list[dict[str, Any]]:
+    """Return what instances of each kind can be made of here: one entry for each name and kind, in this order."""
+    whole = [face for face in faces if face.kind == CONTAINER or face.bootable]
+    shown = [
+        {"name": name, "kind": face.kind, "digest": face.digest, "sha256": sorted(face.sha256)} for face in whole for name in face.names
+    ]
+    return sorted(shown, key=lambda face: (face["name"], face["kind"]))
 
 
 def _show(digest: str, faces: list[StoredFace]) -> dict[str, Any]:

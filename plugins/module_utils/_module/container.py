@@ -19,7 +19,6 @@ from .._domain.container_found import ParsedContainer, parse_container
 from .._domain.cpus import choose_cpus
 from .._domain.docker_network import bridge_of, holder_of, is_network_of, overlaps, parse_network, render_network
 from .._domain.errors import RefusedError, SpecError
-from .._domain.facts import with_printed
 from .._domain.field_values import show_io_limits
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import key_files
@@ -31,6 +30,7 @@ from .._domain.quantity import format_size
 from .._domain.snapshot import is_half_restored
 from .._ports import Command, ContainerEngine, VmEngine
 from .._ports_layers import LayerCopies
+from .container_found import read_container
 from .data_disks import DataDisks, forget_stand_ins, stand_ins, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
@@ -254,19 +254,6 @@ class ContainerResource(InstanceResource):
             for other in self._overlapping(spec):
                 self._engine.remove_network(other["Name"])
             self._engine.create_network(body)
-
-
-def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Instance:
-    """Return the instance that a container's description tells of."""
-    parsed = parse_container(body)
-    spec = parsed.spec if wanted is None else with_printed(parsed.spec, parsed.facts, wanted)
-    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead, note=parsed.note)
-
-
-def list_containers(engine: ContainerEngine) -> list[Instance]:
-    """Return all containers of this collection on the host."""
-    found = (read_container(body) for body in engine.managed())
-    return sorted((item for item in found if not item.name.endswith(UNFINISHED)), key=lambda item: item.name)
 
 
 def build_container(params: dict[str, Any], command: Command) -> ContainerResource:

@@ -7,34 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Callable
 
+from .._adapters.docker_engine import DockerEngine
 from .._adapters.engines import find_engines
 from .._adapters.host_links import read_links
 from .._adapters.kvm import try_kvm
-from .._adapters.lvm import read_volumes
+from .._adapters.libvirt_engine import LibvirtEngine
+from .._adapters.lvm import LvmVolumes, read_volumes
 from .._adapters.sysfs import Sysfs
 from .._domain.errors import SpecError
 from .._domain.host_engines import Engine
 from .._domain.host_kvm import KvmTrial
 from .._domain.host_network import find_bridges
 from .._domain.host_storage import POOL_FIELDS, Pool, find_pools
+from .._domain.thin_pool import parse_name
 from .._ports import Command, EngineAbsent
+from .image_info import images_here
 from .instances_here import instances_here
+from .remembered import remembered_volumes
 
-SECTIONS = ("hardware", "storage", "network", "engines", "kvm", "instances")
+SECTIONS = ("hardware", "storage", "network", "engines", "kvm", "instances", "images")
 # Thin pools and thin volumes.
 _THIN = "lv_attr=~^[tV]"
-Instances = Callable[[], "list[dict[str, Any]]"]
+Objects = Callable[[], "list[dict[str, Any]]"]
 
 
 class HostReader:
-    """Reads a host; ``instances`` returns what runs on it, in the words of the modules vm and container."""
+    """Reads a host; ``instances`` returns what runs on it, in the words of the modules vm and container, and ``images`` its images."""
 
-    def __init__(self, command: Command, sysfs: Sysfs, instances: Instances, *, remember: bool = False, root: str = "/") -> None:
+    def __init__(
+        self, command: Command, sysfs: Sysfs, instances: Objects, images: Objects, *, remember: bool = False, root: str = "/"
+    ) -> None:
         self._command = command
         self._sysfs = sysfs
         self._instances = instances
+        self._images = images
         self._remember = remember
         self._root = root
 
@@ -50,6 +59,7 @@ class HostReader:
             "engines": self._engines,
             "kvm": lambda: self._kvm(timeout),
             "instances": self._instances,
+            "images": self._images,
         }
         wanted = set(params["gather"])
         return {"host": {**asdict(self._sysfs.identity()), **{name: readers[name]() for name in SECTIONS if name in wanted}}}
@@ -90,7 +100,10 @@ class HostReader:
 
 def read_host(params: Mapping[str, Any], command: Command, *, remember: bool) -> dict[str, Any]:
     """Return what the module returns; ``remember`` lets it keep the result of the KVM trial for as long as the host is up."""
-    reader = HostReader(command, Sysfs(), lambda: instances_here(command, params["group"], params["pool"]), remember=remember)
+    docker, libvirt = DockerEngine(), LibvirtEngine()
+    volumes = remembered_volumes(LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])))
+    instances, images = partial(instances_here, docker, libvirt, volumes), partial(images_here, docker, volumes)
+    reader = HostReader(command, Sysfs(), instances, images, remember=remember)
     return reader.read(params)
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from .._adapters.boot_files import BootFolder
 from .._adapters.rootfs_archive import Archive, check_archive
-from .._domain.container_config import LABEL
 from .._domain.errors import RefusedError, SpecError, ZonalError
 from .._domain.image import CONTAINER, VM, Face, Image, ImageWish, check_content, no_kernel, plan_image
+from .._domain.image_found import DIGEST_LABEL, SHA256_LABEL
 from .._domain.image_policy import Policy, volume_size
 from .._domain.names import UNFINISHED, golden_of
 from .._domain.plan import Plan, Step
@@ -34,7 +34,6 @@ from .._domain.volume import (
 from .._ports import ContainerEngine
 from .._ports_storage import BootFiles, GuestDisks, Volumes
 
-DIGEST_LABEL, SHA256_LABEL = LABEL + "digest", LABEL + "sha256"
 _UNFINISHED = Face("", ())
 _BLOCK = 1024**2
 

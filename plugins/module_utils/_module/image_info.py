@@ -10,14 +10,12 @@ from typing import Any, Callable, TypeVar
 from .._adapters.boot_files import BootFolder
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.lvm import LvmVolumes
-from .._domain.image import CONTAINER, VM
-from .._domain.image_found import StoredFace, show_images
+from .._domain.image_found import CONTAINER, DIGEST_LABEL, SHA256_LABEL, VM, StoredFace, show_faces, show_images
 from .._domain.names import UNFINISHED, parse_image
 from .._domain.thin_pool import parse_name
 from .._domain.volume import CLOUD_INIT_TAG, DIGEST_TAG, IMAGE_TAG, INSTANCE_TAG, SHA256_TAG, tag_value, tag_values, users_of
 from .._ports import Command, ContainerEngine, EngineAbsent
 from .._ports_storage import Volumes
-from .image import DIGEST_LABEL, SHA256_LABEL
 
 Item = TypeVar("Item")
 
@@ -70,8 +68,16 @@ def read_images(params: dict[str, Any], command: Command) -> dict[str, Any]:
     """Return the images of this host; an engine that is not there has none."""
     name = parse_image("name", params["name"]) if params["name"] is not None else ""
     volumes = LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
-    faces = or_none(lambda: golden_faces(volumes, BootFolder())) + or_none(lambda: docker_faces(DockerEngine()))
-    return {"images": show_images(faces, name)}
+    return {"images": show_images(_faces(DockerEngine(), volumes), name)}
+
+
+def images_here(docker: ContainerEngine, volumes: Volumes) -> list[dict[str, Any]]:
+    """Return what instances can be made of on this host."""
+    return show_faces(_faces(docker, volumes))
+
+
+def _faces(docker: ContainerEngine, volumes: Volumes) -> list[StoredFace]:
+    return or_none(lambda: golden_faces(volumes, BootFolder())) + or_none(lambda: docker_faces(docker))
 
 
 def or_none(read: Callable[[], list[Item]]) -> list[Item]:

@@ -21,8 +21,9 @@ from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.lanes import in_lanes
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._domain.batch import Outcome, check_batch, failure_of, in_turns, told_lines
+from .._domain.batch import Outcome, check_batch, in_turns, told_lines
 from .._domain.errors import SpecError, ZonalError
+from .._domain.failure import failure_of
 from .._domain.instance import RUNNING, Instance, Wish, show_instance
 from .._domain.plan import Plan
 from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine

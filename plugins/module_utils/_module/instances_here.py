@@ -13,17 +13,17 @@ from .._adapters.lvm import LvmVolumes
 from .._domain.instance import show_instance
 from .._domain.names import parse_label
 from .._domain.thin_pool import parse_name
-from .._ports import Command
-from .container import list_containers
+from .._ports import Command, ContainerEngine, VmEngine
+from .._ports_storage import Volumes
+from .container_found import list_containers
 from .data_disks import volume_sizes, with_sizes
 from .neighbours import or_none
 from .vm_found import list_vms
 
 
-def instances_here(command: Command, group: str, pool: str) -> list[dict[str, Any]]:
+def instances_here(docker: ContainerEngine, libvirt: VmEngine, volumes: Volumes) -> list[dict[str, Any]]:
     """Return what runs on this host in the words of the options, sorted by name; an engine that is not there has nothing."""
-    volumes = LvmVolumes(command, group, pool)
-    found = or_none(lambda: list_containers(DockerEngine())) + or_none(lambda: list_vms(LibvirtEngine(), volumes))
+    found = or_none(lambda: list_containers(docker)) + or_none(lambda: list_vms(libvirt, volumes))
     if any("disks" in instance.spec for instance in found):
         sizes = volume_sizes(volumes)
         found = [with_sizes(instance, sizes) for instance in found]
@@ -33,5 +33,6 @@ def instances_here(command: Command, group: str, pool: str) -> list[dict[str, An
 def read_instances(params: dict[str, Any], command: Command) -> dict[str, Any]:
     """Return what ``instance_info`` returns."""
     names = params["names"] and [parse_label(f"names[{number}]", name) for number, name in enumerate(params["names"])]
-    found = instances_here(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
+    volumes = LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
+    found = instances_here(DockerEngine(), LibvirtEngine(), volumes)
     return {"instances": [item for item in found if names is None or item["name"] in names]}

@@ -17,7 +17,8 @@ import docker
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.host_lock import host_lock
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome, failure_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.failure import failure_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Batch, HostEngines, batch_of, side_by_side

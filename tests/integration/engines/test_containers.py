@@ -24,7 +24,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
-from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource, list_containers
+from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.container_found import list_containers
 from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER

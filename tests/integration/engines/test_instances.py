@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import failure_of as message_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.failure import failure_of as message_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of

@@ -18,7 +18,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container
-from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource, list_containers
+from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.container_found import list_containers
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES

@@ -21,6 +21,7 @@ LVS = {"vg_name": "zonal", "vg_free": "0", "lv_name": "pool", "lv_attr": "twi-ao
 PERCENT = {"data_percent": "10.00", "metadata_percent": "1.00"}
 LINKS = [{"ifname": "br0", "linkinfo": {"info_kind": "bridge"}}, {}]
 INSTANCE = {"name": "web-1", "kind": "container"}
+IMAGE = {"name": "debian:13", "kind": "container"}
 DEFAULTS: dict[str, Any] = {"gather": list(SECTIONS), "kvm_timeout": 20.0}
 
 
@@ -44,7 +45,7 @@ def sysfs(tmp_path: Path) -> Sysfs:
 
 
 def reader(host: Host, sysfs: Sysfs, tmp_path: Path) -> HostReader:
-    return HostReader(host, sysfs, lambda: [INSTANCE], root=str(tmp_path))
+    return HostReader(host, sysfs, lambda: [INSTANCE], lambda: [IMAGE], root=str(tmp_path))
 
 
 def test_everything(sysfs: Sysfs, tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_everything(sysfs: Sysfs, tmp_path: Path) -> None:
     assert [bridge["name"] for bridge in found["network"]["bridges"]] == ["br0"]
     assert found["engines"]["docker"] == {"installed": False, "version": "", "running": False, "reason": ""}
     assert found["kvm"] == {"usable": False, "reason": found["kvm"]["reason"], "seconds": 0.0}
-    assert found["instances"] == [INSTANCE]
+    assert (found["instances"], found["images"]) == ([INSTANCE], [IMAGE])
     json.dumps(found)
 
 

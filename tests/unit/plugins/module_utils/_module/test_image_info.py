@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_found import show_images
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_found import show_faces, show_images
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags, instance_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import image_info
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_info import docker_faces, golden_faces, read_images
@@ -61,6 +61,22 @@ def test_both_faces_of_a_content_are_one_image(tmp_path: Path) -> None:
     assert show_images(faces) == [bare, both]
     assert show_images(faces, "other:1") == [both]
     assert show_images(faces, "half:1") == []
+
+
+def test_what_instances_can_be_made_of_is_told_for_each_name_and_kind(tmp_path: Path) -> None:
+    volumes, containers, boot = FakeVolumes(), FakeContainers(), BootFolder(str(tmp_path))
+    volumes.create("img-1", MIB, [*image_tags("debian:13", ONE, ARCHIVE), "zonal.image=other:1"])
+    boot.store("img-1", BootFiles(b"kernel", None, cloud_init=False))
+    # One has lost its kernel, the other is not whole.
+    volumes.create("img-2", MIB, image_tags("lost:1", TWO, OTHER))
+    volumes.create("img-3.new", MIB, image_tags("half:1", TWO, OTHER))
+    # The same content under one name of the two only.
+    containers.import_image("archive", "other:1", labels(ONE, OTHER))
+    assert show_faces(golden_faces(volumes, boot) + docker_faces(containers)) == [
+        {"name": "debian:13", "kind": "vm", "digest": ONE, "sha256": [ARCHIVE]},
+        {"name": "other:1", "kind": "container", "digest": ONE, "sha256": [OTHER]},
+        {"name": "other:1", "kind": "vm", "digest": ONE, "sha256": [ARCHIVE]},
+    ]
 
 
 def test_a_host_without_engines_has_no_images(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome, told_lines
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import failure_of as message_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.failure import failure_of as message_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container, vm

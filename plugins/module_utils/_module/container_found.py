@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: zonal.cloud contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: may change without notice.
+"""Containers as docker tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._domain.container_found import parse_container
+from .._domain.facts import with_printed
+from .._domain.fields import Spec
+from .._domain.instance import Instance
+from .._domain.names import UNFINISHED
+from .._ports import ContainerEngine
+
+
+def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Instance:
+    """Return the instance that a container's description tells of."""
+    parsed = parse_container(body)
+    spec = parsed.spec if wanted is None else with_printed(parsed.spec, parsed.facts, wanted)
+    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead, note=parsed.note)
+
+
+def list_containers(engine: ContainerEngine) -> list[Instance]:
+    """Return all containers of this collection on the host."""
+    found = (read_container(body) for body in engine.managed())
+    return sorted((item for item in found if not item.name.endswith(UNFINISHED)), key=lambda item: item.name)
