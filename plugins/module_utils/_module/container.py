@@ -29,6 +29,7 @@ from .._domain.names import UNFINISHED, network_of
 from .._domain.plan import Plan
 from .._domain.quantity import format_size
 from .._domain.snapshot import is_half_restored
+from .._domain.snapshot_policy import read_policy
 from .._ports import Command, ContainerEngine, VmEngine
 from .._ports_layers import LayerCopies
 from .data_disks import DataDisks, forget_stand_ins, stand_ins, volumes_of
@@ -66,7 +67,7 @@ class ContainerResource(InstanceResource):
         body = self._engine.find(self._wish.name)
         if body is not None:
             self._cpus = parse_container(body).cpus
-            return read_container(body, self._wish.spec)
+            return read_container(body, self._copies, self._wish.spec)
         if any(body["Name"] == f"/{self._hidden}" and self._made(parse_container(body)) for body in self._managed):
             return Instance("container", self._wish.name, STOPPED, whole=False)
         return self.nothing()
@@ -107,6 +108,7 @@ class ContainerResource(InstanceResource):
         forget_stand_ins(self._engine, disks)
         self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts, disks))
         self._engine.put_files(self._hidden, key_files(spec))
+        self._copies.write_policy(self._wish.name, spec.get("snapshots", {}))
         self._engine.rename(self._hidden, self._wish.name)
 
     def _check_hidden(self) -> bool:
@@ -183,6 +185,8 @@ class ContainerResource(InstanceResource):
         spec = complete(self._wish.name, {**parsed.spec, **pick(self._wish.spec, options)})
         if "disks" in options:
             self._data.provide(Instance(self.name, self._wish.name, parsed.power, self._target))
+        if "snapshots" in options:
+            self._copies.write_policy(self._wish.name, spec.get("snapshots", {}))
         limits = render_limits(spec, self._cpus, facts)
         self._engine.update(self._wish.name, {**limits, "RestartPolicy": restart_policy(spec["autostart"])})
 
@@ -256,16 +260,19 @@ class ContainerResource(InstanceResource):
             self._engine.create_network(body)
 
 
-def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Instance:
-    """Return the instance that a container's description tells of."""
+def read_container(body: Mapping[str, Any], copies: LayerCopies, wanted: Spec | None = None) -> Instance:
+    """Return the instance that a container's description tells of, and what is noted beside its snapshots."""
     parsed = parse_container(body)
     spec = parsed.spec if wanted is None else with_printed(parsed.spec, parsed.facts, wanted)
+    policy = read_policy(copies.policy(parsed.name))
+    if policy:
+        spec = {**spec, "snapshots": policy}
     return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead, note=parsed.note)
 
 
-def list_containers(engine: ContainerEngine) -> list[Instance]:
+def list_containers(engine: ContainerEngine, copies: LayerCopies) -> list[Instance]:
     """Return all containers of this collection on the host."""
-    found = (read_container(body) for body in engine.managed())
+    found = (read_container(body, copies) for body in engine.managed())
     return sorted((item for item in found if not item.name.endswith(UNFINISHED)), key=lambda item: item.name)
 
 

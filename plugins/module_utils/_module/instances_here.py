@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from .._adapters.docker_engine import DockerEngine
+from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
 from .._domain.instance import show_instance
@@ -22,8 +24,9 @@ from .vm_found import list_vms
 
 def instances_here(command: Command, group: str, pool: str) -> list[dict[str, Any]]:
     """Return what runs on this host in the words of the options, sorted by name; an engine that is not there has nothing."""
-    volumes = LvmVolumes(command, group, pool)
-    found = or_none(lambda: list_containers(DockerEngine())) + or_none(lambda: list_vms(LibvirtEngine(), volumes))
+    volumes, docker = LvmVolumes(command, group, pool), DockerEngine()
+    copies = FolderLayers(command, cache(lambda: docker.facts().root))
+    found = or_none(lambda: list_containers(docker, copies)) + or_none(lambda: list_vms(LibvirtEngine(), volumes))
     if any("disks" in instance.spec for instance in found):
         sizes = volume_sizes(volumes)
         found = [with_sizes(instance, sizes) for instance in found]
