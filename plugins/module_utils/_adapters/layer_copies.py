@@ -85,8 +85,9 @@ class FolderLayers:
             _replace(self._path(instance, _NOTE), about)
 
     def policy(self, instance: str) -> Mapping[str, Any]:
-        with suppress(EngineError), self._asking("read the policy of", instance):
-            return _read(self._path(instance, _POLICY)) or {}
+        path = self._path(instance, _POLICY)
+        with self._asking("read the policy of", instance), suppress(EngineError):
+            return _read(path) or {}
         return {}
 
     def write_policy(self, instance: str, policy: Mapping[str, Any]) -> None:

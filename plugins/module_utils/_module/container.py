@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from .._adapters.data_filesystems import DiskFilesystems
@@ -279,6 +280,6 @@ def list_containers(engine: ContainerEngine, copies: LayerCopies) -> list[Instan
 def build_container(params: dict[str, Any], command: Command) -> ContainerResource:
     """Return the resource for the module's parameters."""
     docker, libvirt = DockerEngine(), LibvirtEngine()
-    copies = FolderLayers(command, lambda: docker.facts().root)
+    copies = FolderLayers(command, cache(lambda: docker.facts().root))
     data = DataDisks(volumes_of(params, command), DiskFilesystems(command, MountedGuestDisks(command)), libvirt)
     return ContainerResource(read_wish("container", params), docker, libvirt, copies, data, params["stop_timeout"])
