@@ -40,7 +40,7 @@ class LayerCopies(Protocol):
         """Note that a restore is going on, also after a power cut."""
 
     def policy(self, instance: str) -> Mapping[str, Any]:
-        """Return the policy of the instance's snapshots, which docker has no place for; empty when there is none, or it is not as it was written."""
+        """Return the policy of the instance's snapshots, which docker has no place for; empty when there is none that can be understood."""
 
     def write_policy(self, instance: str, policy: Mapping[str, Any]) -> None:
         """Note the policy, also after a power cut; an empty one is none."""
