@@ -10,6 +10,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -313,9 +314,11 @@ def _take_snapshots_under_load(lab: Lab) -> dict[str, int]:
     def written() -> int:
         return max([0, *map(int, re.findall(r"synced (\d+)\r?\n", console.read_text(errors="replace")))])
 
+    def has_written(number: int) -> bool:
+        return written() >= number
+
     for consistent, engine in (("agent", lab.engine), ("paused", Agentless(lab.uri))):
-        before = written()
-        wait_for("the writer", lambda before=before: written() > before + 20, 60)
+        wait_for("the writer", partial(has_written, written() + 20))
         synced[consistent] = written()
         resource = _snapshot(lab, engine, consistent)
         assert converge(resource) == ["take"]
