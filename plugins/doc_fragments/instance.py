@@ -173,7 +173,7 @@ options:
     type: dict
     suboptions:
       every:
-        description: The least time between two of them, such as V(6h); units are V(s), V(m), V(h), V(d) and V(w); at least V(1m).
+        description: The least time between two of them, such as V(6h); units are V(s), V(m), V(h), V(d) and V(w); from V(1m) to V(520w).
         type: str
       keep:
         description: How many of them are kept, 1 to 999.

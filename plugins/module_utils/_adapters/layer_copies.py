@@ -122,6 +122,7 @@ class FolderLayers:
         for folder in (self._path(), self._path(instance)):
             # A guest's files with set-uid bits are there for root only.
             os.makedirs(folder, mode=0o700, exist_ok=True)
+            _sync_folder(os.path.dirname(folder))
 
     def _path(self, *names: str) -> str:
         return os.path.join(self._root(), _FOLDER, *names)

@@ -19,7 +19,7 @@ POLICY_PREFIX = "policy-"
 _MOMENT = "%Y%m%d-%H%M%S"
 _NAME = re.compile(r"policy-\d{8}-\d{6}", re.ASCII)
 _KEYS = ("every", "keep")
-_SHORTEST = 60
+_SHORTEST, _LONGEST = 60, 520 * 7 * 86400
 # A timer that comes a little early takes its snapshot, or the next one would come a whole round late.
 _MOST_TOLERANCE = timedelta(hours=1)
 
@@ -37,8 +37,8 @@ def parse_policy(field: str, value: Any) -> dict[str, int]:
     if len(given) < len(_KEYS):
         raise SpecError(field, value, "is half a policy; it tells how often a snapshot is taken and how many stay, as {every: 1d, keep: 7}")
     every, keep = parse_span(f"{field}.every", given["every"]), given["keep"]
-    if every < _SHORTEST:
-        raise SpecError(f"{field}.every", given["every"], f"is less than {format_span(_SHORTEST)}")
+    if not _SHORTEST <= every <= _LONGEST:
+        raise SpecError(f"{field}.every", given["every"], f"is not between {format_span(_SHORTEST)} and {format_span(_LONGEST)}")
     if isinstance(keep, bool) or not re.fullmatch(r"[1-9]\d{0,2}", str(keep), re.ASCII):
         raise SpecError(f"{field}.keep", keep, "is not a whole number from 1 to 999")
     return {"every": every, "keep": int(keep)}
