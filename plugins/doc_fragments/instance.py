@@ -166,6 +166,18 @@ options:
       write_iops:
         description: Write operations per second.
         type: int
+  snapshots:
+    description:
+      - How often M(zonal.cloud.snapshot) with O(zonal.cloud.snapshot#module:state=current) takes a snapshot of the root disk, and how many
+        of these it keeps; V({}) is for never. The playbook C(snapshot.yml) does that, run by a timer; see C(docs/snapshots.md).
+    type: dict
+    suboptions:
+      every:
+        description: The least time between two of them, such as V(6h); units are V(s), V(m), V(h), V(d) and V(w); from V(1m) to V(520w).
+        type: str
+      keep:
+        description: How many of them are kept, 1 to 999.
+        type: int
   link:
     description: Whether the cable of a VM's network card is plugged in. When created without it V(up).
     type: str

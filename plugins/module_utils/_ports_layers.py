@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 
 class LayerCopies(Protocol):
-    """Copies of containers' writable layers, beside docker's own data, by instance and label, and a note of each instance that is being
-    restored. What is in a layer is hostile: no link in it is followed. EngineError when a program or the file system refuses.
+    """Copies of containers' writable layers, beside docker's own data, by instance and label, the policy of these, and a note of each
+    instance that is being restored. What is in a layer is hostile: no link in it is followed. EngineError when a program or the file
+    system refuses.
     """
 
     def copies(self, instance: str) -> dict[str, Mapping[str, Any]]:
@@ -30,13 +31,19 @@ class LayerCopies(Protocol):
         """Remove a copy; no error when there is none. For ``copies`` it is gone as a whole or not at all."""
 
     def clear(self, instance: str) -> None:
-        """Remove all copies of an instance, and the note."""
+        """Remove all copies of an instance, the policy and the note."""
 
     def note(self, instance: str) -> Mapping[str, Any] | None:
         """Return what was noted of the restore that is going on; None when there is none."""
 
     def write_note(self, instance: str, about: Mapping[str, Any]) -> None:
         """Note that a restore is going on, also after a power cut."""
+
+    def policy(self, instance: str) -> Mapping[str, Any]:
+        """Return the policy of the instance's snapshots, which docker has no place for; empty when there is none that can be understood."""
+
+    def write_policy(self, instance: str, policy: Mapping[str, Any]) -> None:
+        """Note the policy, also after a power cut; an empty one is none."""
 
     def left(self, instance: str) -> list[str]:
         """Return the names of what runs that were cut off have left of copies, sorted."""

@@ -144,6 +144,16 @@ options:
           write_iops:
             description: Write operations per second.
             type: int
+      snapshots:
+        description: Policy of the snapshots of its root disk; see O(zonal.cloud.vm#module:snapshots).
+        type: dict
+        suboptions:
+          every:
+            description: The least time between two of them, such as V(6h).
+            type: str
+          keep:
+            description: How many of them are kept.
+            type: int
       link:
         description: Whether the cable of a VM's network card is plugged in; see O(zonal.cloud.vm#module:link).
         type: str

@@ -24,16 +24,20 @@ options:
     type: str
     required: true
   name:
-    description: Name of the snapshot, lower-case letters, digits and hyphens.
+    description:
+      - Name of the snapshot, lower-case letters, digits and hyphens. Needed, except with O(state=current).
+      - One that is taken does not begin with C(policy-), as those do that an instance's own policy takes.
     type: str
-    required: true
   state:
     description:
       - V(present) takes the snapshot, unless there is one of that name.
+      - V(current) does what the instance's own policy wants, see O(zonal.cloud.vm#module:snapshots). It takes a snapshot with the name
+        C(policy-) and the moment when the last of these is old enough, and removes those of them that are too many. Others are left
+        alone, and so is an instance without a policy.
       - V(restored) lets the root disk hold what the snapshot holds; all that was written since is lost. The snapshot stays.
       - V(absent) removes it.
     type: str
-    choices: [present, restored, absent]
+    choices: [present, current, restored, absent]
     default: present
   keep:
     description:
@@ -85,6 +89,11 @@ EXAMPLES = r"""
     name: before-upgrade
     state: restored
     allow: [restart]
+
+- name: Do what its own policy wants, such as each hour
+  zonal.cloud.snapshot:
+    instance: idc01-dev-web-101005
+    state: current
 
 - name: Take one each night, and keep those of a week
   zonal.cloud.snapshot:
@@ -159,13 +168,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "instance": {"type": "str", "required": True},
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "restored", "absent"], "default": "present"},
+            "name": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "current", "restored", "absent"], "default": "present"},
             "keep": {"type": "int"},
             "allow": {"type": "list", "elements": "str", "choices": ["restart"], "default": []},
             "stop_timeout": {"type": "int", "default": 60},
             **pool_options(),
         },
+        required_if=[("state", state, ["name"]) for state in ("present", "restored", "absent")],
         supports_check_mode=True,
     )
     run(module, build_snapshot)

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, Callable
 
 from .._domain.names import UNFINISHED
@@ -17,7 +18,7 @@ from .._ports import Command, EngineError
 _FOLDER = "zonal-snapshots"
 _DATA, _ABOUT = "data", "about.json"
 # No label has a dot.
-_NOTE = "restore.json"
+_NOTE, _POLICY = "restore.json", "policy.json"
 _TIMEOUT = 3600
 # Ends with this process, however that ends: the next run would find it at work on the same folders.
 _OURS = ("setpriv", "--pdeathsig", "KILL")
@@ -31,7 +32,7 @@ class FolderLayers:
 
     def __init__(self, command: Command, root: Callable[[], str]) -> None:
         self._command = command
-        self._root = root
+        self._root = cache(root)
 
     def copies(self, instance: str) -> dict[str, Mapping[str, Any]]:
         with self._asking("list the snapshots of", instance):
@@ -40,9 +41,7 @@ class FolderLayers:
     def copy(self, layer: str, instance: str, label: str) -> None:
         hidden = self._path(instance, label + UNFINISHED)
         with self._asking("make a snapshot of", instance):
-            for folder in (self._path(), self._path(instance)):
-                # A guest's files with set-uid bits are there for root only.
-                os.makedirs(folder, mode=0o700, exist_ok=True)
+            self._make_folder(instance)
             os.mkdir(hidden)
         try:
             self._run(*_COPY, f"{layer}/.", os.path.join(hidden, _DATA))
@@ -83,11 +82,24 @@ class FolderLayers:
             return _read(self._path(instance, _NOTE))
 
     def write_note(self, instance: str, about: Mapping[str, Any]) -> None:
-        path = self._path(instance, _NOTE)
         with self._asking("write the note of a restore of", instance):
-            _write(path + UNFINISHED, about)
-            os.rename(path + UNFINISHED, path)
-            _sync_folder(os.path.dirname(path))
+            _replace(self._path(instance, _NOTE), about)
+
+    def policy(self, instance: str) -> Mapping[str, Any]:
+        path = self._path(instance, _POLICY)
+        with self._asking("read the policy of", instance), suppress(EngineError):
+            return _read(path) or {}
+        return {}
+
+    def write_policy(self, instance: str, policy: Mapping[str, Any]) -> None:
+        path = self._path(instance, _POLICY)
+        with self._asking("write the policy of", instance):
+            if policy:
+                self._make_folder(instance)
+                _replace(path, policy)
+            elif os.path.lexists(path):
+                os.unlink(path)
+                _sync_folder(os.path.dirname(path))
 
     def left(self, instance: str) -> list[str]:
         with self._asking("list the snapshots of", instance):
@@ -106,6 +118,12 @@ class FolderLayers:
         with suppress(EngineError):
             return _read(self._path(instance, label, _ABOUT)) or {}
         return {}
+
+    def _make_folder(self, instance: str) -> None:
+        for folder in (self._path(), self._path(instance)):
+            # A guest's files with set-uid bits are there for root only.
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            _sync_folder(os.path.dirname(folder))
 
     def _path(self, *names: str) -> str:
         return os.path.join(self._root(), _FOLDER, *names)
@@ -148,6 +166,13 @@ def _write(path: str, about: Mapping[str, Any]) -> None:
         json.dump(about, file, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _replace(path: str, about: Mapping[str, Any]) -> None:
+    """Write a file that is whole or not there, also after a power cut."""
+    _write(path + UNFINISHED, about)
+    os.rename(path + UNFINISHED, path)
+    _sync_folder(os.path.dirname(path))
 
 
 def _sync_folder(path: str) -> None:

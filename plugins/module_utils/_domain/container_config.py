@@ -52,6 +52,8 @@ def render_container(
     endpoint: dict[str, Any] = {"IPAMConfig": {"IPv4Address": spec["address"]}}
     capabilities, variables = spec.get("capabilities", []), spec.get("environment", {})
     facts = {**dump_facts(name, spec), **({VARIABLES: json.dumps(list(variables))} if variables else {})}
+    # It changes while the container runs, and docker lets no label be changed: see ``LayerCopies.policy``.
+    facts.pop("snapshots", None)
     body: dict[str, Any] = {
         "Image": spec["image"],
         "Hostname": spec["hostname"],

@@ -33,6 +33,7 @@ _OPTIONS = (
     "disk",
     "disks",
     "io_limits",
+    "snapshots",
     "link",
     "bandwidth",
     "hostname",

@@ -30,8 +30,9 @@ _KEPT = (
     "command",
     "capabilities",
     "disks",
+    "snapshots",
 )
-_JSON = ("dns", "labels", "command", "capabilities", "disks")
+_JSON = ("dns", "labels", "command", "capabilities", "disks", "snapshots")
 # The facts that are only fingerprints of fields, since these are long or secret and labels are shown everywhere.
 _PRINTED = {"ssh_keys": "keys", "user_data": "user_data"}
 _FIELDS = {field.name: field for field in FIELDS}

@@ -41,6 +41,7 @@ from .instance_disks import DiskEntry, grown, parse_disks, placed, show_disks
 from .names import parse_image, parse_interface, parse_label
 from .plan import Difference
 from .quantity import format_size, parse_size
+from .snapshot_policy import parse_policy, show_policy
 
 LIVE, RESTART, RECREATE = "live", "restart", "recreate"
 # Written when the instance is made, and never compared again.
@@ -76,6 +77,7 @@ class Spec(TypedDict, total=False):
     hugepages: bool
     pci_devices: list[str]
     io_limits: dict[str, int]  # bytes or operations per second
+    snapshots: dict[str, int]  # every so many seconds, and how many are kept
     link: str
     bandwidth: dict[str, int]  # bytes per second
     labels: dict[str, str]
@@ -143,6 +145,7 @@ FIELDS: tuple[Field, ...] = (
     Field("disk", parse_size, RECREATE, RESTART, show=format_size),
     Field("disks", _parse_disks, RECREATE, LIVE, show=show_disks, none=lambda _spec: [], judge=_judge_disks),
     Field("io_limits", parse_io_limits, RECREATE, LIVE, show=show_io_limits, none=lambda _spec: {}),
+    Field("snapshots", parse_policy, LIVE, LIVE, show=show_policy, none=lambda _spec: {}),
     Field("bridge", parse_interface, RECREATE, RESTART, path="network.bridge", required=True),
     Field("link", parse_link, REFUSED, LIVE, none=lambda _spec: "up"),
     Field("bandwidth", parse_bandwidth, REFUSED, LIVE, show=show_sizes, none=lambda _spec: {}),

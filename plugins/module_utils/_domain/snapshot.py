@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import MissingError, RefusedError, SpecError
 from .instance import PAUSED, STOPPED
 from .names import parse_label, parse_snapshot
 from .plan import Plan, Step
+from .quantity import format_span
+from .snapshot_policy import POLICY_PREFIX, beyond, is_due, policy_name
 from .thin_pool import parse_name
 
-PRESENT, RESTORED, ABSENT = "present", "restored", "absent"
+PRESENT, CURRENT, RESTORED, ABSENT = "present", "current", "restored", "absent"
 # How the disk came to be of one moment; HELD is that of a VM or container that did not run on meanwhile.
 AGENT, HELD = "agent", "paused"
+_UNDATED = policy_name("1970-01-01T00:00:00Z")
 # In the note of a restore of a container.
 HALF = "half"
 
@@ -41,7 +44,7 @@ class SnapshotState:
     """The snapshots of an instance, oldest first, and what it does.
 
     ``unfinished`` tells what runs that were cut off have left, empty for nothing, and ``before`` what the instance did before a restore,
-    empty when it did not run.
+    empty when it did not run. ``policy`` is that of the instance, empty for none.
     ``broken`` says that the disk is not whole until a restore is finished, ``fault`` why there can be neither snapshot nor restore.
     """
 
@@ -51,6 +54,7 @@ class SnapshotState:
     before: str = ""
     broken: bool = False
     fault: str = ""
+    policy: Mapping[str, int] = field(default_factory=dict)
 
     def find(self, name: str) -> Snapshot | None:
         return next((item for item in self.snapshots if item.name == name), None)
@@ -58,7 +62,10 @@ class SnapshotState:
 
 @dataclass(frozen=True)
 class SnapshotWish:
-    """What the user wants. ``keep`` is how many snapshots with the same prefix stay, 0 for all; ``restart`` allows a restart."""
+    """What the user wants. With CURRENT the name is that which the policy would choose now.
+
+    ``keep`` is how many snapshots with the same prefix stay, 0 for all; ``restart`` allows a restart.
+    """
 
     instance: str
     name: str
@@ -74,7 +81,13 @@ class SnapshotWish:
 def parse_wish(params: Mapping[str, Any]) -> SnapshotWish:
     """Turn the module's options into a wish; SpecError or MissingError names the option."""
     instance = parse_label("instance", params["instance"])
-    name = parse_snapshot("name", params["name"], parse_name("group", params["group"]), instance)
+    current = params["state"] == CURRENT
+    if current and params["name"] is not None:
+        raise SpecError("name", params["name"], "does not go with state: current, for which the policy chooses it")
+    # All names that a policy chooses are as long as this one.
+    name = parse_snapshot("name", _UNDATED if current else params["name"], parse_name("group", params["group"]), instance)
+    if params["state"] == PRESENT and name.startswith(POLICY_PREFIX):
+        raise SpecError("name", name, f"begins like those that an instance's own policy takes and removes, with {POLICY_PREFIX}")
     if params["stop_timeout"] < 0:
         raise SpecError("stop_timeout", params["stop_timeout"], "is less than 0 seconds")
     wish = SnapshotWish(instance, name, params["state"], params["keep"] or 0, "restart" in params["allow"])
@@ -92,6 +105,8 @@ def plan_snapshot(wish: SnapshotWish, found: SnapshotState) -> Plan[SnapshotStat
     """Return the steps that are to be done; SpecError or RefusedError when they must not be."""
     if wish.state == RESTORED:
         return _plan_restore(wish, found)
+    if wish.state == CURRENT and not found.policy:
+        return Plan(found)
     if found.broken:
         raise RefusedError(
             f"instance: {wish.instance} was being restored when a run was cut off ({found.unfinished}), and its disk is not whole; "
@@ -105,12 +120,17 @@ def plan_snapshot(wish: SnapshotWish, found: SnapshotState) -> Plan[SnapshotStat
         if there:
             steps.append(Step("remove", _target(wish), "it is wanted to be absent"))
         return Plan(_without(after, {wish.name}), tuple(steps))
-    if not there:
+    missing, why = not there, "it does not exist"
+    if wish.state == CURRENT:
+        wish = replace(wish, keep=found.policy["keep"])
+        missing = is_due(found.policy, _labels(found), wish.name)
+        why = f"the policy wants one every {format_span(found.policy['every'])}"
+    if missing:
         if found.fault:
             raise RefusedError(f"instance: {found.fault}", field="instance")
-        steps.append(Step("take", _target(wish), "it does not exist"))
+        steps.append(Step("take", _target(wish), why))
         after = replace(after, snapshots=(*after.snapshots, Snapshot(wish.name)))
-    old = _expired(wish, after)
+    old = beyond(found.policy, _labels(after), wish.name) if wish.state == CURRENT else _expired(wish, after)
     if old:
         steps.append(Step("expire", wish.instance, f"of those called {wish.prefix}... {wish.keep} are kept: {', '.join(old)}", ("keep",)))
     return Plan(_without(after, set(old)), tuple(steps))
@@ -175,4 +195,8 @@ def _target(wish: SnapshotWish) -> str:
 
 
 def _names(state: SnapshotState) -> str:
-    return ", ".join(item.name for item in state.snapshots) or "none"
+    return ", ".join(_labels(state)) or "none"
+
+
+def _labels(state: SnapshotState) -> list[str]:
+    return [item.name for item in state.snapshots]

@@ -66,7 +66,7 @@ class ContainerResource(InstanceResource):
         body = self._engine.find(self._wish.name)
         if body is not None:
             self._cpus = parse_container(body).cpus
-            return read_container(body, self._wish.spec)
+            return read_container(body, self._copies, self._wish.spec)
         if any(body["Name"] == f"/{self._hidden}" and self._made(parse_container(body)) for body in self._managed):
             return Instance("container", self._wish.name, STOPPED, whole=False)
         return self.nothing()
@@ -107,6 +107,7 @@ class ContainerResource(InstanceResource):
         forget_stand_ins(self._engine, disks)
         self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts, disks))
         self._engine.put_files(self._hidden, key_files(spec))
+        self._copies.write_policy(self._wish.name, spec.get("snapshots", {}))
         self._engine.rename(self._hidden, self._wish.name)
 
     def _check_hidden(self) -> bool:
@@ -183,6 +184,8 @@ class ContainerResource(InstanceResource):
         spec = complete(self._wish.name, {**parsed.spec, **pick(self._wish.spec, options)})
         if "disks" in options:
             self._data.provide(Instance(self.name, self._wish.name, parsed.power, self._target))
+        if "snapshots" in options:
+            self._copies.write_policy(self._wish.name, spec.get("snapshots", {}))
         limits = render_limits(spec, self._cpus, facts)
         self._engine.update(self._wish.name, {**limits, "RestartPolicy": restart_policy(spec["autostart"])})
 

@@ -13,17 +13,22 @@ from .._domain.facts import with_printed
 from .._domain.fields import Spec
 from .._domain.instance import Instance
 from .._domain.names import UNFINISHED
+from .._domain.snapshot_policy import read_policy
 from .._ports import ContainerEngine
+from .._ports_layers import LayerCopies
 
 
-def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Instance:
-    """Return the instance that a container's description tells of."""
+def read_container(body: Mapping[str, Any], copies: LayerCopies, wanted: Spec | None = None) -> Instance:
+    """Return the instance that a container's description tells of, and what is noted beside its snapshots."""
     parsed = parse_container(body)
     spec = parsed.spec if wanted is None else with_printed(parsed.spec, parsed.facts, wanted)
+    policy = read_policy(copies.policy(parsed.name))
+    if policy:
+        spec = {**spec, "snapshots": policy}
     return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead, note=parsed.note)
 
 
-def list_containers(engine: ContainerEngine) -> list[Instance]:
+def list_containers(engine: ContainerEngine, copies: LayerCopies) -> list[Instance]:
     """Return all containers of this collection on the host."""
-    found = (read_container(body) for body in engine.managed())
+    found = (read_container(body, copies) for body in engine.managed())
     return sorted((item for item in found if not item.name.endswith(UNFINISHED)), key=lambda item: item.name)

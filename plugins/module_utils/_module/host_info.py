@@ -14,6 +14,7 @@ from .._adapters.docker_engine import DockerEngine
 from .._adapters.engines import find_engines
 from .._adapters.host_links import read_links
 from .._adapters.kvm import try_kvm
+from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes, read_volumes
 from .._adapters.sysfs import Sysfs
@@ -102,7 +103,8 @@ def read_host(params: Mapping[str, Any], command: Command, *, remember: bool) ->
     """Return what the module returns; ``remember`` lets it keep the result of the KVM trial for as long as the host is up."""
     docker, libvirt = DockerEngine(), LibvirtEngine()
     volumes = remembered_volumes(LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])))
-    instances, images = partial(instances_here, docker, libvirt, volumes), partial(images_here, docker, volumes)
+    instances = partial(instances_here, docker, FolderLayers(command, lambda: docker.facts().root), libvirt, volumes)
+    images = partial(images_here, docker, volumes)
     reader = HostReader(command, Sysfs(), instances, images, remember=remember)
     return reader.read(params)
 

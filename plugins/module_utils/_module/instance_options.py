@@ -61,6 +61,7 @@ def instance_options() -> dict[str, Any]:
                 "write_iops": {"type": "int"},
             },
         },
+        "snapshots": {"type": "dict", "options": {"every": {"type": "str"}, "keep": {"type": "int"}}},
         "link": {"type": "str", "choices": ["up", "down"]},
         "bandwidth": {"type": "dict", "options": {"inbound": {"type": "str"}, "outbound": {"type": "str"}}},
         "labels": {"type": "dict"},

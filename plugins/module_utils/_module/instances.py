@@ -241,7 +241,7 @@ def build_batch(params: dict[str, Any], command: Command) -> tuple[Batch, Lanes]
         DiskFilesystems(command, disks),
         BootFolder(),
         cache(partial(accelerator_of, params["accelerator"], command)),
-        FolderLayers(command, cache(lambda: docker.facts().root)),
+        FolderLayers(command, lambda: docker.facts().root),
     )
     return batch_of(wishes, engines, params["stop_timeout"]), side_by_side(params["workers"], (docker, libvirt), params["progress"])
 

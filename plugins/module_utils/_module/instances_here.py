@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from .._adapters.docker_engine import DockerEngine
+from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
 from .._domain.instance import show_instance
 from .._domain.names import parse_label
 from .._domain.thin_pool import parse_name
 from .._ports import Command, ContainerEngine, VmEngine
+from .._ports_layers import LayerCopies
 from .._ports_storage import Volumes
 from .container_found import list_containers
 from .data_disks import volume_sizes, with_sizes
@@ -21,9 +23,9 @@ from .neighbours import or_none
 from .vm_found import list_vms
 
 
-def instances_here(docker: ContainerEngine, libvirt: VmEngine, volumes: Volumes) -> list[dict[str, Any]]:
+def instances_here(docker: ContainerEngine, copies: LayerCopies, libvirt: VmEngine, volumes: Volumes) -> list[dict[str, Any]]:
     """Return what runs on this host in the words of the options, sorted by name; an engine that is not there has nothing."""
-    found = or_none(lambda: list_containers(docker)) + or_none(lambda: list_vms(libvirt, volumes))
+    found = or_none(lambda: list_containers(docker, copies)) + or_none(lambda: list_vms(libvirt, volumes))
     if any("disks" in instance.spec for instance in found):
         sizes = volume_sizes(volumes)
         found = [with_sizes(instance, sizes) for instance in found]
@@ -34,5 +36,6 @@ def read_instances(params: dict[str, Any], command: Command) -> dict[str, Any]:
     """Return what ``instance_info`` returns."""
     names = params["names"] and [parse_label(f"names[{number}]", name) for number, name in enumerate(params["names"])]
     volumes = LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
-    found = instances_here(DockerEngine(), LibvirtEngine(), volumes)
+    docker = DockerEngine()
+    found = instances_here(docker, FolderLayers(command, lambda: docker.facts().root), LibvirtEngine(), volumes)
     return {"instances": [item for item in found if names is None or item["name"] in names]}

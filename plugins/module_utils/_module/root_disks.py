@@ -11,10 +11,12 @@ from typing import Any, Callable, Protocol
 
 from .._adapters.guest_release import RESUME_CONTAINER, RESUME_VM, THAW_VM
 from .._domain.container_found import Layer, parse_container, parse_layer
+from .._domain.domain_found import parse_domain
 from .._domain.errors import RefusedError
 from .._domain.instance import PAUSED, RUNNING, STOPPED
 from .._domain.names import replaced_of, restored_of, snapshot_of, volume_of
 from .._domain.snapshot import AGENT, HALF, HELD, Snapshot, SnapshotState, in_order, is_half_restored
+from .._domain.snapshot_policy import read_policy
 from .._domain.volume import CONSISTENT_TAG, CREATED_TAG, POWER_TAG, SNAPSHOT_TAG, Volume, is_disk_of, snapshots_of, tag_value
 from .._ports import ContainerEngine, PowerEngine, VmEngine
 from .._ports_layers import LayerCopies
@@ -80,6 +82,7 @@ class VmDisk:
             before=next(filter(None, marked), ""),
             broken=self._disk not in self._seen and self._owns(self._replaced),
             fault=self._fault(),
+            policy=parse_domain(domain.xml).spec.get("snapshots", {}),
         )
 
     def take(self, label: str, created: str) -> None:
@@ -165,6 +168,7 @@ class ContainerDisk:
             before="" if note is None else str(note.get("before") or ""),
             broken=is_half_restored(note),
             fault=self._fault(),
+            policy=read_policy(self._copies.policy(self._name)),
         )
 
     def take(self, label: str, created: str) -> None:

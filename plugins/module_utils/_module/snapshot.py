@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any, Callable
@@ -16,7 +17,8 @@ from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.errors import SpecError
 from .._domain.plan import Plan, Step
-from .._domain.snapshot import SnapshotState, SnapshotWish, parse_wish, plan_snapshot, report
+from .._domain.snapshot import CURRENT, SnapshotState, SnapshotWish, parse_wish, plan_snapshot, report
+from .._domain.snapshot_policy import policy_name
 from .._ports import Command, ContainerEngine, VmEngine
 from .._ports_layers import LayerCopies
 from .._ports_storage import Volumes
@@ -39,14 +41,14 @@ class SnapshotResource:
         self._disk = disk
         self._now = now
         self._found = self._after = SnapshotState()
-        instance, label = wish.instance, wish.name
+        instance = wish.instance
         self._actions: dict[str, Callable[[], None]] = {
-            "take": lambda: disk.take(label, self._now()),
+            "take": lambda: disk.take(self._wish.name, self._now()),
             "expire": self._expire,
-            "remove": lambda: disk.remove(label),
-            "prepare": lambda: disk.prepare(label, self._after.power),
+            "remove": lambda: disk.remove(self._wish.name),
+            "prepare": lambda: disk.prepare(self._wish.name, self._after.power),
             "stop": lambda: disk.power.stop(instance, stop_timeout),
-            "restore": lambda: disk.restore(label),
+            "restore": lambda: disk.restore(self._wish.name),
             "start": lambda: disk.power.start(instance),
             "pause": lambda: disk.power.pause(instance),
             "finish": disk.finish,
@@ -60,6 +62,9 @@ class SnapshotResource:
         return SnapshotState()
 
     def plan(self, found: SnapshotState) -> Plan[SnapshotState]:
+        if self._wish.state == CURRENT:
+            # Now that it has the host for itself: what another run took while this one waited does not come later.
+            self._wish = replace(self._wish, name=policy_name(self._now()))
         plan = plan_snapshot(self._wish, found)
         self._found, self._after = found, plan.after
         return plan

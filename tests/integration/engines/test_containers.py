@@ -17,6 +17,7 @@ import docker
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.layer_copies import FolderLayers
 from ansible_collections.zonal.cloud.plugins.module_utils._domain import field_values
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_found import parse_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import render_network
@@ -28,11 +29,11 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module.container impo
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container_found import list_containers
 from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import LoopVolumes, file_filesystems
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.containers import CONTRACT, Bench
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, planned
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
@@ -62,6 +63,8 @@ class Lab:
         (root / "proc" / "self" / "mountinfo").symlink_to(f"/proc/{node.pid}/mountinfo")
         self.data = DataDisks(self.volumes, file_filesystems(self._run, str(root)), FakeVms())
         self.api = docker.APIClient(base_url=url, version="auto")
+        self.root = node.folder / "var/lib/docker"
+        self.copies = FolderLayers(run_command, lambda: str(self.root))
 
     def wish(self, last: int = 11, power: str = RUNNING, *, allow: tuple[str, ...] = (), restart: bool = False, **options: Any) -> Wish:
         raw = {
@@ -83,7 +86,7 @@ class Lab:
         return converge(self.resource(wanted))
 
     def resource(self, wanted: Wish) -> ContainerResource:
-        return ContainerResource(wanted, DockerEngine(self.url), FakeVms(), NO_COPIES, self.data, 0)
+        return ContainerResource(wanted, DockerEngine(self.url), FakeVms(), self.copies, self.data, 0)
 
     def _run(self, argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
         return self.node.run(*argv)
@@ -232,7 +235,7 @@ def test_two_containers_get_different_cpus(lab: Lab) -> None:
 def test_more_cpus_than_there_are_is_one_message(lab: Lab) -> None:
     with pytest.raises(SpecError, match=r"^vcpus: 200 is more than the \d+ CPUs of this host"):
         lab.converge(lab.wish(vcpus=200))
-    assert list_containers(lab.engine) == []
+    assert list_containers(lab.engine, lab.copies) == []
 
 
 def test_another_hostname_waits_for_permission(lab: Lab) -> None:
@@ -303,7 +306,7 @@ def test_what_cannot_be_made_leaves_nothing(lab: Lab) -> None:
     for options, message in cases:
         with pytest.raises(SpecError, match=message):
             lab.converge(lab.wish(**options))
-    assert [item.name for item in list_containers(lab.engine)] == [f"{lab.prefix}12"]
+    assert [item.name for item in list_containers(lab.engine, lab.copies)] == [f"{lab.prefix}12"]
 
 
 def test_the_network_follows_when_nothing_else_uses_it(lab: Lab) -> None:

@@ -77,6 +77,7 @@ CONTAINER = [
         lambda lab: [limit["Rate"] for limit in lab.inspect()["HostConfig"]["BlkioDeviceReadBps"]],
         [4 * MIB],
     ),
+    Row("snapshots", {"every": "1d", "keep": 7}, LIVE, lambda lab: lab.copies.policy(f"{lab.prefix}11"), {"every": 86400, "keep": 7}),
     Row(
         "disks", [{"name": "more", "size": "16M", "mount": "/srv"}], RECREATE, lambda lab: lab.inspect()["Mounts"][0]["Destination"], "/srv"
     ),
@@ -126,6 +127,7 @@ VM = [
         lambda lab: [lab.domain().blockIoTune("vda")[key] for key in ("write_iops_sec", "read_bytes_sec", "read_iops_sec")],
         [100, 4 * MIB, 0],
     ),
+    Row("snapshots", {"every": "1d", "keep": 7}, LIVE, fact("name='snapshots'>{'every': 86400, 'keep': 7}<"), True),
     Row("disks", [{"name": "more", "size": "16M"}], LIVE, lambda lab: lab.domain().blockInfo("vdb")[0], 16 * MIB),
     Row("link", "down", LIVE, xml("<link state='down'/>"), True),
     Row("bridge", "br1", RESTART, xml("<source bridge='br1'/>"), True),

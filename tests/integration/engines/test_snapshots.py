@@ -30,9 +30,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, STOPPED
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.pools import Ranges
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import PRESENT, RESTORED, SnapshotWish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import CURRENT, PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import disk_copy
-from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import VolumeSource, Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
@@ -94,15 +93,10 @@ class Lab(test_containers.Lab):
     def __init__(self, node: Node, url: str, prefix: str) -> None:
         super().__init__(node, url, prefix)
         self.name = f"{prefix}11"
-        self.root = node.folder / "var/lib/docker"
-        self.copies = FolderLayers(run_command, lambda: str(self.root))
 
     def snapshot(self, name: str = "monday", state: str = PRESENT, *, restart: bool = True) -> list[str]:
         disk = root_disk(self.name, NodesEngine(self.url, self.node.folder), self.copies, FakeVms(), FakeVolumes(), no_release)
         return converge(SnapshotResource(SnapshotWish(self.name, name, state, restart=restart), disk, 0))
-
-    def instance(self, wanted: Any) -> list[str]:
-        return converge(ContainerResource(wanted, DockerEngine(self.url), FakeVms(), self.copies, self.data, 0))
 
     def layer(self) -> Path:
         return Path(f"{self.node.folder}{self.inspect()['GraphDriver']['Data']['UpperDir']}")
@@ -163,7 +157,7 @@ def lab(node: Node, docker_url: str, image: str, prefix: str) -> Iterator[Lab]:
 def test_a_container_under_load_is_what_it_was(lab: Lab) -> None:
     victim = lab.node.folder / "victim"
     victim.write_text("of the host")
-    lab.instance(lab.wish())
+    lab.converge(lab.wish())
     lab.sh("busybox mkdir /data; echo precious > /data/a")
     lab.sh(HOSTILE)
     lab.api.exec_start(lab.api.exec_create(lab.name, ["sh", "-c", WRITER])["Id"], detach=True)
@@ -192,13 +186,13 @@ def test_a_container_under_load_is_what_it_was(lab: Lab) -> None:
     ]
     assert lab.sh("busybox ls /bin/hostname /new 2>&1 || :").count("No such file") == 2
     assert victim.read_text() == "of the host"
-    assert lab.instance(lab.wish()) == []
-    assert lab.instance(lab.wish(power=ABSENT)) == ["remove"]
+    assert lab.converge(lab.wish()) == []
+    assert lab.converge(lab.wish(power=ABSENT)) == ["remove"]
     assert not lab.kept().exists()
 
 
 def test_who_is_killed_leaves_no_container_paused(lab: Lab) -> None:
-    lab.instance(lab.wish())
+    lab.converge(lab.wish())
     # So that the copy takes a while.
     (lab.layer() / "large").write_bytes(bytes(512 * MIB))
     options = json.dumps({"instance": lab.name, "name": "monday"})
@@ -367,7 +361,7 @@ def test_the_playbook_goes_on_after_one_that_fails_and_tells_it(lab: Lab, tmp_pa
         return " ".join((done.stdout + done.stderr).split())
 
     for last in (11, 12):
-        lab.instance(lab.wish(last))
+        lab.converge(lab.wish(last))
     lab.kept().mkdir(parents=True)
     (lab.kept() / "restore.json").write_text("{")
     other = f"{lab.prefix}12"
@@ -383,4 +377,15 @@ def test_the_playbook_goes_on_after_one_that_fails_and_tells_it(lab: Lab, tmp_pa
     assert "changed=2" in play(0, zonal_hosts="node", zonal_snapshot_allow="restart", **restored)
     assert lab.inspect(12)["State"]["StartedAt"] != started
     assert ledger.events("lab", 1)[0].items() >= {"action": "restore", "target": other, "why": f"snapshot {label}"}.items()
+    for last in (11, 12):
+        assert lab.converge(lab.wish(last, snapshots={"every": "1h", "keep": 1})) == ["update"]
+    assert lab.snapshot("", CURRENT) == ["take"]
+    (just,) = lab.copies.copies(lab.name)
+    # Of two with a policy the one for which a snapshot is due; and that which was taken by hand stays.
+    told = play(0, zonal_hosts="node", zonal_snapshot_keep=None)
+    (taken,) = lab.copies.copies(other).keys() - {label}
+    assert re.fullmatch(r"policy-\d{8}-\d{6}", taken)
+    assert f"Policies of 2 instances: took {other}/{taken}" in told
+    assert "changed=1" in told
+    assert list(lab.copies.copies(lab.name)) == [just]
     lab.copies.clear(other)

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,10 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance_disks import serial_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, tap_of, uuid_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
@@ -42,6 +46,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import (
     what_is_gone_may_be_removed_again,
 )
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import VM_CHANGES, VOLUME_CHANGES, Fuse, PowerCut
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge, planned
 from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import FOLDER
@@ -54,6 +59,7 @@ LONG = "more-than-twenty-characters"
 BOTH = ("restart", "recreate")
 ADDRESS = "10.88.0.40"
 BOOT_TIMEOUT = 120
+WRITER = "i=0; while :; do i=$((i+1)); echo $i | busybox dd of=/log oflag=append conv=notrunc,fsync 2>/dev/null && echo synced $i; done"
 # For the balloon, and for a device that is attached.
 SLOTS = "<controller type='pci' index='0' model='pcie-root'/>" + "<controller type='pci' model='pcie-root-port'/>" * 2
 DEVICES = f"<controller type='usb' model='none'/><memballoon model='virtio'/>{SLOTS}"
@@ -65,11 +71,20 @@ NOT_ON_THE_TEST_DRIVER = {
 }
 
 
+class Agentless(LibvirtEngine):
+    """libvirt of which no guest has an agent."""
+
+    @contextmanager
+    def quiet(self, name: str) -> Iterator[str]:
+        yield f"{name} has no agent"
+
+
 class Lab:
     """libvirt of the node, an image, and wishes for one VM."""
 
     def __init__(self, node: Node, uri: str) -> None:
         self.node = node
+        self.uri = uri
         self.engine = LibvirtEngine(uri)
         self.connection = libvirt.open(uri)
         self.volumes = FileVolumes(node.folder)
@@ -235,13 +250,15 @@ def test_a_guest(cleaned: Lab) -> None:
     wait_for("its hostname", lambda: "guest guest-web is up" in console.read_text(errors="replace"), 60)
     _check_live_changes(lab)
     _check_disks(lab)
+    synced = _take_snapshots_under_load(lab)
     _check_changes_that_need_a_restart(lab)
     _check_disks_of_the_next_start(lab)
     assert lab.converge(lab.wish(STOPPED, memory="160M")) == ["stop"]
     assert lab.converge(lab.wish(STOPPED, memory="160M")) == []
     # What is stopped needs no permission to be restarted.
     assert lab.converge(lab.wish(STOPPED, memory="128M", disk="200M")) == ["update"]
-    assert Path(lab.volumes.list()[-1].path).stat().st_size == 200 * MIB
+    assert Path(lab.volumes.path("vm-web")).stat().st_size == 200 * MIB
+    _check_snapshots_of_load(lab, synced)
     assert lab.converge(lab.wish(ABSENT)) == ["remove"]
     assert lab.converge(lab.wish(ABSENT)) == []
     assert [volume.name for volume in lab.volumes.list()] == ["disk-data", f"img-{lab.digest[:12]}"]
@@ -286,6 +303,45 @@ def _check_disks(lab: Lab) -> None:
     assert [disk.get("dev") for disk in ET.fromstring(lab.domain().XMLDesc(2)).findall("devices/disk/target")] == ["vda", "vdb"]
     assert lab.node.run("debugfs", "-R", "cat /file", lab.volumes.path("disk-data")) == "kept\n"
     assert lab.domain().ID() == number, "it was not restarted"
+
+
+def _take_snapshots_under_load(lab: Lab) -> dict[str, int]:
+    """Take a snapshot held still by its agent, and one without, while the guest writes; return how much it had written for certain."""
+    console = Path(lab.node.path("/var/log/libvirt/qemu/web-console.log"))
+    lab.inside(f"({WRITER}) > /dev/ttyS0 2>&1 < /dev/null &")
+    synced = {"agent": 0, "paused": 0}
+
+    def written() -> int:
+        return max([0, *map(int, re.findall(r"synced (\d+)\r?\n", console.read_text(errors="replace")))])
+
+    def has_written(number: int) -> bool:
+        return written() >= number
+
+    for consistent, engine in (("agent", lab.engine), ("paused", Agentless(lab.uri))):
+        wait_for("the writer", partial(has_written, written() + 20))
+        synced[consistent] = written()
+        resource = _snapshot(lab, engine, consistent)
+        assert converge(resource) == ["take"]
+        assert resource.report(resource.observe())["snapshots"][-1]["consistent"] == consistent
+    return synced
+
+
+def _check_snapshots_of_load(lab: Lab, synced: dict[str, int]) -> None:
+    """The file system is whole, and all is there that the guest was told is written, with no hole in what follows."""
+    disk = lab.volumes.path("vm-web")
+    for name, number in synced.items():
+        assert converge(_snapshot(lab, lab.engine, name, RESTORED)) == ["prepare", "restore", "finish"]
+        # What is frozen has an empty journal.
+        assert ("needs_recovery" in lab.node.run("dumpe2fs", "-h", disk)) is (name == "paused")
+        lab.node.run("sh", "-c", f"e2fsck -p {disk} || [ $? = 1 ]; e2fsck -f -n {disk}")
+        log = [int(line) for line in lab.node.run("debugfs", "-R", "cat /log", disk).splitlines()]
+        assert log == list(range(1, len(log) + 1))
+        assert len(log) >= number
+
+
+def _snapshot(lab: Lab, engine: LibvirtEngine, name: str, state: str = PRESENT) -> SnapshotResource:
+    disk = root_disk("web", FakeContainers(), NO_COPIES, engine, lab.volumes, lambda _name, _command: nullcontext())
+    return SnapshotResource(SnapshotWish("web", name, state), disk, 0)
 
 
 def _check_disks_of_the_next_start(lab: Lab) -> None:

@@ -40,6 +40,7 @@ _OF_VMS: dict[str, st.SearchStrategy[Any]] = {
     "max_vcpus": st.just(255),
     "max_memory": st.just("2T"),
     "hugepages": st.booleans(),
+    "snapshots": st.sampled_from([{}, {"every": "90m", "keep": 3}, {"every": 86400, "keep": 999}]),
     "link": st.sampled_from(["up", "down"]),
     "bandwidth": st.fixed_dictionaries({}, optional={"inbound": st.integers(0, 2**40), "outbound": st.just("10M")}),
     "pci_devices": st.lists(st.sampled_from(["0000:3b:02.1", "10af:00:1f.7"]), unique=True),

@@ -250,8 +250,11 @@ HOST_MISTAKES: dict[str, list[tuple[dict[str, Any], str]]] = {
     "snapshot": [
         ({"instance": "a; reboot"}, r"^instance: 'a; reboot' is not a valid name"),
         ({"name": "../x"}, r"^name: '\.\./x' is not a valid name"),
-        ({"name": None}, "missing required arguments: name"),
-        ({"state": "taken"}, "value of state must be one of: present, restored, absent, got: taken"),
+        ({"name": None}, "state is present but all of the following are missing: name"),
+        ({"name": "policy-x"}, r"^name: 'policy-x' begins like those that an instance's own policy takes and removes, with policy-"),
+        ({"state": "current"}, r"^name: 'monday' does not go with state: current, for which the policy chooses it"),
+        ({"state": "current", "name": None, "keep": 2}, r"^keep: 2 belongs to state: present"),
+        ({"state": "taken"}, "value of state must be one of: present, current, restored, absent, got: taken"),
         ({"keep": 0}, r"^keep: 0 is less than 1"),
         ({"keep": "some"}, "keep"),
         ({"keep": 2}, r"^name: is missing; with keep it needs a prefix"),

@@ -30,6 +30,7 @@ MIB = 1024**2
 NEW = EngineFacts(api=(1, 45), cgroup=2, size_limits=True, cpus=frozenset(range(256)), device="/dev/dm-1")
 FULL: dict[str, Any] = {
     "io_limits": {"write_bytes": "50M", "read_iops": 500},
+    "snapshots": {"every": "1d", "keep": 7},
     "labels": {"example.org/tier": "<gold> & silver"},
     "environment": {"MODE": "a=b", "WORD": ""},
     "command": ["/bin/sh", "-c", "exec sleep 1d"],

@@ -32,6 +32,7 @@ FULL: dict[str, Any] = {
     "hugepages": True,
     "pci_devices": ["0000:3b:02.1", "af:00.0"],
     "io_limits": {"write_bytes": "50M", "read_iops": 500},
+    "snapshots": {"every": "1d", "keep": 7},
     "link": "down",
     "bandwidth": {"inbound": "10M", "outbound": "1"},
     "labels": {"example.org/tier": "<gold> & silver"},

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes, as users write them."""
+"""Sizes and spans of time, as users write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.quantity import format_size, parse_size
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.quantity import format_size, format_span, parse_size, parse_span
 
 KIB, MIB, GIB, TIB, PIB = (1024**power for power in range(1, 6))
 MOST = 2**63 - 1
@@ -111,3 +111,24 @@ def test_round_trip(size: int) -> None:
 def test_anything_is_a_size_or_a_refusal(value: object) -> None:
     with suppress(SpecError):
         assert 0 < parse_size("disk", value) <= MOST
+
+
+SPANS = [("90s", 90), ("90", 90), (90, 90), ("15m", 900), ("6h", 21600), ("1d", 86400), ("2w", 1209600)]
+NO_SPANS = ["", "d", "1.5h", "-1d", "1 d", "1M", "1y", "1d12h", "0", "0d", 0, 1.5, True, None, ["1d"], "\u0661d", "9" * 10]
+
+
+@pytest.mark.parametrize(("value", "seconds"), SPANS)
+def test_a_span(value: object, seconds: int) -> None:
+    assert parse_span("every", value) == seconds
+
+
+@pytest.mark.parametrize("value", NO_SPANS)
+def test_what_is_no_span_is_named(value: object) -> None:
+    with pytest.raises(SpecError, match=r"^every: .* is not a span of time; write a whole number and s, m, h, d or w, such as 6h"):
+        parse_span("every", value)
+
+
+@given(st.integers(1, 10**8))
+def test_a_formatted_span_reads_back(seconds: int) -> None:
+    assert parse_span("every", format_span(seconds)) == seconds
+    assert len(format_span(seconds)) <= len(str(seconds)) + 1

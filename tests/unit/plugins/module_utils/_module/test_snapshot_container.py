@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.layer_copies
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_found import Layer, parse_layer
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import PRESENT, RESTORED, SnapshotWish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import CURRENT, PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.container_found import list_containers
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.tests.host_command import run_command
@@ -50,7 +52,8 @@ class Host:
         self.engine.layers = str(folder / "layers")
         self.engine.import_image("archive", "debian:13", {})
         self.copies = FolderLayers(run_command, lambda: str(folder))
-        self.times = count(1)
+        times = count(1)
+        self.now: Callable[[], str] = lambda: f"2026-11-28T02:00:{next(times):02d}Z"
         self.paused_at: list[str] = []
         converge(self.instance(wish("container")))
         self.write(OLD)
@@ -116,7 +119,7 @@ class Host:
         fuse = fuse or Fuse(-1)
         engine = fuse.guard(self.engine, *CONTAINER_CHANGES)
         disk = root_disk(wanted.instance, engine, self.cut_copies(fuse, half=half), self.vms, FakeVolumes(), self.release)
-        return SnapshotResource(wanted, disk, 0, lambda: f"2026-11-28T02:00:{next(self.times):02d}Z")
+        return SnapshotResource(wanted, disk, 0, self.now)
 
     def do(self, name: str = LABEL, state: str = PRESENT, keep: int = 0, *, restart: bool = True) -> list[str]:
         return converge(self.resource(SnapshotWish("web", name, state, keep, restart)))
@@ -294,6 +297,60 @@ def test_another_driver_is_one_message(host: Host, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(host.engine, "find", lambda name: {**found, "GraphDriver": {"Name": "btrfs", "Data": None}})
     with pytest.raises(RefusedError, match=r"^instance: docker keeps what web writes by btrfs, and snapshots need overlay2"):
         host.do()
+
+
+POLICY = {"every": "1m", "keep": 2}
+
+
+def current(host: Host) -> list[str]:
+    return host.do("", CURRENT)
+
+
+def test_the_policy_is_live_and_stays_with_the_container(host: Host) -> None:
+    found = host.engine.find("web")
+    for policy in (POLICY, {"every": "1m", "keep": 1}, {}):
+        wanted = wish("container", snapshots=policy)
+        assert (converge(host.instance(wanted)), converge(host.instance(wanted)), converge(host.instance(wish("container")))) == (
+            ["update"],
+            [],
+            [],
+        )
+        assert [item.spec.get("snapshots", {}) for item in list_containers(host.engine, host.copies)] == [wanted.spec["snapshots"]]
+    assert (host.engine.find("web"), host.left()) == (found, [])
+    converge(host.instance(wish("container", snapshots=POLICY)))
+    # What is not wanted of it stays as it was.
+    converge(host.instance(wish("container", hostname="b", allow=("restart", "recreate"))))
+    assert host.left() == ["policy.json"]
+    assert converge(host.instance(wish("container", power=ABSENT))) == ["remove"]
+    assert host.left() == []
+
+
+def test_a_policy_takes_what_is_due_and_removes_only_what_it_took(host: Host) -> None:
+    assert current(host) == []
+    converge(host.instance(wish("container", snapshots=POLICY)))
+    host.do()
+    done = []
+    for minute in (0, 0, 1, 1, 2):
+        host.now = partial(str, f"2026-11-28T02:{minute:02d}:00Z")
+        done.append(" ".join(current(host)))
+    assert done == ["take", "", "take", "", "take expire"]
+    assert host.left() == [LABEL, "policy-20261128-020100", "policy-20261128-020200", "policy.json"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"every": 1, "keep": 2}'])
+def test_a_policy_that_cannot_be_read_is_none_until_it_is_written_again(host: Host, text: str) -> None:
+    converge(host.instance(wish("container", snapshots=POLICY)))
+    (host.folder / "zonal-snapshots/web/policy.json").write_text(text)
+    assert current(host) == []
+    assert converge(host.instance(wish("container", snapshots=POLICY))) == ["update"]
+    assert current(host) == ["take"]
+
+
+def test_one_that_is_made_anew_without_a_policy_has_not_that_of_one_that_was_removed_by_hand(host: Host) -> None:
+    converge(host.instance(wish("container", snapshots=POLICY)))
+    host.engine.remove("web")
+    converge(host.instance(wish("container")))
+    assert (current(host), host.left()) == ([], [])
 
 
 LAYERS: list[tuple[dict[str, Any], Layer]] = [

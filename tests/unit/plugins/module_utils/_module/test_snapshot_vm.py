@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files i
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_release import RESUME_VM, THAW_VM
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import PRESENT, RESTORED, SnapshotWish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import CURRENT, PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import find_golden, image_tags, users_of
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_info import golden_faces
@@ -70,7 +71,8 @@ class Host:
         self.boot.store(golden.name, BOOT_FILES)
         converge(self.instance(wish("vm")))
         self.released: list[tuple[str, ...]] = []
-        self.times = count(1)
+        times = count(1)
+        self.now: Callable[[], str] = lambda: f"2026-11-28T02:00:{next(times):02d}Z"
         self.write("old")
 
     def instance(self, wanted: Any) -> VmResource:
@@ -109,7 +111,7 @@ class Host:
         fuse = fuse or Fuse(-1)
         vms, volumes = fuse.guard(self.vms, *VM_CHANGES), fuse.guard(self.volumes, *VOLUME_CHANGES)
         disk = root_disk(wanted.instance, self.containers, NO_COPIES, vms, volumes, self.release)
-        return SnapshotResource(wanted, disk, 0, lambda: f"2026-11-28T02:00:{next(self.times):02d}Z")
+        return SnapshotResource(wanted, disk, 0, self.now)
 
     def do(self, name: str = "monday", state: str = PRESENT, keep: int = 0, *, restart: bool = True) -> list[str]:
         return converge(self.resource(SnapshotWish("web", name, state, keep, restart)))
@@ -195,6 +197,21 @@ def test_the_oldest_go(host: Host) -> None:
         host.do(f"auto-{number}", keep=2)
         host.do(f"week-{number}")
     assert [item["name"] for item in host.shown()] == ["week-1", "week-2", "auto-3", "week-3", "auto-4", "week-4"]
+
+
+def test_a_policy_of_the_vm_takes_what_is_due_and_removes_only_what_it_took(host: Host) -> None:
+    assert host.do("", CURRENT) == []
+    wanted = wish("vm", snapshots={"every": "1m", "keep": 2})
+    assert (converge(host.instance(wanted)), converge(host.instance(wanted)), converge(host.instance(wish("vm")))) == (["update"], [], [])
+    host.do()
+    done = []
+    for minute in (0, 0, 1, 1, 2):
+        host.now = partial(str, f"2026-11-28T02:{minute:02d}:00Z")
+        done.append(" ".join(host.do("", CURRENT)))
+    assert done == ["take", "", "take", "", "take expire"]
+    assert host.names() == ["vm-web", SNAPSHOT, "vm-web.snap.policy-20261128-020100", "vm-web.snap.policy-20261128-020200"]
+    assert converge(host.instance(wish("vm", snapshots={}))) == ["update"]
+    assert host.do("", CURRENT) == []
 
 
 @pytest.mark.parametrize("power", [RUNNING, PAUSED, STOPPED])
