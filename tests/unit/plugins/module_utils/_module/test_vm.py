@@ -20,7 +20,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
-from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
+from ansible_collections.zonal.cloud.plugins.module_utils._module import vm, vm_host
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
@@ -293,7 +293,7 @@ def test_sizes_that_the_engines_round_up_do_not_differ_for_ever(host: Host, memo
 
 
 def test_huge_pages_are_there_before_a_vm_is_stopped_for_them(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vm, "huge_memory", lambda: 512 * MIB)
+    monkeypatch.setattr(vm_host, "huge_memory", lambda: 512 * MIB)
     host.converge(wish("vm"))
     before = host.snapshot()
     message = r"^hugepages: True needs 1G of huge pages, and this host has 512M; reserve them"
