@@ -15,7 +15,7 @@ from .cpus import parse_cpus
 from .domain_xml import DISK_ALIAS, FACTS, PCI, ROOT_DISK
 from .errors import ZonalError
 from .facts import load_facts
-from .field_values import BANDWIDTH, HOST_MODEL, IO_LIMITS, NEVER, PINNED
+from .field_values import BANDWIDTH, HOST_MODEL, HOST_PASSTHROUGH, IO_LIMITS, NEVER, PINNED
 from .fields import Spec
 
 # A kernel list of numbers that a host may have.
@@ -90,11 +90,11 @@ def pinned_in(text: str) -> frozenset[int]:
 
 
 def parse_cpu_models(text: str) -> frozenset[str]:
-    """Return the CPU models, and the modes that need none, which libvirt's domain capabilities tell that a domain can have."""
+    """Return the CPU models, and the words that stand for the host's own, which libvirt's domain capabilities tell that a domain can have."""
     modes = [mode for mode in ET.fromstring(text).findall("cpu/mode") if mode.get("supported") == "yes"]
     models = [model for mode in modes if mode.get("name") == "custom" for model in mode.findall("model")]
     usable = [model.text or "" for model in models if model.get("usable") != "no"]
-    return frozenset([*usable, *(mode.get("name", "") for mode in modes if mode.get("name") != "custom")])
+    return frozenset([*usable, *(name for mode in modes if (name := mode.get("name", "")) in (HOST_MODEL, HOST_PASSTHROUGH))])
 
 
 def _parse_pins(root: ET.Element) -> dict[str, frozenset[int]]:

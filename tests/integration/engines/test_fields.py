@@ -142,8 +142,8 @@ VM = [
     Row("autostart", False, LIVE, lambda lab: lab.domain().autostart(), 0),
     Row("restart_policy", "never", LIVE, xml("<on_crash>destroy</on_crash>"), True),
 ]
-# Here are no queues for cards, no cgroups for VMs, no huge pages, no device to give away, no cloud-init in the image and no XFS under docker. What these
-# fields do is in XML and files, which unit tests look at; the lab limits disks.
+# Here are no queues for cards, no cgroups for VMs, no huge pages, no device to give away, no cloud-init in the image, and under docker no
+# XFS. What these fields do is in XML and files, which unit tests look at; the lab limits disks.
 NOT_HERE = {"container": {"disk"}, "vm": {"bandwidth", "cpu_shares", "hugepages", "pci_devices", "user_data"}}
 
 
