@@ -114,10 +114,12 @@ def render_limits(spec: Spec, cpus: frozenset[int], engine: EngineFacts) -> dict
 
     Memory and memory+swap are equal, so that an overflow ends this container and touches no neighbour.
     """
+    shares = min(spec["vcpus"] * SHARES_OF_A_CPU, _MOST_SHARES)
     limits: dict[str, Any] = {
         "Memory": spec["memory"],
         "MemorySwap": spec["memory"],
-        "CpuShares": spec.get("cpu_shares") or min(spec["vcpus"] * SHARES_OF_A_CPU, _MOST_SHARES),
+        # Without a CPU set it tells how many CPUs there are, too.
+        "CpuShares": spec.get("cpu_shares", shares) if engine.cpus else shares,
     }
     if engine.cpus:
         limits["CpusetCpus"] = format_cpus(cpus)

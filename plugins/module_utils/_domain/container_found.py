@@ -56,7 +56,7 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
     cpus = parse_cpus(host.get("CpusetCpus") or "")
     shares = host.get("CpuShares") or 0
     spec["vcpus"] = len(cpus) or shares // SHARES_OF_A_CPU
-    if cpus and shares != len(cpus) * SHARES_OF_A_CPU:
+    if cpus and shares not in (0, len(cpus) * SHARES_OF_A_CPU):
         spec["cpu_shares"] = shares
     # A swap limit that is not the memory limit is a difference too, so it must not read as the wanted memory.
     spec["memory"] = host.get("Memory") if host.get("Memory") == host.get("MemorySwap") else 0

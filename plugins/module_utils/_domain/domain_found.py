@@ -90,7 +90,7 @@ def pinned_in(text: str) -> frozenset[int]:
 
 
 def parse_cpu_models(text: str) -> frozenset[str]:
-    """Return the CPU models, and the words that stand for the host's own, which libvirt's domain capabilities tell that a domain can have."""
+    """Return what libvirt's domain capabilities tell that a domain can have: CPU models, and the words that stand for the host's own."""
     modes = [mode for mode in ET.fromstring(text).findall("cpu/mode") if mode.get("supported") == "yes"]
     models = [model for mode in modes if mode.get("name") == "custom" for model in mode.findall("model")]
     usable = [model.text or "" for model in models if model.get("usable") != "no"]

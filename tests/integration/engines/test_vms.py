@@ -40,6 +40,8 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import (
     Bench,
     a_device_is_given_to_what_runs_and_taken_away,
     a_disk_is_seen_as_large_as_it_is_said_to_be,
+    what_can_be_emulated_is_no_cpu_of_the_host,
+    what_follows_a_crash_changes_while_it_runs,
     what_is_gone_may_be_removed_again,
 )
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
@@ -61,11 +63,14 @@ CRASH = b"".join(b"\xba\xf8\x03\xb0" + letter.encode() + b"\xee" for letter in C
 # For the balloon, and for a device that is attached.
 SLOTS = "<controller type='pci' index='0' model='pcie-root'/>" + "<controller type='pci' model='pcie-root-port'/>" * 2
 DEVICES = f"<controller type='usb' model='none'/><memballoon model='virtio'/>{SLOTS}"
-# It knows no checkpoints and no NVRAM, whose remains are removed with a domain, and no devices that come and go.
+# It knows no checkpoints and no NVRAM, whose remains are removed with a domain, no devices that come and go, no
+# other end of a crash and no capabilities.
 NOT_ON_THE_TEST_DRIVER = {
     what_is_gone_may_be_removed_again,
     a_device_is_given_to_what_runs_and_taken_away,
     a_disk_is_seen_as_large_as_it_is_said_to_be,
+    what_can_be_emulated_is_no_cpu_of_the_host,
+    what_follows_a_crash_changes_while_it_runs,
 }
 
 
