@@ -20,6 +20,7 @@ PRESENT, RESTORED, ABSENT = "present", "restored", "absent"
 AGENT, HELD = "agent", "paused"
 # In the note of a restore of a container.
 HALF = "half"
+POLICY = "restart_policy"
 
 
 @dataclass(frozen=True)
