@@ -222,14 +222,22 @@ def check_kind(kind: str, spec: Spec) -> None:
 
 
 def check_restart_policy(kind: str, spec: Spec) -> None:
-    """SpecError when the engine of the kind cannot do what the restart policy says, beside the autostart if that is given."""
+    """SpecError when the engine of the kind cannot do what the restart policy says, beside the autostart, which without a word is true."""
     policy = spec.get("restart_policy", "")
     if kind == "vm" and policy == ALWAYS:
-        raise SpecError("restart_policy", policy, "is for containers only: a VM that always comes up again would not go off with its host")
+        raise SpecError("restart_policy", policy, "is for containers only: such a VM would not go off with its host")
     starts = policy != NEVER
-    if kind == "container" and policy and spec.get("autostart", starts) is not starts:
+    if kind == "container" and policy and spec.get("autostart", True) is not starts:
         needed = "true" if starts else "false"
         raise SpecError("restart_policy", policy, f"needs autostart: {needed}; docker has one word for both")
+
+
+def of_stopped(kind: str, found: Spec, wanted: Spec) -> Spec:
+    """Return what is known of an instance that is stopped. Of a container docker holds then that it starts with its host, but not whether
+    it is restarted on failure only, so that is taken to be as wanted."""
+    if kind == "container" and found.get("autostart") and wanted.get("restart_policy") == ON_FAILURE:
+        return cast(Spec, {**found, "restart_policy": ON_FAILURE})
+    return found
 
 
 def differences(kind: str, wanted: Spec, found: Spec) -> list[Difference]:

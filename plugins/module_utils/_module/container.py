@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
@@ -21,7 +21,7 @@ from .._domain.docker_network import bridge_of, holder_of, is_network_of, overla
 from .._domain.errors import RefusedError, SpecError
 from .._domain.facts import with_printed
 from .._domain.field_values import ON_FAILURE, show_io_limits
-from .._domain.fields import Spec, check_restart_policy, complete, pick
+from .._domain.fields import Spec, check_restart_policy, complete, of_stopped, pick
 from .._domain.guest_files import key_files
 from .._domain.instance import STOPPED, Instance, Wish, taken_name
 from .._domain.instance_disks import disk_names
@@ -277,9 +277,8 @@ def read_container(body: Mapping[str, Any], wanted: Spec | None = None) -> Insta
     """Return the instance that a container's description tells of."""
     parsed = parse_container(body)
     spec = parsed.spec if wanted is None else with_printed(parsed.spec, parsed.facts, wanted)
-    if wanted and parsed.power == STOPPED and spec.get("autostart") and wanted.get("restart_policy") == ON_FAILURE:
-        # docker is told so when it starts, see ``restart_policy``.
-        spec = cast(Spec, {**spec, "restart_policy": ON_FAILURE})
+    if parsed.power == STOPPED:
+        spec = of_stopped("container", spec, wanted or Spec())
     return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead, note=parsed.note)
 
 
