@@ -50,6 +50,7 @@ options:
       - Number of virtual CPUs, 1 to 255. Needed to create the instance.
       - A container is bound to that many of the host's least used CPUs, of one NUMA node when they fit; it can have no
         more than the host has. Where the kernel has no cpuset controller, it gets a CPU weight instead.
+      - For a VM see O(cpu_policy).
     type: int
   memory:
     description:
@@ -126,6 +127,16 @@ options:
       - Whether the instance starts with its host. When created without it V(true).
       - What O(state=stopped) has stopped stays stopped then.
     type: bool
+  restart_policy:
+    description:
+      - What happens when the guest ends by itself. V(always) and V(on-failure) start it again, V(never) leaves it.
+      - For a container V(always) and V(on-failure) need O(autostart=true), V(never) needs O(autostart=false), since docker has one word
+        for both. When not set it is V(always) or V(never), as O(autostart) says. With V(on-failure) a program that ends with 0 stays
+        ended, also when it did so because its host went down.
+      - A VM has V(on-failure) when not set, which is about guests whose kernel panics; V(always) is refused, as such a VM would not go
+        off with its host.
+    type: str
+    choices: [always, on-failure, never]
   max_vcpus:
     description:
       - Up to so many virtual CPUs a VM that runs gets more without a restart; less needs one. By default as many as O(vcpus).
@@ -135,6 +146,25 @@ options:
     description:
       - Up to so much memory a VM that runs gets more without a restart, through its balloon device; units as for O(memory). By default as
         much as O(memory). A guest without a driver for the balloon has all of it from the beginning.
+    type: str
+  cpu_shares:
+    description:
+      - Weight of the instance's CPU time beside others of its kind on the host, 2 to 10000, when they want more than there is.
+      - When not set a container has 1024 for each of O(vcpus), and a VM what libvirt gives, 1024 or with cgroups of version 2 100.
+      - A container cannot have it where the kernel has no cpuset controller, since the weight stands for O(vcpus) there.
+    type: int
+  cpu_policy:
+    description:
+      - V(pinned) binds each CPU of a VM, up to O(max_vcpus), to one of the host's least used ones, of one NUMA node when they fit; it
+        can have no more than the host has. V(shared) lets it run on any. When created without it V(shared).
+      - A container is bound to CPUs always.
+    type: str
+    choices: [shared, pinned]
+  cpu_model:
+    description:
+      - What CPU a VM sees. V(host-model) is as near to the host's as libvirt can describe it, V(host-passthrough) is the host's own, and
+        C(virsh domcapabilities) tells the names of models that can be had.
+      - When created without it V(host-model), or QEMU's own CPU where the VM runs by plain emulation. V(host-passthrough) is refused there.
     type: str
   hugepages:
     description:

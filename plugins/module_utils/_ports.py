@@ -206,9 +206,16 @@ class VmEngine(PowerEngine, HotPlug, Protocol):
     def stats(self) -> dict[str, Mapping[str, Any]]:
         """Return libvirt's statistics of all domains that run, by name, in one call that waits for none of them."""
 
-    def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None) -> None:
-        """Give a domain that runs so many CPUs and bytes of memory (0: as it is), within its maximum, and its root disk just these limits,
-        but leave its definition."""
+    def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None, cpu_shares: int = 0) -> None:
+        """Give a domain that runs so many CPUs, bytes of memory and such a weight (0: as it is), CPUs and memory within its maximum, and
+        its root disk just these limits, but leave its definition."""
+
+    def set_crash_action(self, name: str, action: str) -> None:
+        """Let a domain that runs ``restart``, or go off (``destroy``), when its guest crashes; its definition stays as it is."""
+
+    def cpu_models(self, accelerator: str) -> Collection[str]:
+        """Return the CPU models that domains of the accelerator, kvm or qemu, can have on this host; among them the words host-model and
+        host-passthrough where it knows what these say."""
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         """Let the domain start with its host, or not."""

@@ -115,11 +115,25 @@ options:
       autostart:
         description: Whether the instance starts with its host.
         type: bool
+      restart_policy:
+        description: What happens when the guest ends by itself; see O(zonal.cloud.vm#module:restart_policy).
+        type: str
+        choices: [always, on-failure, never]
       max_vcpus:
         description: CPUs that a VM can get without a restart; see O(zonal.cloud.vm#module:max_vcpus).
         type: int
       max_memory:
         description: Memory that a VM can get without a restart; see O(zonal.cloud.vm#module:max_memory).
+        type: str
+      cpu_shares:
+        description: Weight of its CPU time beside others of its kind; see O(zonal.cloud.vm#module:cpu_shares).
+        type: int
+      cpu_policy:
+        description: Whether each CPU of a VM is bound to one of the host; see O(zonal.cloud.vm#module:cpu_policy).
+        type: str
+        choices: [shared, pinned]
+      cpu_model:
+        description: What CPU a VM sees; see O(zonal.cloud.vm#module:cpu_model).
         type: str
       hugepages:
         description: Whether a VM's memory is huge pages; see O(zonal.cloud.vm#module:hugepages).

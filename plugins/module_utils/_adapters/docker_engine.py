@@ -131,10 +131,10 @@ class DockerEngine:
         with self._asking("update container", name) as api:
             api.update_container(
                 name,
-                cpu_shares=body["CpuShares"],
+                cpu_shares=body.get("CpuShares"),
                 cpuset_cpus=body.get("CpusetCpus"),
-                mem_limit=body["Memory"],
-                memswap_limit=body["MemorySwap"],
+                mem_limit=body.get("Memory"),
+                memswap_limit=body.get("MemorySwap"),
                 restart_policy=body["RestartPolicy"],
             )
 

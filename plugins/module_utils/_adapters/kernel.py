@@ -38,6 +38,11 @@ def numa_nodes() -> list[frozenset[int]]:
     return [cpus for cpus in nodes if cpus]
 
 
+def cpu_nodes() -> list[frozenset[int]]:
+    """Return the CPUs of each NUMA node; all of the host in one where the kernel shows no nodes."""
+    return numa_nodes() or [frozenset(os.sched_getaffinity(0))]
+
+
 def memory_total() -> int:
     """Return the bytes of memory that this host has."""
     return _meminfo()["MemTotal"]

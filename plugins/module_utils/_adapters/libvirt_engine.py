@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from .._domain.domain_found import parse_cpu_models
 from .._domain.domain_xml import ROOT_DISK
 from .._domain.field_values import IO_LIMITS
 from .._domain.instance import PAUSED, RUNNING, STOPPED
@@ -116,7 +117,7 @@ class LibvirtEngine:
             finally:
                 domain.fsThaw()
 
-    def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None) -> None:
+    def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None, cpu_shares: int = 0) -> None:
         live = need_libvirt().VIR_DOMAIN_AFFECT_LIVE
         with self._asking("adjust VM", name) as connection:
             domain = connection.lookupByName(name)
@@ -125,8 +126,21 @@ class LibvirtEngine:
                 self._bring_online(domain, vcpus)
             if memory:
                 domain.setMemoryFlags(memory // 1024, live)
+            if cpu_shares:
+                domain.setSchedulerParametersFlags({"cpu_shares": cpu_shares}, live)
             if io_limits is not None:
                 domain.setBlockIoTune(ROOT_DISK, {f"{key}_sec": io_limits.get(key, 0) for key in IO_LIMITS}, live)
+
+    def set_crash_action(self, name: str, action: str) -> None:
+        libvirt = need_libvirt()
+        actions = {"restart": libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_RESTART, "destroy": libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY}
+        with self._asking("change what follows a crash of VM", name) as connection:
+            domain = connection.lookupByName(name)
+            domain.setLifecycleAction(libvirt.VIR_DOMAIN_LIFECYCLE_CRASH, actions[action], libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def cpu_models(self, accelerator: str) -> Collection[str]:
+        with self._asking("ask libvirt for", "CPU models") as connection:
+            return parse_cpu_models(connection.getDomainCapabilities(None, "x86_64", "q35", accelerator))
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         with self._asking("set autostart of VM", name) as connection:

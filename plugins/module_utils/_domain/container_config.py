@@ -13,13 +13,12 @@ from typing import Any
 from .cpus import format_cpus
 from .disk import DISK_TAG, disk_volume_of, filesystem_of
 from .facts import dump_facts
-from .field_values import IO_LIMITS
-from .fields import Spec
+from .field_values import IO_LIMITS, ON_FAILURE
+from .fields import SHARES_OF_A_CPU, Spec
 from .names import mac_of, network_of
 from .volume import Volume, tag_value
 
 LABEL = "cloud.zonal."
-SHARES_OF_A_CPU = 1024
 _MOST_SHARES = 262144
 # What stands on a disk cannot give rights on the host; discard gives the space of what is deleted back to the thin pool.
 _MOUNT_OPTIONS = "nodev,nosuid,discard"
@@ -64,7 +63,7 @@ def render_container(
             "CapAdd": list(capabilities),
             "CapDrop": [name for name in _DROPPED if name not in capabilities],
             "NetworkMode": network,
-            "RestartPolicy": restart_policy(spec["autostart"]),
+            "RestartPolicy": restart_policy(spec["autostart"], spec.get("restart_policy", "")),
             "Dns": list(spec["dns"]),
         },
         "NetworkingConfig": {"EndpointsConfig": {network: endpoint}},
@@ -117,10 +116,12 @@ def render_limits(spec: Spec, cpus: frozenset[int], engine: EngineFacts) -> dict
 
     Memory and memory+swap are equal, so that an overflow ends this container and touches no neighbour.
     """
+    shares = min(spec["vcpus"] * SHARES_OF_A_CPU, _MOST_SHARES)
     limits: dict[str, Any] = {
         "Memory": spec["memory"],
         "MemorySwap": spec["memory"],
-        "CpuShares": min(spec["vcpus"] * SHARES_OF_A_CPU, _MOST_SHARES),
+        # Without a CPU set it tells how many CPUs there are, too.
+        "CpuShares": spec.get("cpu_shares", shares) if engine.cpus else shares,
     }
     if engine.cpus:
         limits["CpusetCpus"] = format_cpus(cpus)
@@ -129,6 +130,11 @@ def render_limits(spec: Spec, cpus: frozenset[int], engine: EngineFacts) -> dict
     return limits
 
 
-def restart_policy(autostart: bool) -> dict[str, Any]:
-    """Return docker's restart policy: what is started at boot, except what the operator has stopped."""
-    return {"Name": "unless-stopped" if autostart else "no"}
+def restart_policy(autostart: bool, policy: str = "", *, stopped: bool = False) -> dict[str, Any]:
+    """Return docker's restart policy: what is started at boot, except what the operator has ``stopped``.
+
+    With on-failure docker goes by the last exit code alone when it starts, also of what was stopped; so that is not its word then.
+    """
+    if not autostart:
+        return {"Name": "no"}
+    return {"Name": "on-failure" if policy == ON_FAILURE and not stopped else "unless-stopped"}

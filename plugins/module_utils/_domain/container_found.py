@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .container_config import DEVICE_LIMITS, LABEL, SHARES_OF_A_CPU, VARIABLES
+from .container_config import DEVICE_LIMITS, LABEL, VARIABLES
 from .cpus import parse_cpus
 from .errors import ZonalError
 from .facts import load_facts
-from .field_values import parse_environment
-from .fields import Spec
+from .field_values import ON_FAILURE, parse_environment
+from .fields import SHARES_OF_A_CPU, Spec
 from .instance import PAUSED, RUNNING, STOPPED
 from .names import network_of
 from .quantity import parse_size
@@ -54,13 +54,19 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
     facts = {key[len(LABEL) :]: value for key, value in (config.get("Labels") or {}).items() if key.startswith(LABEL)}
     spec = dict(load_facts(facts))
     cpus = parse_cpus(host.get("CpusetCpus") or "")
-    spec["vcpus"] = len(cpus) or (host.get("CpuShares") or 0) // SHARES_OF_A_CPU
+    shares = host.get("CpuShares") or 0
+    spec["vcpus"] = len(cpus) or shares // SHARES_OF_A_CPU
+    if cpus and shares not in (0, len(cpus) * SHARES_OF_A_CPU):
+        spec["cpu_shares"] = shares
     # A swap limit that is not the memory limit is a difference too, so it must not read as the wanted memory.
     spec["memory"] = host.get("Memory") if host.get("Memory") == host.get("MemorySwap") else 0
     size = (host.get("StorageOpt") or {}).get("size", "")
     with suppress(ZonalError):
         spec["disk"] = parse_size("disk", size)
-    spec["autostart"] = (host.get("RestartPolicy") or {}).get("Name") in ("always", "unless-stopped")
+    policy = (host.get("RestartPolicy") or {}).get("Name")
+    spec["autostart"] = policy in ("always", "unless-stopped", "on-failure")
+    if policy == "on-failure":
+        spec["restart_policy"] = ON_FAILURE
     if config.get("Hostname"):
         spec["hostname"] = config["Hostname"]
     if VARIABLES in facts:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: may change without notice.
-"""CPU sets: reading and writing them, and choosing one for a container."""
+"""CPU sets: reading and writing them, and choosing one for a container, or for a VM of pinned CPUs."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ def format_cpus(cpus: Iterable[int]) -> str:
     return ",".join(str(cpu) for cpu in sorted(cpus))
 
 
-def choose_cpus(count: int, nodes: Sequence[Collection[int]], used: Iterable[Collection[int]]) -> frozenset[int]:
+def choose_cpus(count: int, nodes: Sequence[Collection[int]], used: Iterable[Collection[int]], option: str = "vcpus") -> frozenset[int]:
     """Return ``count`` CPUs: least used first, and all of one NUMA node when they fit in one.
 
-    ``nodes`` are the usable CPUs of each NUMA node, ``used`` the CPU sets of the other containers. SpecError when
-    the host has fewer CPUs. The answer does not depend on the order of ``used``.
+    ``nodes`` are the usable CPUs of each NUMA node, ``used`` the CPU sets of the other instances. SpecError, which
+    names the ``option``, when the host has fewer CPUs. The answer does not depend on the order of ``used``.
     """
     every = sorted(cpu for node in nodes for cpu in node)
     if count > len(every):
-        raise SpecError("vcpus", count, f"is more than the {len(every)} CPUs of this host; a container's CPUs are real ones")
+        why = "those of a container, or of a VM that is pinned, are real ones"
+        raise SpecError(option, count, f"is more than the {len(every)} CPUs of this host; {why}")
     load = Counter(cpu for cpus in used for cpu in cpus)
 
     def least_used(cpus: Collection[int]) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 from .addresses import check_host_address
 from .claims import KINDS
 from .errors import MissingError, SpecError, ZonalError
-from .fields import Spec, check_kind, parse_spec
+from .fields import FIELDS, Spec, check_kind, parse_spec
 from .instance_disks import check_mounts, disk_names
 from .names import parse_label
 from .placement_types import App, Rule
@@ -22,29 +22,9 @@ STATES = ("running", "stopped", "paused", "absent")
 _NO_TENANT = "none"
 # So many addresses does a /16 have; a slip of the keyboard shall not take hours.
 _MOST = 2**16
-_OPTIONS = (
-    "image",
-    "vcpus",
-    "max_vcpus",
-    "memory",
-    "max_memory",
-    "hugepages",
-    "pci_devices",
-    "disk",
-    "disks",
-    "io_limits",
-    "snapshots",
-    "link",
-    "bandwidth",
-    "hostname",
-    "ssh_keys",
-    "user_data",
-    "autostart",
-    "labels",
-    "environment",
-    "command",
-    "capabilities",
-)
+# What the zone, the ledger or the entry as a whole gives to an instance.
+_GIVEN = frozenset({"zone", "tenant", "app", "index", "address"})
+_OPTIONS = tuple(field.name for field in FIELDS if not field.path and field.name not in _GIVEN)
 _NEEDED = ("image", "vcpus", "memory")
 _KEYS = frozenset(
     {

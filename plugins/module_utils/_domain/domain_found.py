@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from .cpus import parse_cpus
 from .domain_xml import DISK_ALIAS, FACTS, PCI, ROOT_DISK
 from .errors import ZonalError
 from .facts import load_facts
-from .field_values import BANDWIDTH, IO_LIMITS
+from .field_values import BANDWIDTH, HOST_MODEL, HOST_PASSTHROUGH, IO_LIMITS, NEVER, PINNED
 from .fields import Spec
 
+# A kernel list of numbers that a host may have.
+_LIST = re.compile(r"\d{1,4}(?:-\d{1,4})?(?:,\d{1,4}(?:-\d{1,4})?)*", re.ASCII)
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 1024, "g": 1024**2, "gib": 1024**2}
 
@@ -24,7 +27,7 @@ _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 10
 @dataclass(frozen=True)
 class ParsedDomain:
     """What a domain's XML tells: its spec as far as XML holds it, its facts, whether this collection made it, and which data disks are
-    attached."""
+    attached. ``cpus`` are the CPUs of the host that it is bound to, none when it may run on any."""
 
     spec: Spec
     facts: Mapping[str, str]
@@ -34,6 +37,7 @@ class ParsedDomain:
     kernel: str
     initrd: str
     attached: tuple[str, ...]
+    cpus: frozenset[int]
 
 
 def parse_domain(text: str) -> ParsedDomain:
@@ -56,6 +60,10 @@ def parse_domain(text: str) -> ParsedDomain:
     passed = [_pci_address(item) for item in root.iterfind("devices/hostdev[@type='pci']/source/address")]
     if passed:
         spec["pci_devices"] = passed
+    pins = _parse_pins(root)
+    spec.update(_parse_cpu(root, pins))
+    if root.findtext("on_crash") == "destroy":
+        spec["restart_policy"] = NEVER
     spec.update(_parse_card(root.find("devices/interface[@type='bridge']")))
     aliases = [alias.get("name", "") for alias in root.findall("devices/disk/alias")]
     return ParsedDomain(
@@ -67,12 +75,49 @@ def parse_domain(text: str) -> ParsedDomain:
         kernel=root.findtext("os/kernel", ""),
         initrd=root.findtext("os/initrd", ""),
         attached=tuple(name[len(DISK_ALIAS) :] for name in aliases if name.startswith(DISK_ALIAS)),
+        cpus=frozenset().union(*pins.values()),
     )
 
 
 def attached_in(text: str) -> tuple[str, ...]:
     """Return the data disks that are attached in a domain's XML; what has none is not read, since reading takes long."""
     return parse_domain(text).attached if DISK_ALIAS in text else ()
+
+
+def pinned_in(text: str) -> frozenset[int]:
+    """Return the CPUs that a domain is bound to; what is bound to none is not read, since reading takes long."""
+    return parse_domain(text).cpus if "<vcpupin " in text else frozenset()
+
+
+def parse_cpu_models(text: str) -> frozenset[str]:
+    """Return what libvirt's domain capabilities tell that a domain can have: CPU models, and the words that stand for the host's own."""
+    modes = [mode for mode in ET.fromstring(text).findall("cpu/mode") if mode.get("supported") == "yes"]
+    models = [model for mode in modes if mode.get("name") == "custom" for model in mode.findall("model")]
+    usable = [model.text or "" for model in models if model.get("usable") != "no"]
+    return frozenset([*usable, *(name for mode in modes if (name := mode.get("name", "")) in (HOST_MODEL, HOST_PASSTHROUGH))])
+
+
+def _parse_pins(root: ET.Element) -> dict[str, frozenset[int]]:
+    """Return the CPUs of the host that each virtual one is bound to, by its number; none for what is no list of CPUs."""
+    pins = root.findall("cputune/vcpupin")
+    return {pin.get("vcpu", ""): parse_cpus(text) if _LIST.fullmatch(text := pin.get("cpuset", "")) else frozenset() for pin in pins}
+
+
+def _parse_cpu(root: ET.Element, pins: Mapping[str, frozenset[int]]) -> dict[str, Any]:
+    """Return what is told of CPUs beside how many there are."""
+    told: dict[str, Any] = {}
+    shares = _number(root.findtext("cputune/shares"))
+    if shares:
+        told["cpu_shares"] = shares
+    if pins:
+        each_has_one = all(len(cpus) == 1 for cpus in pins.values()) and len(frozenset().union(*pins.values())) == len(pins)
+        # Any other way of binding is neither policy, and so None, which no wish is.
+        told["cpu_policy"] = PINNED if each_has_one and len(pins) == _number(root.findtext("vcpu")) else None
+    cpu = root.find("cpu")
+    mode = None if cpu is None else cpu.get("mode", "custom")
+    if mode is not None and (mode, root.get("type")) != (HOST_MODEL, "kvm"):
+        told["cpu_model"] = root.findtext("cpu/model") if mode == "custom" else mode
+    return told
 
 
 def _parse_size(root: ET.Element) -> dict[str, Any]:

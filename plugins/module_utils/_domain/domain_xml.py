@@ -13,8 +13,11 @@ import string
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
+from .cpus import format_cpus
 from .facts import dump_facts
+from .field_values import HOST_MODEL, HOST_PASSTHROUGH, NEVER, PINNED
 from .fields import Spec
 from .instance_disks import MOST_DISKS, serial_of
 from .names import mac_of, tap_of, uuid_of
@@ -37,6 +40,7 @@ class Hardware:
     """What the host provides for one VM. ``accelerator`` is kvm or qemu (libvirt's word for plain emulation).
 
     ``disk`` is a block device, or a regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names.
+    ``cpus`` are those that a VM of pinned CPUs has, as many as it ever may have.
     """
 
     disk: str
@@ -45,6 +49,7 @@ class Hardware:
     accelerator: str
     disk_is_block: bool = True
     data: Mapping[str, str] = field(default_factory=dict)
+    cpus: frozenset[int] = frozenset()
 
 
 def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str, str] | None = None, *, uuid: str = "") -> str:
@@ -62,14 +67,14 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     for key, value in sorted(declared.items()):
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
     _size(root, spec)
+    _share_cpus(root, spec, hardware.cpus)
     _boot(root, hardware)
     features = ET.SubElement(root, "features")
     ET.SubElement(features, "acpi")
     ET.SubElement(features, "apic")
-    if hardware.accelerator == "kvm":
-        ET.SubElement(root, "cpu", mode="host-model")
+    _model_cpu(root, spec.get("cpu_model") or (HOST_MODEL if hardware.accelerator == "kvm" else ""))
     ET.SubElement(root, "clock", offset="utc")
-    for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "restart")):
+    for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", crash_action(spec))):
         _text(root, event, action)
     _devices(ET.SubElement(root, "devices"), name, spec, hardware)
     ET.indent(root)
@@ -86,6 +91,16 @@ def render_card(name: str, spec: Spec) -> str:
     return ET.tostring(_card(ET.Element("devices"), name, spec), encoding="unicode")
 
 
+def crash_action(spec: Spec) -> str:
+    """Return libvirt's word for what becomes of a VM whose guest has crashed."""
+    return "destroy" if spec.get("restart_policy") == NEVER else "restart"
+
+
+def most_vcpus(spec: Spec) -> int:
+    """Return how many CPUs a VM ever may have without a restart."""
+    return max(spec["vcpus"], spec.get("max_vcpus", 0))
+
+
 def disk_alias(name: str) -> str:
     """Return the name under which libvirt knows the data disk ``name`` of a VM."""
     return DISK_ALIAS + name
@@ -100,7 +115,7 @@ def free_target(text: str) -> str:
 def _size(root: ET.Element, spec: Spec) -> None:
     """Memory and CPUs: as much as there ever may be, and how much of that there is now."""
     memory, vcpus = spec["memory"], spec["vcpus"]
-    most_memory, most_vcpus = max(memory, spec.get("max_memory", memory)), max(vcpus, spec.get("max_vcpus", vcpus))
+    most_memory, most = max(memory, spec.get("max_memory", memory)), most_vcpus(spec)
     _text(root, "memory", str(-(-most_memory // 1024)), unit="KiB")
     if most_memory > memory:
         _text(root, "currentMemory", str(-(-memory // 1024)), unit="KiB")
@@ -109,7 +124,29 @@ def _size(root: ET.Element, spec: Spec) -> None:
         ET.SubElement(backing, "hugepages")
         # All of it is taken at the start, and with so many threads at a time: much memory by one thread takes minutes.
         ET.SubElement(backing, "allocation", mode="immediate", threads=str(vcpus))
-    _text(root, "vcpu", str(most_vcpus), placement="static", **({"current": str(vcpus)} if most_vcpus > vcpus else {}))
+    _text(root, "vcpu", str(most), placement="static", **({"current": str(vcpus)} if most > vcpus else {}))
+
+
+def _share_cpus(root: ET.Element, spec: Spec, cpus: frozenset[int]) -> None:
+    """Which CPUs of the host a VM has, and how it shares them with others."""
+    tune = ET.Element("cputune")
+    if spec.get("cpu_shares"):
+        _text(tune, "shares", str(spec["cpu_shares"]))
+    if spec.get("cpu_policy") == PINNED:
+        # All of QEMU's threads are held there, also those that take memory: the kernel gives each what is near its CPU, while there is.
+        cast(ET.Element, root.find("vcpu")).set("cpuset", format_cpus(cpus))
+        for number, cpu in enumerate(sorted(cpus)):
+            ET.SubElement(tune, "vcpupin", vcpu=str(number), cpuset=str(cpu))
+    if len(tune):
+        root.append(tune)
+
+
+def _model_cpu(root: ET.Element, model: str) -> None:
+    """Without a model it is QEMU's own."""
+    if model in (HOST_MODEL, HOST_PASSTHROUGH):
+        ET.SubElement(root, "cpu", mode=model)
+    elif model:
+        _text(ET.SubElement(root, "cpu", mode="custom", match="exact"), "model", model, fallback="forbid")
 
 
 def _boot(root: ET.Element, hardware: Hardware) -> None:
@@ -150,6 +187,8 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
     ET.SubElement(balloon, "stats", period="10")
     random = ET.SubElement(devices, "rng", model="virtio")
     _text(random, "backend", "/dev/urandom", model="random")
+    # Through it a guest that has crashed tells so.
+    ET.SubElement(devices, "panic", model="isa")
 
 
 def _card(devices: ET.Element, name: str, spec: Spec) -> ET.Element:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from .addresses import parse_cidr, parse_ipv4
@@ -34,6 +34,13 @@ CAPABILITIES = frozenset(
     "SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME "
     "SYS_TTY_CONFIG WAKE_ALARM".split()
 )
+# As libvirt and QEMU name their models, and the two words that are none.
+_CPU_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}", re.ASCII)
+ALWAYS, ON_FAILURE, NEVER = RESTART_POLICIES = ("always", "on-failure", "never")
+HOST_MODEL, HOST_PASSTHROUGH = "host-model", "host-passthrough"
+SHARED, PINNED = CPU_POLICIES = ("shared", "pinned")
+# What is a weight for the kernel in version 1 and, as libvirt hands it on, in version 2 of its cgroups.
+LEAST_SHARES, MOST_SHARES = 2, 10000
 # A function of a device, as lspci writes it, with or without the domain.
 _PCI = re.compile(r"(?:([0-9a-f]{4}):)?([0-9a-f]{2}:[01][0-9a-f]\.[0-7])", re.ASCII | re.IGNORECASE)
 # What cloud-init tells the kinds of user-data by.
@@ -159,6 +166,27 @@ def parse_link(field: str, value: Any) -> str:
     return str(value)
 
 
+def parse_restart_policy(field: str, value: Any) -> str:
+    return _parse_word(field, value, RESTART_POLICIES)
+
+
+def parse_cpu_policy(field: str, value: Any) -> str:
+    return _parse_word(field, value, CPU_POLICIES)
+
+
+def parse_cpu_model(field: str, value: Any) -> str:
+    if not isinstance(value, str) or not _CPU_MODEL.fullmatch(value):
+        raise SpecError(field, value, "is not a CPU model; use host-model, host-passthrough, or a name of libvirt's such as EPYC-Rome")
+    return value
+
+
+def parse_cpu_shares(field: str, value: Any) -> int:
+    good = not isinstance(value, bool) and re.fullmatch(r"\d{1,5}", str(value), re.ASCII)
+    if not good or not LEAST_SHARES <= int(value) <= MOST_SHARES:
+        raise SpecError(field, value, f"is not a whole number from {LEAST_SHARES} to {MOST_SHARES}")
+    return int(value)
+
+
 def parse_bandwidth(field: str, value: Any) -> dict[str, int]:
     """Return the limits that there are in bytes per second, whole KiB as libvirt counts; one that is 0 or null is none."""
     limits = {}
@@ -183,6 +211,12 @@ def parse_user_data(field: str, value: Any) -> str:
     if text and not text.startswith(_USER_DATA):
         raise SpecError(field, value, "is not user-data; cloud-init knows it by its first line, such as #cloud-config or #!/bin/sh")
     return text
+
+
+def _parse_word(field: str, value: Any, words: Collection[str]) -> str:
+    if value not in words:
+        raise SpecError(field, value, f"is none of {', '.join(words)}")
+    return str(value)
 
 
 def _parse_rate(field: str, value: Any) -> int:

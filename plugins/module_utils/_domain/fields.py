@@ -16,11 +16,19 @@ from typing import Any, Callable, TypedDict, cast
 from .addresses import check_host_address
 from .errors import MissingError, SpecError
 from .field_values import (
+    ALWAYS,
+    HOST_MODEL,
+    NEVER,
+    ON_FAILURE,
+    SHARED,
     parse_address,
     parse_bandwidth,
     parse_bool,
     parse_capabilities,
     parse_command,
+    parse_cpu_model,
+    parse_cpu_policy,
+    parse_cpu_shares,
     parse_dns,
     parse_environment,
     parse_index,
@@ -32,6 +40,7 @@ from .field_values import (
     parse_memory,
     parse_network,
     parse_pci_devices,
+    parse_restart_policy,
     parse_user_data,
     parse_vcpus,
     show_io_limits,
@@ -48,6 +57,8 @@ LIVE, RESTART, RECREATE = "live", "restart", "recreate"
 KEPT = "kept"
 # The other kind has no such thing, or needs none.
 REFUSED = "refused"
+# The weight of a container for each of its CPUs, when no other is wanted.
+SHARES_OF_A_CPU = 1024
 _OTHER = {"container": "VMs", "vm": "containers"}
 
 
@@ -72,8 +83,12 @@ class Spec(TypedDict, total=False):
     ssh_keys: list[str]
     user_data: str
     autostart: bool
+    restart_policy: str
     max_vcpus: int
     max_memory: int  # bytes
+    cpu_shares: int
+    cpu_policy: str
+    cpu_model: str
     hugepages: bool
     pci_devices: list[str]
     io_limits: dict[str, int]  # bytes or operations per second
@@ -91,8 +106,8 @@ class Field:
     """One field: how it is read (``parse(path, value)``) and shown, and how a difference is mended for each kind.
 
     ``room`` is the field up to which a VM that runs takes more of this one, so that no restart is needed. ``none`` tells what an instance
-    has of which nothing else is known. What is ``secret`` is not reported. ``judge`` tells what a difference takes when that is not
-    always the same, and nothing when it is left.
+    has of which nothing else is known, and ``usual`` does where that depends on the kind. What is ``secret`` is not reported. ``judge``
+    tells what a difference takes when that is not always the same, and nothing when it is left.
     """
 
     name: str
@@ -105,6 +120,7 @@ class Field:
     room: str = ""
     none: Callable[[Spec], Any] = lambda _spec: None
     secret: bool = False
+    usual: Callable[[str, Spec], Any] | None = None
     judge: Callable[[str, Any, Any, str], str] = lambda _kind, _wanted, _found, mend: mend
 
     @property
@@ -128,6 +144,17 @@ def _judge_disks(kind: str, wanted: list[DiskEntry], found: list[DiskEntry], men
     return LIVE if grown(wanted, found) else ""
 
 
+def _usual_policy(kind: str, spec: Spec) -> str:
+    if kind == "vm":
+        return ON_FAILURE
+    return ALWAYS if spec.get("autostart") else NEVER
+
+
+def _usual_shares(kind: str, spec: Spec) -> int | None:
+    """What a VM's are depends on the version of its host's cgroups."""
+    return spec.get("vcpus", 0) * SHARES_OF_A_CPU if kind == "container" else None
+
+
 FIELDS: tuple[Field, ...] = (
     Field("zone", parse_label, RECREATE, LIVE, required=True),
     Field("tenant", parse_label, RECREATE, LIVE),
@@ -140,6 +167,9 @@ FIELDS: tuple[Field, ...] = (
     Field("memory", parse_memory, LIVE, RESTART, required=True, show=format_size, room="max_memory"),
     Field("max_vcpus", parse_vcpus, REFUSED, RESTART, none=lambda spec: spec.get("vcpus")),
     Field("max_memory", parse_memory, REFUSED, RESTART, show=format_size, none=lambda spec: spec.get("memory")),
+    Field("cpu_shares", parse_cpu_shares, LIVE, LIVE, usual=_usual_shares),
+    Field("cpu_policy", parse_cpu_policy, REFUSED, RESTART, none=lambda _spec: SHARED),
+    Field("cpu_model", parse_cpu_model, REFUSED, RESTART, none=lambda _spec: HOST_MODEL),
     Field("hugepages", parse_bool, REFUSED, RESTART, none=lambda _spec: False),
     Field("pci_devices", parse_pci_devices, REFUSED, RESTART, none=lambda _spec: []),
     Field("disk", parse_size, RECREATE, RESTART, show=format_size),
@@ -161,6 +191,7 @@ FIELDS: tuple[Field, ...] = (
     Field("environment", parse_environment, RECREATE, REFUSED, show=_hide, none=lambda _spec: {}, secret=True),
     Field("capabilities", parse_capabilities, RECREATE, REFUSED, none=lambda _spec: []),
     Field("autostart", parse_bool, LIVE, LIVE),
+    Field("restart_policy", parse_restart_policy, LIVE, LIVE, usual=_usual_policy),
 )
 
 
@@ -185,11 +216,31 @@ def parse_spec(raw: dict[str, Any]) -> Spec:
 
 
 def check_kind(kind: str, spec: Spec) -> None:
-    """SpecError when a field is given that instances of this kind do not have."""
+    """SpecError when a field is given that instances of this kind do not have, or a value of it."""
     values = cast("dict[str, Any]", spec)
     for field in FIELDS:
         if field.name in values and getattr(field, kind) == REFUSED:
             raise SpecError(field.option, field.show(values[field.name]), f"is for {_OTHER[kind]} only")
+    check_restart_policy(kind, spec)
+
+
+def check_restart_policy(kind: str, spec: Spec) -> None:
+    """SpecError when the engine of the kind cannot do what the restart policy says, beside the autostart, which without a word is true."""
+    policy = spec.get("restart_policy", "")
+    if kind == "vm" and policy == ALWAYS:
+        raise SpecError("restart_policy", policy, "is for containers only: such a VM would not go off with its host")
+    starts = policy != NEVER
+    if kind == "container" and policy and spec.get("autostart", True) is not starts:
+        needed = "true" if starts else "false"
+        raise SpecError("restart_policy", policy, f"needs autostart: {needed}; docker has one word for both")
+
+
+def of_stopped(kind: str, found: Spec, wanted: Spec) -> Spec:
+    """Return what is known of an instance that is stopped. Of a container docker holds then that it starts with its host, but not whether
+    it is restarted on failure only, so that is taken to be as wanted."""
+    if kind == "container" and found.get("autostart") and wanted.get("restart_policy") == ON_FAILURE:
+        return cast(Spec, {**found, "restart_policy": ON_FAILURE})
+    return found
 
 
 def differences(kind: str, wanted: Spec, found: Spec) -> list[Difference]:
@@ -199,7 +250,7 @@ def differences(kind: str, wanted: Spec, found: Spec) -> list[Difference]:
     for field in FIELDS:
         mend = getattr(field, kind)
         if field.name in want and mend != KEPT:
-            value, present = want[field.name], have.get(field.name, field.none(found))
+            value, present = want[field.name], have.get(field.name, field.usual(kind, found) if field.usual else field.none(found))
             if value != present:
                 most = have.get(field.room)
                 grows = kind == "vm" and most is not None and present is not None and present < value <= most

@@ -23,6 +23,7 @@ AGENT, HELD = "agent", "paused"
 _UNDATED = policy_name("1970-01-01T00:00:00Z")
 # In the note of a restore of a container.
 HALF = "half"
+POLICY = "restart_policy"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .claims import Claim
-from .fields import FIELDS, RECREATE, RESTART, Spec, differences
+from .fields import FIELDS, RECREATE, RESTART, Spec, differences, of_stopped
 from .names import mac_of
 from .observation import Observation, Seen
 from .plan import Difference
@@ -118,7 +118,8 @@ def _judge(slot: Slot, claim: Claim, why: str, observation: Observation) -> tupl
 def _differing(slot: Slot, claim: Claim, seen: Seen) -> list[Difference]:
     """Return the fields that differ. What hosts do not report, or as ssh keys only that there are none, is left to them."""
     wanted: Spec = {**slot.entry.spec, "address": claim.address}
-    return [item for item in differences(claim.kind, wanted, seen.spec) if item.field not in _UNREPORTED]
+    found = of_stopped(claim.kind, seen.spec, wanted) if seen.power == _STOPPED else seen.spec
+    return [item for item in differences(claim.kind, wanted, found) if item.field not in _UNREPORTED]
 
 
 def _identity(zone: Zone, claim: Claim) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from .._domain.container_found import ParsedContainer, parse_container
 from .._domain.cpus import choose_cpus
 from .._domain.docker_network import bridge_of, holder_of, is_network_of, overlaps, parse_network, render_network
 from .._domain.errors import RefusedError, SpecError
-from .._domain.field_values import show_io_limits
-from .._domain.fields import Spec, complete, pick
+from .._domain.field_values import ON_FAILURE, show_io_limits
+from .._domain.fields import Spec, check_restart_policy, complete, pick
 from .._domain.guest_files import key_files
 from .._domain.instance import STOPPED, Instance, Wish, taken_name
 from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, network_of
-from .._domain.plan import Plan
+from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size
 from .._domain.snapshot import is_half_restored
 from .._ports import Command, ContainerEngine, VmEngine
@@ -34,11 +34,11 @@ from .container_found import read_container
 from .data_disks import DataDisks, forget_stand_ins, stand_ins, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
-from .neighbours import vms_beside
+from .neighbours import vm_cpus, vms_beside
 
 
 class ContainerResource(InstanceResource):
-    """An instance that is a container. ``given`` are the CPUs that other containers of this run have got."""
+    """An instance that is a container. ``given`` are the CPUs that other instances of this run have got."""
 
     name = "container"
 
@@ -73,6 +73,8 @@ class ContainerResource(InstanceResource):
 
     def plan(self, found: Instance) -> Plan[Instance]:
         plan = super().plan(found)
+        if "restart_policy" in self._wish.spec:
+            check_restart_policy(self.name, self._target)
         actions = {step.action for step in plan.steps}
         if "start" in actions and "create" not in actions and is_half_restored(self._copies.note(self._wish.name)):
             raise RefusedError(
@@ -81,6 +83,14 @@ class ContainerResource(InstanceResource):
                 field="name",
             )
         return plan
+
+    def apply(self, step: Step) -> None:
+        # What was stopped on purpose stays so when docker starts. In this order a run that is cut off leaves a difference.
+        on_purpose = step.action == "stop" and self._wish.power == STOPPED
+        if self._target.get("restart_policy") == ON_FAILURE and (on_purpose or step.action == "start"):
+            policy = restart_policy(self._target["autostart"], ON_FAILURE, stopped=on_purpose)
+            self._engine.update(self._wish.name, {"RestartPolicy": policy})
+        super().apply(step)
 
     def _neighbours(self) -> Iterator[Instance]:
         return (Instance(self.name, other.name, other.power, other.spec) for other in self._others())
@@ -129,6 +139,9 @@ class ContainerResource(InstanceResource):
 
     def _foresee(self, actions: Collection[str]) -> None:
         super()._foresee(actions)
+        if "cpu_shares" in self._wish.spec and not {"create", "update"}.isdisjoint(actions) and not self._engine.facts().cpus:
+            why = "cannot be held: docker here has no cpuset controller, so the weight stands for vcpus"
+            raise SpecError("cpu_shares", self._wish.spec["cpu_shares"], why)
         if "create" in actions or ("update" in actions and len(self._cpus) != self._target["vcpus"]):
             # Now, since all containers of a run are planned before the first is made: each shall get others.
             self._cpus = self._choose(self._target, self._engine.facts())
@@ -186,14 +199,18 @@ class ContainerResource(InstanceResource):
             self._data.provide(Instance(self.name, self._wish.name, parsed.power, self._target))
         if "snapshots" in options:
             self._copies.write_policy(self._wish.name, spec.get("snapshots", {}))
+        if "cpu_shares" in self._wish.spec:
+            # One that is just what it has by default is not told from that.
+            spec["cpu_shares"] = self._wish.spec["cpu_shares"]
         limits = render_limits(spec, self._cpus, facts)
-        self._engine.update(self._wish.name, {**limits, "RestartPolicy": restart_policy(spec["autostart"])})
+        policy = restart_policy(spec["autostart"], spec.get("restart_policy", ""), stopped=parsed.power == STOPPED)
+        self._engine.update(self._wish.name, {**limits, "RestartPolicy": policy})
 
     def _choose(self, spec: Spec, facts: EngineFacts) -> frozenset[int]:
         if not facts.cpus:
             return frozenset()
         nodes = [facts.cpus & node for node in numa_nodes()] or [facts.cpus]
-        return choose_cpus(spec["vcpus"], nodes, [*(other.cpus for other in self._others()), *self._given])
+        return choose_cpus(spec["vcpus"], nodes, [*(other.cpus for other in self._others()), *vm_cpus(self._vms), *self._given])
 
     def _check_image(self, image: str) -> None:
         if self._engine.image_labels(image) is None:

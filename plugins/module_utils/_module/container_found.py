@@ -10,8 +10,8 @@ from typing import Any
 
 from .._domain.container_found import parse_container
 from .._domain.facts import with_printed
-from .._domain.fields import Spec
-from .._domain.instance import Instance
+from .._domain.fields import Spec, of_stopped
+from .._domain.instance import STOPPED, Instance
 from .._domain.names import UNFINISHED
 from .._domain.snapshot_policy import read_policy
 from .._ports import ContainerEngine
@@ -22,6 +22,8 @@ def read_container(body: Mapping[str, Any], copies: LayerCopies, wanted: Spec | 
     """Return the instance that a container's description tells of, and what is noted beside its snapshots."""
     parsed = parse_container(body)
     spec = parsed.spec if wanted is None else with_printed(parsed.spec, parsed.facts, wanted)
+    if parsed.power == STOPPED:
+        spec = of_stopped("container", spec, wanted or Spec())
     policy = read_policy(copies.policy(parsed.name))
     if policy:
         spec = {**spec, "snapshots": policy}

@@ -13,7 +13,7 @@ from typing import Any
 from .._adapters.kernel import memory_total
 from .._domain.errors import SpecError
 from .._domain.fields import Spec
-from .._domain.instance import Instance, Wish, check_address, check_disks, check_volumes, plan_instance, show_instance
+from .._domain.instance import RUNNING, Instance, Wish, check_address, check_disks, check_volumes, plan_instance, show_instance
 from .._domain.instance_disks import disk_names
 from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size, rough_size
@@ -60,6 +60,12 @@ class InstanceResource(ABC):
 
     def report(self, state: Instance) -> dict[str, Any]:
         return show_instance(state)
+
+    def warning(self, state: Instance) -> str:
+        """Return why it does not stay up though it is wanted to; empty when all is well."""
+        if not state.note or self._wish.power != RUNNING:
+            return ""
+        return f"{self.name} {state.name}: it is wanted to run, but {state.note}"
 
     def apply(self, step: Step) -> None:
         name = self._wish.name

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._domain.errors import SpecError
+from .._domain.field_values import CPU_POLICIES, RESTART_POLICIES
 from .._domain.fields import RECREATE, RESTART, Spec, check_kind, parse_spec
 from .._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from .._domain.instance_disks import check_mounts
@@ -48,8 +49,12 @@ def instance_options() -> dict[str, Any]:
         "ssh_keys": {"type": "list", "elements": "str", "no_log": False},
         "user_data": {"type": "str"},
         "autostart": {"type": "bool"},
+        "restart_policy": {"type": "str", "choices": list(RESTART_POLICIES)},
         "max_vcpus": {"type": "int"},
         "max_memory": {"type": "str"},
+        "cpu_shares": {"type": "int"},
+        "cpu_policy": {"type": "str", "choices": list(CPU_POLICIES)},
+        "cpu_model": {"type": "str"},
         "hugepages": {"type": "bool"},
         "pci_devices": {"type": "list", "elements": "str"},
         "io_limits": {

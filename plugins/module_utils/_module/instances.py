@@ -24,7 +24,7 @@ from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.batch import Outcome, check_batch, in_turns, told_lines
 from .._domain.errors import SpecError, ZonalError
 from .._domain.failure import failure_of
-from .._domain.instance import RUNNING, Instance, Wish, show_instance
+from .._domain.instance import Instance, Wish, show_instance
 from .._domain.plan import Plan
 from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine
 from .._ports_disks import DataFilesystems
@@ -36,7 +36,8 @@ from .instance import InstanceResource
 from .instance_options import read_wish
 from .remembered import forget, remembered_containers, remembered_vms, remembered_volumes
 from .run import fail, locked, warn_pending
-from .vm import VmResource, accelerator_of
+from .vm import VmResource
+from .vm_host import accelerator_of
 
 
 class _NotAskedAgain(ZonalError):
@@ -189,9 +190,7 @@ class Batch:
 
     def _warning(self, number: int, outcome: Outcome) -> str:
         """Return what people should know of an instance that was started, or runs; empty when all is well or they know already."""
-        if outcome.error or not outcome.after.note or self._wishes[number].power != RUNNING:
-            return ""
-        return f"{outcome.kind} {outcome.name}: it is wanted to run, but {outcome.after.note}"
+        return "" if outcome.error else self._resources[number].warning(outcome.after)
 
 
 def run_batch(module: AnsibleModule) -> NoReturn:
@@ -262,13 +261,13 @@ def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) ->
     docker, libvirt = remembered_containers(engines.docker), remembered_vms(engines.libvirt)
     volumes = remembered_volumes(engines.volumes)
     data = DataDisks(volumes, engines.filesystems, libvirt)
-    # CPUs that containers of this run get: the next one shall get others.
+    # CPUs that instances of this run get: the next one shall get others.
     given: list[frozenset[int]] = []
 
     def resource(wish: Wish) -> InstanceResource:
         if wish.kind == "container":
             return ContainerResource(wish, docker, libvirt, engines.copies, data, stop_timeout, given)
-        return VmResource(wish, libvirt, docker, volumes, engines.disks, data, engines.boot, engines.accelerator, stop_timeout)
+        return VmResource(wish, libvirt, docker, volumes, engines.disks, data, engines.boot, engines.accelerator, stop_timeout, given)
 
     return Batch(wishes, [resource(wish) for wish in wishes], partial(forget, docker, libvirt, volumes))
 

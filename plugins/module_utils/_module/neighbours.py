@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from .._domain.container_found import parse_container
-from .._domain.domain_found import attached_in, parse_domain
+from .._domain.domain_found import attached_in, parse_domain, pinned_in
 from .._domain.fields import Spec
 from .._domain.instance import Instance
 from .._domain.instance_disks import DiskEntry, disk_names
@@ -20,10 +20,7 @@ Item = TypeVar("Item")
 
 def containers_beside(engine: ContainerEngine) -> list[Instance]:
     """Return the containers of this collection; none where docker is not installed, or hangs: that is no reason to leave VMs undone."""
-    try:
-        found = or_none(lambda: [parse_container(body) for body in engine.managed()])
-    except EngineSilent:
-        found = []
+    found = _or_nothing(lambda: [parse_container(body) for body in engine.managed()])
     return [Instance("container", item.name, item.power, item.spec) for item in found]
 
 
@@ -33,12 +30,30 @@ def vms_beside(engine: VmEngine) -> list[Instance]:
     return [item for item in found if item.ours]
 
 
+def container_cpus(engine: ContainerEngine) -> list[frozenset[int]]:
+    """Return the CPUs that each container of this collection is bound to."""
+    return _or_nothing(lambda: [parse_container(body).cpus for body in engine.managed()])
+
+
+def vm_cpus(engine: VmEngine) -> list[frozenset[int]]:
+    """Return the CPUs that each VM is bound to, whoever made it."""
+    return _or_nothing(lambda: [pinned_in(domain.xml) for domain in engine.domains()])
+
+
 def read_neighbour(domain: Domain) -> Instance:
     """Return a VM as others must see it: it has the disks of its definition, and those that it has not let go of yet."""
     parsed = parse_domain(domain.xml)
     names = dict.fromkeys([*disk_names(parsed.spec), *attached_in(domain.live_xml)])
     spec = cast(Spec, {**parsed.spec, "disks": [DiskEntry(name=name) for name in names]})
     return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours)
+
+
+def _or_nothing(read: Callable[[], list[Item]]) -> list[Item]:
+    """Return what ``read`` returns; an engine that is not there, or hangs, has nothing."""
+    try:
+        return or_none(read)
+    except EngineSilent:
+        return []
 
 
 def or_none(read: Callable[[], list[Item]]) -> list[Item]:

@@ -10,12 +10,14 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Callable, Protocol
 
 from .._adapters.guest_release import RESUME_CONTAINER, RESUME_VM, THAW_VM
+from .._domain.container_config import restart_policy
 from .._domain.container_found import Layer, parse_container, parse_layer
 from .._domain.domain_found import parse_domain
 from .._domain.errors import RefusedError
+from .._domain.field_values import ON_FAILURE
 from .._domain.instance import PAUSED, RUNNING, STOPPED
 from .._domain.names import replaced_of, restored_of, snapshot_of, volume_of
-from .._domain.snapshot import AGENT, HALF, HELD, Snapshot, SnapshotState, in_order, is_half_restored
+from .._domain.snapshot import AGENT, HALF, HELD, POLICY, Snapshot, SnapshotState, in_order, is_half_restored
 from .._domain.snapshot_policy import read_policy
 from .._domain.volume import CONSISTENT_TAG, CREATED_TAG, POWER_TAG, SNAPSHOT_TAG, Volume, is_disk_of, snapshots_of, tag_value
 from .._ports import ContainerEngine, PowerEngine, VmEngine
@@ -153,13 +155,16 @@ class ContainerDisk:
         self._release = release
         self._layer = Layer("", "", "")
         self._state = STOPPED
+        self._is_restarted_on_failure = False
         self._note: dict[str, Any] = {}
 
     def look(self) -> SnapshotState:
         body = self._engine.find(self._name)
         if body is None:
             raise _gone(self._name)
-        self._layer, self._state = parse_layer(body), parse_container(body).power
+        parsed = parse_container(body)
+        self._layer, self._state = parse_layer(body), parsed.power
+        self._is_restarted_on_failure = parsed.spec.get("restart_policy") == ON_FAILURE
         note = self._copies.note(self._name)
         return SnapshotState(
             power=self._state,
@@ -177,15 +182,22 @@ class ContainerDisk:
         self._copies.keep(self._name, label, {"created": created, "consistent": consistent, "image": self._layer.image})
 
     def prepare(self, label: str, before: str) -> None:
-        half = is_half_restored(self._copies.note(self._name))
+        noted = self._copies.note(self._name)
         self._note = {"snapshot": label, "before": "" if before == STOPPED else before}
-        self._copies.write_note(self._name, {**self._note, HALF: half})
+        if self._is_restarted_on_failure or (noted and noted.get(POLICY)):
+            self._note[POLICY] = ON_FAILURE
+        self._copies.write_note(self._name, {**self._note, HALF: is_half_restored(noted)})
+        if self._is_restarted_on_failure:
+            # Or docker would start what is half, should it start meanwhile.
+            self._engine.update(self._name, {"RestartPolicy": restart_policy(False)})
 
     def restore(self, label: str) -> None:
         self._copies.write_note(self._name, {**self._note, HALF: True})
         self._copies.put_back(self._name, label, self._layer.folder)
 
     def finish(self) -> None:
+        if (self._copies.note(self._name) or {}).get(POLICY):
+            self._engine.update(self._name, {"RestartPolicy": restart_policy(True, ON_FAILURE)})
         self._copies.sweep(self._name)
 
     def remove(self, label: str) -> None:

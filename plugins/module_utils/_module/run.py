@@ -52,6 +52,14 @@ class Fetching(Protocol):
         """Bring what the steps of ``plan`` need, and remove it when they are done; the value is added to the module's result."""
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """A resource of which there may be more to tell than what was done."""
+
+    def warning(self, state: Any) -> str:
+        """Return what people should know of the state that was found last; empty when all is well."""
+
+
 def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resource[State]], *, changes_host: bool = True) -> NoReturn:
     """Build the resource from the module's parameters, converge it, and end the module. What changes the host has it alone meanwhile."""
     done: list[Step] = []
@@ -73,6 +81,8 @@ def run(module: AnsibleModule, build: Callable[[dict[str, Any], Command], Resour
     except ZonalError as error:
         fail(module, error, done)
     warn_pending(module, plan)
+    if isinstance(resource, Watched) and not module.check_mode and (warning := resource.warning(after)):
+        module.warn(warning)
     module.exit_json(**result)
 
 

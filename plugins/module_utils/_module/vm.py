@@ -13,33 +13,36 @@ from .._adapters.boot_files import BootFolder
 from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
-from .._adapters.kernel import huge_memory, is_bridge
-from .._adapters.kvm import kvm_usable
+from .._adapters.kernel import is_bridge
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
-from .._domain.domain_found import attached_in, parse_domain
-from .._domain.domain_xml import Hardware, render_card, render_domain
+from .._domain.domain_found import attached_in, parse_domain, pinned_in
+from .._domain.domain_xml import Hardware, most_vcpus, render_domain
 from .._domain.errors import RefusedError, SpecError
+from .._domain.field_values import PINNED
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
 from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, replaced_of, restored_of, volume_of
 from .._domain.plan import Plan, Step
-from .._domain.quantity import format_size, rough_size
+from .._domain.quantity import format_size
 from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, snapshots_of
 from .._ports import Command, ContainerEngine, Domain, VmEngine
 from .._ports_storage import GuestDisks, Volumes
 from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
-from .neighbours import containers_beside, read_neighbour
+from .neighbours import container_cpus, containers_beside, read_neighbour
 from .vm_disks import plug
 from .vm_found import read_vm
+from .vm_host import accelerator_of, check_cpu_model, check_huge_pages, choose_pins
+from .vm_live import after_definition, before_definition
 
 
 class VmResource(InstanceResource):
-    """An instance that is a VM. ``accelerator`` tells whether kvm or qemu is to run a new VM."""
+    """An instance that is a VM. ``accelerator`` tells whether kvm or qemu is to run a new VM, ``given`` are the CPUs that other instances
+    of this run have got."""
 
     name = "vm"
 
@@ -54,8 +57,10 @@ class VmResource(InstanceResource):
         boot: BootFolder,
         accelerator: Callable[[], str],
         stop_timeout: int,
+        given: list[frozenset[int]] | None = None,
     ) -> None:
         super().__init__(wish, engine, data, stop_timeout)
+        self._given = [] if given is None else given
         self._engine = engine
         self._containers = containers
         self._volumes = volumes
@@ -64,6 +69,7 @@ class VmResource(InstanceResource):
         self._accelerator = accelerator
         self._seen: Mapping[str, Volume] = {}
         self._domains: Collection[Domain] = ()
+        self._cpus: frozenset[int] = frozenset()
         self._diskless = self._adopting = self._exchanged = False
         self._volume = volume_of(wish.name)
         self._hidden = self._volume + UNFINISHED
@@ -131,7 +137,8 @@ class VmResource(InstanceResource):
             self._make_volume(spec, golden)
         self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
         disk = self._volumes.path(self._volume)
-        self._define(spec, Hardware(disk, kernel, initrd, self._accelerator(), golden.is_block, self._data_of(spec)), "")
+        hardware = Hardware(disk, kernel, initrd, self._accelerator(), golden.is_block, self._data_of(spec), self._cpus)
+        self._define(spec, hardware, "")
         if fresh:
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
             self._volumes.rename(self._hidden, self._volume)
@@ -159,11 +166,19 @@ class VmResource(InstanceResource):
 
     def _foresee(self, actions: Collection[str]) -> None:
         super()._foresee(actions)
-        if self._target.get("hugepages") and not {"create", "update"}.isdisjoint(actions):
-            memory, total = max(self._target["memory"], self._target.get("max_memory", 0)), huge_memory()
-            if memory > total:
-                needs = f"needs {format_size(memory)} of huge pages, and this host has {rough_size(total)}"
-                raise SpecError("hugepages", True, f"{needs}; reserve them, as by the sysctl vm.nr_hugepages")
+        if {"create", "update"}.isdisjoint(actions):
+            return
+        kept = [parse_domain(domain.xml) for domain in self._domains if domain.name == self._wish.name and "create" not in actions]
+        model = self._wish.spec.get("cpu_model")
+        if model is not None and model == self._target.get("cpu_model"):
+            check_cpu_model(self._engine, model, kept[0].accelerator if kept else self._accelerator())
+        self._cpus = kept[0].cpus if kept else frozenset()
+        if self._target.get("cpu_policy") == PINNED and len(self._cpus) != most_vcpus(self._target):
+            # Now, since all instances of a run are planned before the first is made: each shall get others.
+            vms = [pinned_in(domain.xml) for domain in self._domains if domain.name != self._wish.name]
+            self._cpus = choose_pins(self._target, [*vms, *container_cpus(self._containers), *self._given])
+            self._given.append(self._cpus)
+        check_huge_pages(self._target)
 
     def _check_host(self, spec: Spec) -> None:
         golden = find_golden(self._seen.values(), spec["image"])
@@ -232,18 +247,14 @@ class VmResource(InstanceResource):
             self._data.check(self.name, spec["disks"])
             self._data.provide(Instance(self.name, self._wish.name, domain.power, spec))
         data = self._data_of(spec)
-        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data)
-        running = bool(domain.live_xml)
-        # In this order a run that is cut off leaves a difference: memory is read from the definition, the others from what runs.
-        if running and "memory" in options:
-            self._engine.adjust(self._wish.name, memory=spec["memory"])
+        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data, self._cpus)
+        if domain.live_xml:
+            before_definition(self._engine, self._wish.name, spec, options)
         self._define(spec, hardware, parsed.uuid, parsed.facts)
-        if running and not {"vcpus", "io_limits"}.isdisjoint(options):
-            self._engine.adjust(self._wish.name, spec["vcpus"] if "vcpus" in options else 0, io_limits=pick(spec, options).get("io_limits"))
-        if running and not {"link", "bandwidth"}.isdisjoint(options):
-            self._engine.change_device(self._wish.name, render_card(self._wish.name, spec))
-        if running and "disks" in options:
-            plug(self._engine, self._wish.name, attached_in(domain.live_xml), data, is_block=volume.is_block)
+        if domain.live_xml:
+            after_definition(self._engine, self._wish.name, spec, options)
+            if "disks" in options:
+                plug(self._engine, self._wish.name, attached_in(domain.live_xml), data, is_block=volume.is_block)
 
     def _data_of(self, spec: Spec) -> dict[str, str]:
         """Return the devices of the data disks by their names."""
@@ -270,13 +281,6 @@ class VmResource(InstanceResource):
         if found:
             self._engine.remove(self._wish.name)
         self._volumes.remove(self._hidden)
-
-
-def accelerator_of(wanted: str, command: Command) -> str:
-    """Return what libvirt calls the wanted accelerator: auto, kvm or tcg."""
-    if wanted == "auto":
-        return "kvm" if kvm_usable(command)[0] else "qemu"
-    return "kvm" if wanted == "kvm" else "qemu"
 
 
 def build_vm(params: dict[str, Any], command: Command) -> VmResource:

@@ -19,7 +19,20 @@ from .._domain.volume import Volume
 from .._ports import Domain, VmEngine
 from .._ports_storage import Volumes
 
-_RUNNING_FIELDS = ("memory", "max_memory", "vcpus", "max_vcpus", "hugepages", "pci_devices", "io_limits", "bridge", "link", "bandwidth")
+_RUNNING_FIELDS = (
+    "memory",
+    "max_memory",
+    "vcpus",
+    "max_vcpus",
+    "cpu_policy",
+    "hugepages",
+    "pci_devices",
+    "io_limits",
+    "bridge",
+    "link",
+    "bandwidth",
+    "restart_policy",
+)
 
 
 def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = None) -> Instance:

@@ -208,6 +208,18 @@ def test_memory_changes_while_it_runs(lab: Lab, memory: str) -> None:
     assert lab.converge(wanted) == []
 
 
+def test_a_lack_of_memory_ends_no_neighbour(lab: Lab) -> None:
+    lab.converge(lab.wish(12))
+    before = lab.inspect(12)["State"]
+    # Its first process takes it all, so what ends is the container.
+    growing = ["sh", "-c", "while :; do x=a$x$x; done"]
+    lab.converge(lab.wish(command=growing, restart_policy="never", autostart=False))
+    wait_for("its end", lambda: not lab.inspect()["State"]["Running"], 20)
+    assert (lab.inspect()["State"]["OOMKilled"], lab.inspect()["State"]["ExitCode"]) == (True, 137)
+    assert lab.inspect(12)["State"] == before
+    assert [item.note for item in list_containers(lab.engine, lab.copies)] == ["its program has ended (with 137, for lack of memory)", ""]
+
+
 def test_throughput_is_what_it_is_limited_to(lab: Lab) -> None:
     lab.converge(lab.wish(io_limits={"write_bytes": "2M"}))
     # Around the page cache: version 1 of cgroups counts what goes through it as nobody's.

@@ -225,13 +225,50 @@ def test_the_power_fails(host: Host) -> None:
     """First in the middle of a run, which leaves a container half-made; then when all is well, and all comes up by itself."""
     wanted = [host.wish("container", 21), host.wish("vm", 24), host.wish("container", 22), host.wish("container", 23, STOPPED)]
     wanted.append(host.wish("vm", 25, STOPPED))
+    failing: dict[str, Any] = {"restart_policy": "on-failure", "command": ["sleep", "1000"]}
+    wanted += [host.wish("container", 26, **failing), host.wish("container", 27, STOPPED, **failing)]
+    # It has ended with 137 then.
+    host.converge(host.wish("container", 27, **failing))
     assert host.killed_after(11, *wanted)
     host.lose_power()
     host.check(*wanted)
+    goes_by_its_code = by_docker_alone(host)
     host.lose_power()
+    goes_by_its_code()
     wait_for("what ran before", lambda: host.instances() == states(wanted), 20)
     host.check(*wanted)
     host.remove(*wanted)
+
+
+def by_docker_alone(host: Host) -> Callable[[], None]:
+    """Stop two containers of docker's own on-failure; return what tells which of them docker starts, and removes them.
+
+    It is why autostart of such a container takes more than that word: one that was stopped on purpose would start, and one that ended
+    with 0 for the shutdown of its host would not.
+    """
+    policy = {"NetworkMode": "none", "RestartPolicy": {"Name": "on-failure"}}
+    with host.docker() as api:
+        for code, end in ((0, api.stop), (137, api.kill)):
+            name = f"raw-{code}"
+            api.create_container_from_config({"Image": IMAGE, "Cmd": ["/sbin/init"], "HostConfig": policy}, name)
+            api.start(name)
+            # Then it knows what to do at a signal.
+            wait_for("what it starts", partial(_has_children, api, name), 10)
+            end(name)
+            assert api.wait(name)["StatusCode"] == code
+
+    def look() -> None:
+        with host.docker() as api:
+            wait_for("the one that was killed", lambda: api.inspect_container("raw-137")["State"]["Running"], 20)
+            assert not api.inspect_container("raw-0")["State"]["Running"]
+            for name in ("raw-0", "raw-137"):
+                api.remove_container(name, force=True)
+
+    return look
+
+
+def _has_children(api: Any, name: str) -> bool:
+    return len(api.top(name)["Processes"]) > 1
 
 
 def test_two_runs_at_once(host: Host) -> None:

@@ -69,6 +69,7 @@ CONTAINER = [
     Row("labels", {"example.org/tier": "gold"}, RECREATE, label("example.org/tier"), "gold"),
     Row("image", "engines:2", RECREATE, body_of("Config", "Image"), "engines:2"),
     Row("vcpus", 2, LIVE, prints("cat", "/sys/fs/cgroup/cpuset/cpuset.cpus"), "0-1"),
+    Row("cpu_shares", 512, LIVE, prints("cat", "/sys/fs/cgroup/cpu/cpu.shares"), "512"),
     Row("memory", "24M", LIVE, prints("cat", "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"), str(24 * MIB)),
     Row(
         "io_limits",
@@ -92,6 +93,7 @@ CONTAINER = [
     Row("environment", {"MODE": "a b=c"}, RECREATE, prints("sh", "-c", 'printf %s "$MODE"'), "a b=c"),
     Row("capabilities", ["SYS_TIME"], RECREATE, lambda lab: lab.inspect()["HostConfig"]["CapAdd"][0][-8:], "SYS_TIME"),
     Row("autostart", False, LIVE, body_of("HostConfig", "RestartPolicy", "Name"), "no"),
+    Row("restart_policy", "on-failure", LIVE, body_of("HostConfig", "RestartPolicy", "Name"), "on-failure"),
 ]
 
 
@@ -117,6 +119,8 @@ VM = [
     Row("vcpus", 2, LIVE, lambda lab: lab.domain().info()[3], 2, {"max_vcpus": 2}),
     Row("memory", "160M", RESTART, lambda lab: lab.domain().info()[1], 160 * 1024),
     Row("memory", "144M", LIVE, xml("<memory unit='KiB'>163840<"), True, {"max_memory": "160M"}),
+    Row("cpu_policy", "pinned", RESTART, lambda lab: [sum(cpus) for cpus in lab.domain().vcpuPinInfo()], [1]),
+    Row("cpu_model", "Nehalem", RESTART, xml("<model fallback='forbid'>Nehalem</model>"), True),
     Row("max_vcpus", 4, RESTART, xml("<vcpu placement='static' current='1'>4<"), True),
     Row("max_memory", "192M", RESTART, lambda lab: lab.domain().info()[1], 192 * 1024),
     Row("disk", "152M", RESTART, lambda lab: lab.domain().blockInfo("vda")[0], 152 * MIB),
@@ -138,10 +142,11 @@ VM = [
     Row("hostname", "other", RECREATE, on_disk("/etc/hostname"), "other\n"),
     Row("ssh_keys", [OTHER_KEY], RECREATE, on_disk("/root/.ssh/authorized_keys"), OTHER_KEY + "\n"),
     Row("autostart", False, LIVE, lambda lab: lab.domain().autostart(), 0),
+    Row("restart_policy", "never", LIVE, xml("<on_crash>destroy</on_crash>"), True),
 ]
-# Here are no queues for cards, no huge pages, no device to give away, no cloud-init in the image and no XFS under docker. What these
-# fields do is in XML and files, which unit tests look at; the lab limits disks.
-NOT_HERE = {"container": {"disk"}, "vm": {"bandwidth", "hugepages", "pci_devices", "user_data"}}
+# Here are no queues for cards, no cgroups for VMs, no huge pages, no device to give away, no cloud-init in the image, and under docker no
+# XFS. What these fields do is in XML and files, which unit tests look at; the lab limits disks.
+NOT_HERE = {"container": {"disk"}, "vm": {"bandwidth", "cpu_shares", "hugepages", "pci_devices", "user_data"}}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
@@ -43,6 +43,8 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.vms import (
     Bench,
     a_device_is_given_to_what_runs_and_taken_away,
     a_disk_is_seen_as_large_as_it_is_said_to_be,
+    what_can_be_emulated_is_no_cpu_of_the_host,
+    what_follows_a_crash_changes_while_it_runs,
     what_is_gone_may_be_removed_again,
 )
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
@@ -60,14 +62,20 @@ BOTH = ("restart", "recreate")
 ADDRESS = "10.88.0.40"
 BOOT_TIMEOUT = 120
 WRITER = "i=0; while :; do i=$((i+1)); echo $i | busybox dd of=/log oflag=append conv=notrunc,fsync 2>/dev/null && echo synced $i; done"
+# Letters to port 0x3f8, 1 to port 0x505, and no more: a boot sector that writes to the serial port and to the panic device.
+CRASHES = "!crash!"
+CRASH = b"".join(b"\xba\xf8\x03\xb0" + letter.encode() + b"\xee" for letter in CRASHES) + b"\xba\x05\x05\xb0\x01\xee\xf4\xeb\xfd"
 # For the balloon, and for a device that is attached.
 SLOTS = "<controller type='pci' index='0' model='pcie-root'/>" + "<controller type='pci' model='pcie-root-port'/>" * 2
 DEVICES = f"<controller type='usb' model='none'/><memballoon model='virtio'/>{SLOTS}"
-# It knows no checkpoints and no NVRAM, whose remains are removed with a domain, and no devices that come and go.
+# It knows no checkpoints and no NVRAM, whose remains are removed with a domain, no devices that come and go, no
+# other end of a crash and no capabilities.
 NOT_ON_THE_TEST_DRIVER = {
     what_is_gone_may_be_removed_again,
     a_device_is_given_to_what_runs_and_taken_away,
     a_disk_is_seen_as_large_as_it_is_said_to_be,
+    what_can_be_emulated_is_no_cpu_of_the_host,
+    what_follows_a_crash_changes_while_it_runs,
 }
 
 
@@ -367,6 +375,38 @@ def _check_changes_that_need_a_restart(lab: Lab) -> None:
     assert lab.domain().ID() != number
     assert lab.domain().info()[1] == 160 * 1024
     assert (lab.converge(lab.wish(memory="160M")), lab.pending(lab.wish(memory="160M"))) == ([], [])
+
+
+def test_a_guest_that_crashes(cleaned: Lab) -> None:
+    """All that it does is to say so, on its console and by the device for that."""
+    lab = cleaned
+    lab.converge(lab.wish(STOPPED))
+    with open(lab.volumes.path("vm-web"), "r+b") as disk:
+        disk.write(CRASH.ljust(510, b"\0") + b"\x55\xaa")
+    found = lab.engine.find("web")
+    assert found is not None
+    lab.engine.define(re.sub(r"<(kernel|initrd|cmdline)>.*</\1>", "", found.xml))
+    lab.engine.start("web")
+    number, console = lab.domain().ID(), Path(lab.node.path("/var/log/libvirt/qemu/web-console.log"))
+    before = console.read_text(errors="replace").count(CRASHES)
+    wait_for("two more crashes", lambda: console.read_text(errors="replace").count(CRASHES) >= before + 2, BOOT_TIMEOUT)
+    assert lab.domain().ID() == number
+    lab.engine.set_crash_action("web", "destroy")
+    wait_for("its end", lambda: not lab.domain().isActive(), BOOT_TIMEOUT)
+
+
+def test_a_cpu_that_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
+    lab = cleaned
+    lab.converge(lab.wish())
+    number = lab.domain().ID()
+    for model in ("host-passthrough", "Unheard-of"):
+        with pytest.raises(SpecError, match=rf"^cpu_model: '{model}' is none that libvirt here can give a VM by plain emulation"):
+            lab.converge(lab.wish(cpu_model=model, allow=BOTH))
+    with pytest.raises(SpecError, match=r"^max_vcpus: 200 is more than the \d+ CPUs of this host"):
+        lab.converge(lab.wish(cpu_policy="pinned", max_vcpus=200, allow=BOTH))
+    assert lab.domain().ID() == number
+    # libvirt has written down what QEMU's own CPU is.
+    assert lab.planned(lab.wish(cpu_model="qemu64")) == ([], [])
 
 
 @pytest.mark.parametrize("calls", range(4))

@@ -31,6 +31,7 @@ _OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "hostname": labels,
     "ssh_keys": st.lists(st.sampled_from([KEY, "ssh-rsa BBBB <b> & c"]), max_size=2),
     "autostart": st.booleans(),
+    "cpu_shares": st.integers(2, 10000),
     "labels": st.dictionaries(
         st.from_regex(r"[A-Za-z0-9]{1,9}(/[a-z0-9]{1,9})?", fullmatch=True), st.sampled_from(["", "a b", "<é>&"]), max_size=2
     ),
@@ -41,6 +42,9 @@ _OF_VMS: dict[str, st.SearchStrategy[Any]] = {
     "max_memory": st.just("2T"),
     "hugepages": st.booleans(),
     "snapshots": st.sampled_from([{}, {"every": "90m", "keep": 3}, {"every": 86400, "keep": 999}]),
+    "cpu_policy": st.sampled_from(["shared", "pinned"]),
+    "cpu_model": st.sampled_from(["host-model", "host-passthrough", "EPYC-Rome"]),
+    "restart_policy": st.sampled_from(["on-failure", "never"]),
     "link": st.sampled_from(["up", "down"]),
     "bandwidth": st.fixed_dictionaries({}, optional={"inbound": st.integers(0, 2**40), "outbound": st.just("10M")}),
     "pci_devices": st.lists(st.sampled_from(["0000:3b:02.1", "10af:00:1f.7"]), unique=True),
@@ -48,6 +52,7 @@ _OF_VMS: dict[str, st.SearchStrategy[Any]] = {
 }
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 _OF_CONTAINERS: dict[str, st.SearchStrategy[Any]] = {
+    "restart_policy": st.sampled_from(["always", "on-failure", "never"]),
     "environment": st.dictionaries(st.from_regex("[A-Za-z_][A-Za-z0-9_.-]{0,9}", fullmatch=True), _TEXTS, max_size=3),
     "command": st.lists(_TEXTS, max_size=3),
     "capabilities": st.lists(st.sampled_from(["SYS_TIME", "cap_net_raw", "NET_ADMIN"]), max_size=3),
@@ -58,5 +63,12 @@ def _complete(name: str, raw: dict[str, Any]) -> tuple[str, Spec]:
     return name, complete(name, parse_spec(raw))
 
 
+def _with_autostart(raw: dict[str, Any]) -> dict[str, Any]:
+    """A container's restart policy goes with one of them only."""
+    return {**raw, "autostart": raw["restart_policy"] != "never"} if "restart_policy" in raw else raw
+
+
 vm_specs = st.builds(_complete, labels, st.fixed_dictionaries(_FIELDS, optional={**_OPTIONAL, **_OF_VMS}))
-container_specs = st.builds(_complete, labels, st.fixed_dictionaries(_FIELDS, optional={**_OPTIONAL, **_OF_CONTAINERS}))
+container_specs = st.builds(
+    _complete, labels, st.fixed_dictionaries(_FIELDS, optional={**_OPTIONAL, **_OF_CONTAINERS}).map(_with_autostart)
+)

@@ -170,6 +170,12 @@ def limits_change_while_it_runs(bench: Bench) -> None:
         parsed = parse_container(found)
         assert (parsed.spec["memory"], parsed.spec["autostart"], parsed.power) == (spec["memory"], autostart, "running")
         assert parsed.cpus == frozenset(sorted(facts.cpus)[-1:])
+    bench.engine.update(bench.name, {"RestartPolicy": restart_policy(True, "on-failure")})
+    found = bench.engine.find(bench.name)
+    assert found is not None
+    parsed = parse_container(found)
+    # And nothing else.
+    assert (parsed.spec.get("restart_policy"), parsed.spec["memory"]) == ("on-failure", bench.spec(memory="48M")["memory"])
 
 
 def files_are_written_before_the_first_start(bench: Bench) -> None:

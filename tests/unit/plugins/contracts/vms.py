@@ -160,6 +160,25 @@ def one_that_runs_gets_more_within_its_maximum(bench: Bench) -> None:
     assert refused(lambda: bench.engine.adjust(NOWHERE, vcpus=1))
 
 
+def what_follows_a_crash_changes_while_it_runs(bench: Bench) -> None:
+    bench.define()
+    assert refused(lambda: bench.engine.set_crash_action(bench.name, "restart")), "it does not run"
+    bench.engine.start(bench.name)
+    before = bench.found().xml
+    for action, policy in (("restart", None), ("destroy", "never"), ("destroy", "never")):
+        bench.engine.set_crash_action(bench.name, action)
+        found = bench.found()
+        assert (parse_domain(found.live_xml).spec.get("restart_policy"), found.xml) == (policy, before)
+    assert refused(lambda: bench.engine.set_crash_action(NOWHERE, "restart"))
+
+
+def what_can_be_emulated_is_no_cpu_of_the_host(bench: Bench) -> None:
+    models = bench.engine.cpu_models("qemu")
+    assert "host-model" in models
+    assert "host-passthrough" not in models
+    assert len(models) > 1
+
+
 def autostart_is_set_and_unset(bench: Bench) -> None:
     bench.define()
     for wanted in (True, True, False):
@@ -232,6 +251,8 @@ CONTRACT = (
     a_paused_one_is_resumed_or_stopped,
     a_guest_is_held_still_by_its_agent,
     one_that_runs_gets_more_within_its_maximum,
+    what_follows_a_crash_changes_while_it_runs,
+    what_can_be_emulated_is_no_cpu_of_the_host,
     autostart_is_set_and_unset,
     autostart_outlives_a_new_definition,
     what_is_gone_may_be_removed_again,

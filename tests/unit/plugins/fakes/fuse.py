@@ -58,6 +58,7 @@ VM_CHANGES = (
     "define",
     "adjust",
     "change_device",
+    "set_crash_action",
     "set_autostart",
     "start",
     "stop",

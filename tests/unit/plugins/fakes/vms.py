@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -115,7 +115,7 @@ class FakeVms:
         finally:
             self.held.remove(name)
 
-    def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None) -> None:
+    def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None, cpu_shares: int = 0) -> None:
         root = self._running("adjust VM", name)
         for tag, most, value in (("vcpu", "vcpu", vcpus), ("currentMemory", "memory", memory // 1024)):
             found = root.find(most)
@@ -128,6 +128,9 @@ class FakeVms:
             else:
                 current = root.find(tag)
                 (ET.SubElement(root, tag) if current is None else current).text = str(value)
+        if cpu_shares:
+            tune = _child(root, "cputune")
+            _child(tune, "shares").text = str(cpu_shares)
         if io_limits is not None:
             disk = root.find("devices/disk")
             assert disk is not None
@@ -165,6 +168,15 @@ class FakeVms:
         self._must_be_installed()
         self._domains.pop(name, None)
 
+    def set_crash_action(self, name: str, action: str) -> None:
+        root = self._running("change what follows a crash of VM", name)
+        _child(root, "on_crash").text = action
+        self._set_running(name, root)
+
+    def cpu_models(self, accelerator: str) -> Collection[str]:
+        self._must_be_installed()
+        return {"host-model", "EPYC-Rome", *(["host-passthrough"] if accelerator == "kvm" else [])}
+
     def _blocks(self, root: ET.Element) -> dict[str, Any]:
         paths = [str(source.get("dev") or source.get("file")) for source in root.findall("devices/disk/source")]
         told: dict[str, Any] = {"block.count": len(paths)}
@@ -192,3 +204,9 @@ class FakeVms:
         if name not in self._domains:
             raise EngineError(tried, name, f"no domain with matching name '{name}'")
         return self._domains[name]
+
+
+def _child(parent: ET.Element, tag: str) -> ET.Element:
+    """Return the child of that tag, made when there is none."""
+    found = parent.find(tag)
+    return ET.SubElement(parent, tag) if found is None else found

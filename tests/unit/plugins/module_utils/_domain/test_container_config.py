@@ -29,6 +29,8 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.specs import container_s
 MIB = 1024**2
 NEW = EngineFacts(api=(1, 45), cgroup=2, size_limits=True, cpus=frozenset(range(256)), device="/dev/dm-1")
 FULL: dict[str, Any] = {
+    "cpu_shares": 512,
+    "restart_policy": "on-failure",
     "io_limits": {"write_bytes": "50M", "read_iops": 500},
     "snapshots": {"every": "1d", "keep": 7},
     "labels": {"example.org/tier": "<gold> & silver"},
@@ -72,6 +74,8 @@ def test_a_network_without_addresses(body: dict[str, Any]) -> None:
 @given(container_specs, st.sampled_from([NEW, OLD]))
 def test_what_was_written_reads_back(named: tuple[str, Spec], engine: EngineFacts) -> None:
     name, spec = named
+    if not engine.cpus:
+        spec.pop("cpu_shares", None)
     cpus = frozenset(range(spec["vcpus"])) if engine.cpus else frozenset()
     body = render_container(name, spec, cpus, engine)
     assert render_container(name, spec, cpus, engine) == body
@@ -92,9 +96,21 @@ def test_memory_and_swap_are_always_equal(vcpus: int) -> None:
     assert 2 <= limits["CpuShares"] <= 262144
 
 
-@pytest.mark.parametrize(("autostart", "name"), [(True, "unless-stopped"), (False, "no")])
-def test_restart_policy(autostart: bool, name: str) -> None:
-    assert restart_policy(autostart) == {"Name": name}
+@pytest.mark.parametrize(
+    ("autostart", "policy", "stopped", "name"),
+    [
+        (True, "", False, "unless-stopped"),
+        (False, "", False, "no"),
+        (True, "always", False, "unless-stopped"),
+        (False, "never", False, "no"),
+        (True, "on-failure", False, "on-failure"),
+        (True, "on-failure", True, "unless-stopped"),
+        # Not asked for both: of a container that is not to start with its host any more.
+        (False, "on-failure", False, "no"),
+    ],
+)
+def test_restart_policy(autostart: bool, policy: str, stopped: bool, name: str) -> None:
+    assert restart_policy(autostart, policy, stopped=stopped) == {"Name": name}
 
 
 def labels(**facts: str) -> dict[str, Any]:
@@ -112,9 +128,11 @@ READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "no limits": ({"HostConfig": {"Memory": 0, "MemorySwap": 0, "CpuShares": 0}}, {**FEW, "memory": 0}),
     "swap": ({"HostConfig": {"Memory": 64 * MIB, "MemorySwap": -1}}, {**FEW, "memory": 0}),
     "a weight": ({"HostConfig": {"CpuShares": 3072}}, {**FEW, "vcpus": 3}),
-    "CPUs": ({"HostConfig": {"CpusetCpus": "0-2,7", "CpuShares": 1024}}, {**FEW, "vcpus": 4}),
+    "CPUs": ({"HostConfig": {"CpusetCpus": "0-2,7", "CpuShares": 1024}}, {**FEW, "vcpus": 4, "cpu_shares": 1024}),
+    "CPUs without a weight": ({"HostConfig": {"CpusetCpus": "0-2,7"}}, {**FEW, "vcpus": 4}),
+    "CPUs with their weight": ({"HostConfig": {"CpusetCpus": "0-2,7", "CpuShares": 4096}}, {**FEW, "vcpus": 4}),
     "always": ({"HostConfig": {"RestartPolicy": {"Name": "always"}}}, {**FEW, "autostart": True}),
-    "on failure": ({"HostConfig": {"RestartPolicy": {"Name": "on-failure"}}}, FEW),
+    "on failure": ({"HostConfig": {"RestartPolicy": {"Name": "on-failure"}}}, {**FEW, "autostart": True, "restart_policy": "on-failure"}),
     "a size": ({"HostConfig": {"StorageOpt": {"size": "1073741824"}}}, {**FEW, "disk": 1024 * MIB}),
     "a size in words": ({"HostConfig": {"StorageOpt": {"size": "1G"}}}, {**FEW, "disk": 1024 * MIB}),
     "a size that is none": ({"HostConfig": {"StorageOpt": {"size": "\u00b2"}}}, FEW),

@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import NAMESPACE, Hardware, render_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_cpu_models, parse_domain, pinned_in
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import NAMESPACE, Hardware, most_vcpus, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import fingerprint, with_printed
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete, differences
@@ -29,6 +30,10 @@ ELSEWHERE = ("disk",)
 FULL: dict[str, Any] = {
     "max_vcpus": 4,
     "max_memory": "1G",
+    "cpu_shares": 512,
+    "cpu_policy": "pinned",
+    "cpu_model": "EPYC-Rome",
+    "restart_policy": "never",
     "hugepages": True,
     "pci_devices": ["0000:3b:02.1", "af:00.0"],
     "io_limits": {"write_bytes": "50M", "read_iops": 500},
@@ -46,12 +51,13 @@ def test_golden(file: str, hardware: Hardware) -> None:
 
 
 def test_golden_with_all_fields() -> None:
-    assert_golden("vm-all-fields.xml", render_domain("web", wish("vm", **FULL).spec, TCG))
+    assert_golden("vm-all-fields.xml", render_domain("web", wish("vm", **FULL).spec, replace(TCG, cpus=frozenset(range(4, 8)))))
 
 
 @given(vm_specs, st.sampled_from([TCG, KVM, FILE]))
 def test_what_was_written_reads_back(named: tuple[str, Spec], hardware: Hardware) -> None:
     name, spec = named
+    hardware = replace(hardware, cpus=frozenset(range(most_vcpus(spec))))
     text = render_domain(name, spec, hardware)
     parsed = parse_domain(text)
     found = with_printed(parsed.spec, parsed.facts, spec)
@@ -80,6 +86,11 @@ def domain(inside: str = "", attributes: str = "type='kvm'") -> str:
 
 def facts(inside: str) -> str:
     return domain(f"<metadata><z:instance xmlns:z='{NAMESPACE}'>{inside}</z:instance></metadata>")
+
+
+def pins(*cpus: str) -> str:
+    each = "".join(f"<vcpupin vcpu='{number}' cpuset='{text}'/>" for number, text in enumerate(cpus))
+    return f"<cputune>{each}</cputune>"
 
 
 READ: dict[str, tuple[str, dict[str, Any]]] = {
@@ -121,6 +132,19 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "a USB device": (domain("<devices><hostdev type='usb'><source><vendor id='0x1'/></source></hostdev></devices>"), {}),
     "huge pages": (domain("<memoryBacking><hugepages/></memoryBacking>"), {"hugepages": True}),
+    "a weight": (domain("<cputune><shares>512</shares></cputune>"), {"cpu_shares": 512}),
+    "a strange weight": (domain("<cputune><shares>much</shares></cputune>"), {}),
+    "a crash that ends it": (domain("<on_crash>destroy</on_crash>"), {"restart_policy": "never"}),
+    "a CPU for each": (domain(f"<vcpu>2</vcpu>{pins('5', '3')}"), {"vcpus": 2, "cpu_policy": "pinned"}),
+    "one CPU for two": (domain(f"<vcpu>2</vcpu>{pins('3', '3')}"), {"vcpus": 2, "cpu_policy": None}),
+    "several CPUs for each": (domain(f"<vcpu>2</vcpu>{pins('0-1', '2,3')}"), {"vcpus": 2, "cpu_policy": None}),
+    "a CPU for some": (domain(f"<vcpu>2</vcpu>{pins('0')}"), {"vcpus": 2, "cpu_policy": None}),
+    "strange CPUs": (domain(f"<vcpu>2</vcpu>{pins('0', '^1')}"), {"vcpus": 2, "cpu_policy": None}),
+    "a CPU model": (domain("<cpu match='exact'><model fallback='allow'>EPYC</model></cpu>"), {"cpu_model": "EPYC"}),
+    "a CPU of no model": (domain("<cpu mode='custom'><topology sockets='1'/></cpu>"), {"cpu_model": None}),
+    "the host's CPU": (domain("<cpu mode='host-passthrough' migratable='on'/>"), {"cpu_model": "host-passthrough"}),
+    "a CPU like the host's": (domain("<cpu mode='host-model' check='partial'/>"), {}),
+    "a CPU like the host's, emulated": (domain("<cpu mode='host-model'/>", "type='qemu'"), {"cpu_model": "host-model"}),
     "a network": (domain("<devices><interface type='network'><source network='default'/></interface></devices>"), {}),
     "a bridge": (domain("<devices><interface type='bridge'><source bridge='br0'/></interface></devices>"), {"bridge": "br0"}),
     "a cable that is out": (
@@ -154,6 +178,23 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize(("text", "spec"), READ.values(), ids=READ.keys())
 def test_what_others_wrote(text: str, spec: dict[str, Any]) -> None:
     assert parse_domain(text).spec == spec
+
+
+def test_which_cpus_a_domain_is_bound_to() -> None:
+    assert pinned_in(domain("<vcpu cpuset='0-7'>2</vcpu>")) == frozenset()
+    assert pinned_in(domain(f"<vcpu>3</vcpu>{pins('5', '0-2', '^1')}")) == {0, 1, 2, 5}
+
+
+def test_which_cpus_can_be_had() -> None:
+    modes = (
+        "<mode name='host-passthrough' supported='no'/>"
+        "<mode name='maximum' supported='yes'/>"
+        "<mode name='host-model' supported='yes'><model fallback='forbid'>EPYC</model></mode>"
+        "<mode name='custom' supported='yes'>"
+        "<model usable='yes'>qemu64</model><model usable='no'>EPYC-Rome</model><model usable='unknown'>Nehalem</model></mode>"
+    )
+    assert parse_cpu_models(f"<domainCapabilities><cpu>{modes}</cpu></domainCapabilities>") == {"host-model", "qemu64", "Nehalem"}
+    assert parse_cpu_models("<domainCapabilities/>") == frozenset()
 
 
 @pytest.mark.parametrize("text", [domain(), facts("")])

@@ -17,6 +17,9 @@ NOT_KEPT = (
     "max_vcpus",
     "memory",
     "max_memory",
+    "cpu_shares",
+    "cpu_policy",
+    "cpu_model",
     "hugepages",
     "pci_devices",
     "disk",
@@ -25,6 +28,7 @@ NOT_KEPT = (
     "link",
     "bandwidth",
     "autostart",
+    "restart_policy",
 )
 
 

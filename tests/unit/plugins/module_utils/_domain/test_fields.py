@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.field_values import RESTART_POLICIES
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import (
     FIELDS,
     KEPT,
     Spec,
     check_kind,
     complete,
+    differences,
     parse_spec,
     pick,
     show_spec,
@@ -72,6 +75,17 @@ BAD: list[tuple[str, Any]] = [
     ("ssh_keys", {"key": KEY}),
     ("autostart", "yes"),
     ("autostart", 1),
+    ("restart_policy", "unless-stopped"),
+    ("restart_policy", False),
+    ("cpu_shares", 1),
+    ("cpu_shares", 10001),
+    ("cpu_shares", True),
+    ("cpu_shares", "1.5"),
+    ("cpu_policy", "isolated"),
+    ("cpu_model", "host model"),
+    ("cpu_model", "<model/>"),
+    ("cpu_model", "A" * 64),
+    ("cpu_model", 5),
     ("user_data", "locale: C"),
     ("max_vcpus", 0),
     ("max_memory", "much"),
@@ -130,6 +144,8 @@ OF_ONE_KIND: dict[str, dict[str, Any]] = {
         "user_data": "#!/bin/sh",
         "max_vcpus": 4,
         "max_memory": "1G",
+        "cpu_policy": "shared",
+        "cpu_model": "host-model",
         "hugepages": False,
         "pci_devices": [],
         "link": "up",
@@ -183,6 +199,41 @@ def test_a_field_of_the_other_kind_is_refused(kind: str, name: str) -> None:
     with pytest.raises(SpecError, match=rf"^{name}: .* is for {other.replace('vm', 'VM')}s only$"):
         check_kind(kind, spec)
     check_kind(other, spec)
+
+
+POLICIES: dict[str, list[tuple[str, bool | None]]] = {
+    "container": [("always", True), ("on-failure", True), ("never", False), ("always", None), ("on-failure", None)],
+    "vm": [(word, starts) for word in ("on-failure", "never") for starts in (True, False, None)],
+}
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize("autostart", [True, False, None])
+@pytest.mark.parametrize("policy", RESTART_POLICIES)
+def test_a_restart_policy_that_the_engine_cannot_hold_is_refused(kind: str, policy: str, autostart: bool | None) -> None:
+    spec = parse_spec({"restart_policy": policy, "autostart": autostart})
+    with nullcontext() if (policy, autostart) in POLICIES[kind] else pytest.raises(SpecError, match=f"^restart_policy: '{policy}' "):
+        check_kind(kind, spec)
+
+
+@pytest.mark.parametrize(
+    ("kind", "found", "wanted"),
+    [
+        ("container", {"autostart": True}, {"restart_policy": "always"}),
+        ("container", {"autostart": False}, {"restart_policy": "never"}),
+        ("container", {"vcpus": 3}, {"cpu_shares": 3072}),
+        ("vm", {"autostart": False}, {"restart_policy": "on-failure"}),
+        ("vm", {}, {"cpu_policy": "shared", "cpu_model": "host-model"}),
+    ],
+)
+def test_what_was_always_so_is_no_difference(kind: str, found: Spec, wanted: Spec) -> None:
+    assert differences(kind, wanted, found) == []
+
+
+@pytest.mark.parametrize(("kind", "found"), [("container", {"vcpus": 2}), ("vm", {"vcpus": 3})])
+def test_another_weight_is_one(kind: str, found: Spec) -> None:
+    """Also the one that a container of as many CPUs as the VM has: what a VM's is without a word nobody knows."""
+    assert [item.field for item in differences(kind, {"cpu_shares": 3072}, found)] == ["cpu_shares"]
 
 
 def test_the_table_for_people_is_the_table() -> None:

@@ -129,6 +129,17 @@ def test_a_change_of_a_container(change: dict[str, Any], action: str) -> None:
     assert list(actions(plan([{**WEB, **change}], applied(first), run(first))).values()) == [action]
 
 
+@pytest.mark.parametrize(("state", "action"), [("stopped", "keep"), ("running", "start")])
+def test_what_docker_does_not_hold_of_what_is_stopped_is_no_change(state: str, action: str) -> None:
+    declared = {**WEB, "state": "stopped", "restart_policy": "on-failure", "autostart": True}
+    first = plan([declared])
+    reports = run(first)
+    for told in reports.values():
+        for item in told["instances"]:
+            del item["restart_policy"]
+    assert list(actions(plan([{**declared, "state": state}], applied(first), reports)).values()) == [action]
+
+
 def test_a_change_of_a_vm_takes_effect_at_a_restart() -> None:
     first = plan([DB])
     second = plan([{**DB, "memory": "3G"}], applied(first), run(first))
@@ -226,9 +237,19 @@ WRONG: dict[str, tuple[list[Any], dict[str, Any], dict[str, list[str]]]] = {
         {
             "web": [
                 "instances[0].keys: 'cpus' is not a known key; known are address, affinity, anti_affinity, app, autostart, bandwidth, "
-                "capabilities, command, count, devices, disk, disks, environment, host, hostname, hugepages, image, io_limits, kind, "
-                "labels, link, max_memory, max_vcpus, memory, name, pci_devices, protected, snapshots, ssh_keys, state, tenant, user_data, "
-                "vcpus, zone"
+                "capabilities, command, count, cpu_model, cpu_policy, cpu_shares, devices, disk, disks, environment, host, hostname, "
+                "hugepages, image, io_limits, kind, labels, link, max_memory, max_vcpus, memory, name, pci_devices, protected, "
+                "restart_policy, snapshots, ssh_keys, state, tenant, user_data, vcpus, zone"
+            ]
+        },
+    ),
+    "restart policies that cannot be": (
+        [{**WEB, "restart_policy": "never"}, {**DB, "app": "web", "restart_policy": "always"}],
+        {},
+        {
+            "web": [
+                "instances[0].restart_policy: 'never' needs autostart: false; docker has one word for both",
+                "instances[1].restart_policy: 'always' is for containers only: such a VM would not go off with its host",
             ]
         },
     ),

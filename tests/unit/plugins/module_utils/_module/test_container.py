@@ -20,7 +20,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance impor
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container_found import list_containers
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, EngineSilent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
@@ -31,6 +31,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
 MIB = 1024**2
 BOTH = ("restart", "recreate")
+FAILING: dict[str, Any] = {"restart_policy": "on-failure", "autostart": True}
 OTHER: dict[str, Any] = {"hostname": "db", "address": "10.20.0.9"}
 
 
@@ -93,6 +94,17 @@ SCENARIOS = {
     "restart": Scenario([wish("container")], wish("container", restart=True), "stop start"),
     "more memory": Scenario([wish("container")], wish("container", memory="1G"), "update"),
     "less of all": Scenario([wish("container")], wish("container", memory="64M", vcpus=1, autostart=False), "update"),
+    "another weight": Scenario([wish("container")], wish("container", cpu_shares=512), "update"),
+    "more CPUs of the same weight": Scenario([wish("container", cpu_shares=2048)], wish("container", vcpus=3, cpu_shares=2048), "update"),
+    "restart on failure": Scenario([wish("container")], wish("container", **FAILING), "update"),
+    "restart on failure from now on, stopped": Scenario(
+        [wish("container", autostart=False)], wish("container", power=STOPPED, **FAILING), "update stop"
+    ),
+    "never restart": Scenario([wish("container", **FAILING)], wish("container", restart_policy="never", autostart=False), "update"),
+    "stop what restarts on failure": Scenario([wish("container", **FAILING)], wish("container", power=STOPPED, **FAILING), "stop"),
+    "start what restarts on failure": Scenario(
+        [wish("container", **FAILING), wish("container", power=STOPPED, **FAILING)], wish("container", **FAILING), "start"
+    ),
     "another address": Scenario([wish("container")], wish("container", allow=BOTH, **OTHER), "remove create start"),
     "another tenant, stopped": Scenario([wish("container")], wish("container", tenant="b", power=STOPPED, allow=BOTH), "remove create"),
     "another disk of a paused one": Scenario([wish("container")], wish("container", disk="2G", allow=BOTH), "remove create start", pause),
@@ -175,6 +187,79 @@ def test_cpus_stay_when_something_else_changes(host: Host) -> None:
     host.converge(wish("container", "first", power=ABSENT))
     assert host.converge(wish("container", memory="1G")) == ["update"]
     assert host.body()["HostConfig"]["CpusetCpus"] == "2,3"
+
+
+def test_vms_keep_their_cpus(host: Host) -> None:
+    hardware = Hardware("/disk", "/kernel", "", "kvm", cpus=frozenset(range(4)))
+    spec = complete("db", wish("vm", "db", vcpus=4, cpu_policy="pinned", address="10.20.0.9").spec)
+    host.vms.define(render_domain("db", spec, hardware))
+    host.converge(wish("container"))
+    assert host.body()["HostConfig"]["CpusetCpus"] == "4,5"
+
+
+@pytest.mark.parametrize("error", [EngineAbsent, EngineSilent])
+def test_a_libvirt_that_is_not_there_gives_cpus(host: Host, error: type[EngineError], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise error("list", "VMs", "it does not answer")
+
+    host.converge(wish("container"))
+    monkeypatch.setattr(host.vms, "domains", fail)
+    assert host.converge(wish("container", vcpus=3)) == ["update"]
+
+
+def test_a_weight_stays_while_cpus_come(host: Host) -> None:
+    """Also one that is what so many CPUs have anyway, and what was never asked for follows them."""
+    for shares in (2048, None):
+        host.converge(wish("container", cpu_shares=shares))
+        host.converge(wish("container", cpu_shares=shares, vcpus=3))
+        assert host.converge(wish("container", cpu_shares=shares, vcpus=3)) == []
+        assert host.body()["HostConfig"]["CpuShares"] == (shares or 3072)
+        host.converge(wish("container", power=ABSENT))
+
+
+@pytest.mark.parametrize("before", [[], [wish("container")]], ids=["create", "update"])
+def test_a_weight_that_stands_for_vcpus_is_not_another(host: Host, before: list[Wish]) -> None:
+    host.engine.engine_facts = replace(FACTS, cpus=frozenset())
+    for earlier in before:
+        host.converge(earlier)
+    with pytest.raises(SpecError, match=r"^cpu_shares: 512 cannot be held: docker here has no cpuset controller"):
+        host.converge(wish("container", cpu_shares=512))
+
+
+def test_what_was_stopped_on_purpose_does_not_start_with_docker(host: Host) -> None:
+    def policy() -> object:
+        return host.body()["HostConfig"]["RestartPolicy"]["Name"]
+
+    host.converge(wish("container", **FAILING))
+    assert policy() == "on-failure"
+    host.converge(wish("container", power=STOPPED, **FAILING))
+    assert policy() == "unless-stopped"
+    host.converge(wish("container", power=STOPPED, memory="1G", **FAILING))
+    assert policy() == "unless-stopped"
+    host.converge(wish("container", **FAILING))
+    assert policy() == "on-failure"
+    # Of one that is not to start with its host any more docker knows no policy.
+    assert host.converge(wish("container", autostart=False)) == ["update"]
+    assert policy() == "no"
+    assert host.converge(wish("container", autostart=False)) == []
+
+
+@pytest.mark.parametrize("power", [RUNNING, STOPPED])
+@pytest.mark.parametrize(("policy", "needed"), [("on-failure", "true"), ("always", "true"), ("never", "false")])
+def test_a_policy_goes_with_the_autostart_that_is_there(host: Host, policy: str, needed: str, power: str) -> None:
+    host.converge(wish("container", power=power, autostart=needed == "false"))
+    before = host.engine.snapshot()
+    with pytest.raises(SpecError, match=rf"^restart_policy: '{policy}' needs autostart: {needed}; docker has one word for both"):
+        host.converge(wish("container", power=power, autostart=None, restart_policy=policy))
+    assert host.engine.snapshot() == before
+
+
+def test_a_program_that_ends_is_told(host: Host) -> None:
+    resource = host.resource(wish("container"))
+    host.converge(wish("container"))
+    host.engine.end("web")
+    assert resource.warning(resource.observe()) == "container web: it is wanted to run, but its program has ended (with 1)"
+    assert host.resource(wish("container", power=STOPPED)).warning(resource.observe()) == ""
 
 
 def test_without_a_cpuset_controller_vcpus_are_a_weight(host: Host) -> None:

@@ -13,11 +13,13 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome, told_lines
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_found import parse_container
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.failure import failure_of as message_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import image_tags
-from ansible_collections.zonal.cloud.plugins.module_utils._module import container, vm
+from ansible_collections.zonal.cloud.plugins.module_utils._module import container, vm, vm_host
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Applied, Batch, HostEngines, batch_of
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineSilent
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
@@ -90,7 +92,9 @@ class Host:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     for kind in (container, vm):
         monkeypatch.setattr(kind, "is_bridge", lambda name: name == "br0")
-    monkeypatch.setattr(container, "numa_nodes", lambda: [frozenset(range(4)), frozenset(range(4, 8))])
+    nodes = [frozenset(range(4)), frozenset(range(4, 8))]
+    monkeypatch.setattr(container, "numa_nodes", lambda: nodes)
+    monkeypatch.setattr(vm_host, "cpu_nodes", lambda: nodes)
     return Host(tmp_path)
 
 
@@ -129,6 +133,13 @@ def test_containers_of_one_run_get_different_cpus(host: Host) -> None:
     host.converge(*some(4, vcpus=2))
     given = [body["HostConfig"]["CpusetCpus"] for body in host.containers.managed()]
     assert sorted(given) == ["0,1", "2,3", "4,5", "6,7"]
+
+
+def test_so_do_containers_and_vms_of_pinned_cpus(host: Host) -> None:
+    host.converge(*some(2, vcpus=2), *some(2, "vm", 11, vcpus=2, cpu_policy="pinned"))
+    given = [parse_container(body).cpus for body in host.containers.managed()]
+    given += [parse_domain(domain.xml).cpus for domain in host.vms.domains()]
+    assert sorted(map(sorted, given)) == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 
 def test_one_that_fails_stops_no_other(host: Host) -> None:

@@ -122,6 +122,20 @@ def test_a_change(events: list[str]) -> None:
     assert not module.failed
 
 
+class Watched(Counter):
+    def warning(self, state: int) -> str:
+        return f"{state} is few" if state < 3 else ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "check_mode", "warnings"), [(0, False, ["0 is few"]), (2, False, ["2 is few"]), (3, False, []), (2, True, [])]
+)
+def test_more_is_told_of_what_was_found_last(events: list[str], wanted: int, check_mode: bool, warnings: list[str]) -> None:
+    module = FakeModule(check_mode=check_mode)
+    end(module, lambda params, command: Watched(wanted, events))
+    assert module.warnings == warnings
+
+
 def test_check_mode_returns_the_same_and_neither_locks_nor_applies(events: list[str]) -> None:
     done, checked = FakeModule(), FakeModule(check_mode=True)
     end(done, lambda params, command: Counter(2, []))

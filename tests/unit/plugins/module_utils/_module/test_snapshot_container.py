@@ -78,6 +78,11 @@ class Host:
         assert found is not None
         return PAUSED if found["State"]["Paused"] else RUNNING if found["State"]["Running"] else STOPPED
 
+    def policy(self) -> object:
+        found = self.engine.find("web")
+        assert found is not None
+        return found["HostConfig"]["RestartPolicy"]["Name"]
+
     def put(self, power: str) -> None:
         if power == STOPPED:
             self.engine.stop("web", 0)
@@ -226,6 +231,25 @@ def test_a_restore_that_is_cut_off_is_finished_by_the_next(new_host: Callable[[]
         calls += 1
     assert broken > 0
     assert calls >= 3
+
+
+def test_docker_starts_no_half_of_what_it_restarts_on_failure(new_host: Callable[[], Host]) -> None:
+    calls = broken = 0
+    while True:
+        host = new_host()
+        converge(host.instance(wish("container", restart_policy="on-failure")))
+        host.do()
+        host.write(NEW)
+        fuse = host.cut(RESTORED, calls, half=True)
+        if host.read() not in (NEW, OLD):
+            broken += 1
+            assert host.policy() == "no"
+        host.do(state=RESTORED)
+        assert (host.read(), host.power(), host.policy()) == (OLD, RUNNING, "on-failure"), fuse.passed
+        if not fuse.blown:
+            break
+        calls += 1
+    assert broken > 0
 
 
 def test_what_a_restore_that_has_not_begun_leaves_is_in_nobodys_way(host: Host) -> None:

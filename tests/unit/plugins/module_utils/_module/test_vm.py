@@ -20,7 +20,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
-from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
+from ansible_collections.zonal.cloud.plugins.module_utils._module import vm, vm_host
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
@@ -91,6 +91,7 @@ class Host:
 @pytest.fixture
 def new_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Host]:
     monkeypatch.setattr(vm, "is_bridge", lambda name: name in ("br0", "br1"))
+    monkeypatch.setattr(vm_host, "cpu_nodes", lambda: [frozenset(range(4)), frozenset(range(4, 8))])
     return lambda: Host(tmp_path)
 
 
@@ -112,7 +113,16 @@ class Scenario(NamedTuple):
     by_hand: Callable[[Host], None] = lambda host: None
 
 
-MORE: dict[str, Any] = {"memory": "512M", "vcpus": 4, "io_limits": {"read_iops": 9}, "link": "down", "bandwidth": {"inbound": "1M"}}
+MORE: dict[str, Any] = {
+    "memory": "512M",
+    "vcpus": 4,
+    "cpu_shares": 512,
+    "restart_policy": "never",
+    "io_limits": {"read_iops": 9},
+    "link": "down",
+    "bandwidth": {"inbound": "1M"},
+}
+PINNED: dict[str, Any] = {"cpu_policy": "pinned", "allow": BOTH}
 ROOM: dict[str, Any] = {"max_vcpus": 4, "max_memory": "1G"}
 SCENARIOS = {
     "create": Scenario([], wish("vm"), "create start"),
@@ -131,6 +141,9 @@ SCENARIOS = {
     "more memory": Scenario([wish("vm")], wish("vm", memory="512M", allow=BOTH), "stop update start"),
     "more of all": Scenario([wish("vm")], wish("vm", memory="512M", vcpus=4, disk="2G", bridge="br1", allow=BOTH), "stop update start"),
     "more while it runs": Scenario([wish("vm", **ROOM)], wish("vm", **ROOM, **MORE), "update"),
+    "CPUs of its own": Scenario([wish("vm")], wish("vm", cpu_model="EPYC-Rome", **PINNED), "stop update start"),
+    "more CPUs of its own": Scenario([wish("vm", **PINNED)], wish("vm", vcpus=3, **PINNED), "stop update start"),
+    "shared CPUs again": Scenario([wish("vm", **PINNED)], wish("vm", cpu_policy="shared", allow=BOTH), "stop update start"),
     "more disk of a stopped one": Scenario([wish("vm", power=STOPPED)], wish("vm", disk="2G", power=STOPPED), "update"),
     "another address": Scenario([wish("vm")], wish("vm", address="10.20.0.9", allow=BOTH), "remove create start"),
     "another hostname, stopped": Scenario([wish("vm")], wish("vm", hostname="b", power=STOPPED, allow=BOTH), "remove create"),
@@ -292,8 +305,77 @@ def test_sizes_that_the_engines_round_up_do_not_differ_for_ever(host: Host, memo
     assert (plan.steps, plan.pending) == ((), ())
 
 
+def cpus_of(host: Host, name: str = "web") -> frozenset[int]:
+    found = host.engine.find(name)
+    assert found is not None
+    return parse_domain(found.xml).cpus
+
+
+def test_pinned_vms_and_containers_keep_out_of_each_others_way(host: Host) -> None:
+    box = complete("box", wish("container", address="10.20.0.98").spec)
+    host.containers.import_image("archive", "debian:13", {})
+    host.containers.create("box", render_container("box", box, frozenset({0, 1}), FACTS))
+    host.converge(wish("vm", **PINNED))
+    host.converge(wish("vm", "db", address="10.20.0.9", **PINNED))
+    assert cpus_of(host) == {2, 3}
+    assert cpus_of(host, "db") == {4, 5}
+    # They stay until there must be more, which then are all of one node.
+    host.containers.remove("box")
+    assert host.converge(wish("vm", "db", address="10.20.0.9", app="other", **PINNED)) == ["update"]
+    assert cpus_of(host, "db") == {4, 5}
+    host.converge(wish("vm", "db", address="10.20.0.9", vcpus=4, **PINNED))
+    assert cpus_of(host, "db") == {4, 5, 6, 7}
+
+
+def test_cpus_that_it_may_get_are_its_own_already(host: Host) -> None:
+    host.converge(wish("vm", max_vcpus=3, **PINNED))
+    assert cpus_of(host) == {0, 1, 2}
+    assert host.converge(wish("vm", max_vcpus=3, vcpus=3, **PINNED)) == ["update"]
+    assert cpus_of(host) == {0, 1, 2}
+
+
+def test_cpus_that_were_bound_by_hand_are_bound_again(host: Host) -> None:
+    host.converge(wish("vm", power=STOPPED, **PINNED))
+    found = host.engine.find("web")
+    assert found is not None
+    host.engine.define(found.xml.replace('<vcpupin vcpu="0" cpuset="0"', '<vcpupin vcpu="0" cpuset="0-3"'))
+    assert host.converge(wish("vm", power=STOPPED, **PINNED)) == ["update"]
+    assert host.converge(wish("vm", power=STOPPED, **PINNED)) == []
+
+
+IMPOSSIBLE_CPUS: dict[str, tuple[dict[str, Any], str]] = {
+    "a CPU of the host that is emulated": (
+        {"cpu_model": "host-passthrough"},
+        r"^cpu_model: 'host-passthrough' is none that libvirt here can give a VM by plain emulation",
+    ),
+    "a CPU that nobody knows": ({"cpu_model": "Unheard-of"}, r"^cpu_model: 'Unheard-of' is none that libvirt here can give"),
+    "more CPUs than there are": ({"cpu_policy": "pinned", "vcpus": 9}, r"^vcpus: 9 is more than the 8 CPUs of this host"),
+    "more CPUs later": ({"cpu_policy": "pinned", "max_vcpus": 9}, r"^max_vcpus: 9 is more than the 8 CPUs of this host"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), IMPOSSIBLE_CPUS.values(), ids=IMPOSSIBLE_CPUS.keys())
+def test_cpus_that_are_not_to_be_had_stop_nothing(host: Host, options: dict[str, Any], message: str) -> None:
+    host.converge(wish("vm"))
+    before = host.snapshot()
+    for wanted in (wish("vm", allow=BOTH, **options), wish("vm", "other", address="10.20.0.9", **options)):
+        with pytest.raises(SpecError, match=message):
+            host.converge(wanted)
+    assert host.snapshot() == before
+
+
+def test_a_vm_on_kvm_gets_its_hosts_cpu(host: Host) -> None:
+    host.accelerator = "kvm"
+    host.converge(wish("vm"))
+    # What counts is what the VM runs on, not what a new one would.
+    host.accelerator = "qemu"
+    assert host.converge(wish("vm", cpu_model="host-model")) == []
+    assert host.converge(wish("vm", cpu_model="host-passthrough", allow=BOTH)) == ["stop", "update", "start"]
+    assert host.converge(wish("vm", cpu_model="host-passthrough")) == []
+
+
 def test_huge_pages_are_there_before_a_vm_is_stopped_for_them(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vm, "huge_memory", lambda: 512 * MIB)
+    monkeypatch.setattr(vm_host, "huge_memory", lambda: 512 * MIB)
     host.converge(wish("vm"))
     before = host.snapshot()
     message = r"^hugepages: True needs 1G of huge pages, and this host has 512M; reserve them"
