@@ -25,13 +25,14 @@ _KEPT = (
     "gateway",
     "dns",
     "address",
+    "extra_addresses",
     "hostname",
     "labels",
     "command",
     "capabilities",
     "disks",
 )
-_JSON = ("dns", "labels", "command", "capabilities", "disks")
+_JSON = ("dns", "extra_addresses", "labels", "command", "capabilities", "disks")
 # The facts that are only fingerprints of fields, since these are long or secret and labels are shown everywhere.
 _PRINTED = {"ssh_keys": "keys", "user_data": "user_data"}
 _FIELDS = {field.name: field for field in FIELDS}

@@ -28,6 +28,7 @@ _OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "disk": st.integers(1, 2**50),
     "gateway": st.just("10.20.0.1"),
     "dns": st.lists(hosts, max_size=3),
+    "extra_addresses": st.lists(hosts, max_size=3, unique=True),
     "hostname": labels,
     "ssh_keys": st.lists(st.sampled_from([KEY, "ssh-rsa BBBB <b> & c"]), max_size=2),
     "autostart": st.booleans(),
@@ -54,7 +55,9 @@ _OF_CONTAINERS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def _complete(name: str, raw: dict[str, Any]) -> tuple[str, Spec]:
-    return name, complete(name, parse_spec(raw))
+    own = {raw["address"], raw.get("gateway")}
+    extra = {key: [address for address in raw[key] if address not in own] for key in ("extra_addresses",) if key in raw}
+    return name, complete(name, parse_spec({**raw, **extra}))
 
 
 vm_specs = st.builds(_complete, labels, st.fixed_dictionaries(_FIELDS, optional={**_OPTIONAL, **_OF_VMS}))

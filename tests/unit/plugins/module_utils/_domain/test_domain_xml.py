@@ -33,6 +33,7 @@ FULL: dict[str, Any] = {
     "pci_devices": ["0000:3b:02.1", "af:00.0"],
     "io_limits": {"write_bytes": "50M", "read_iops": 500},
     "link": "down",
+    "extra_addresses": ["10.20.0.30", "10.20.0.9"],
     "bandwidth": {"inbound": "10M", "outbound": "1"},
     "labels": {"example.org/tier": "<gold> & silver"},
     "user_data": "#cloud-config\nlocale: C.UTF-8\n",

@@ -106,6 +106,13 @@ BAD_PARTS: list[tuple[str, Any, str]] = [
     ("environment", {"A": "\ud800"}, "environment.A: '\\ud800' has characters that are no text"),
     ("command", ["sh", False], "command[1]: False is not text"),
     ("command", [["sh"]], "command[0]: ['sh'] is not text"),
+    ("extra_addresses", "10.20.0.9", "extra_addresses: '10.20.0.9' is not a list"),
+    ("extra_addresses", ["10.20.0.9/16"], "extra_addresses[0]: '10.20.0.9/16' is not an IPv4 address"),
+    ("extra_addresses", ["10.20.0.9", "10.20.0.9"], "extra_addresses[1]: '10.20.0.9' is there twice"),
+    ("extra_addresses", ["10.21.0.9"], "extra_addresses: '10.21.0.9' is not in the network 10.20.0.0/16"),
+    ("extra_addresses", ["10.20.255.255"], "extra_addresses: '10.20.255.255' is the network or broadcast address of 10.20.0.0/16"),
+    ("extra_addresses", ["10.20.0.1"], "extra_addresses: '10.20.0.1' is the gateway of the network"),
+    ("extra_addresses", ["10.20.0.7"], "extra_addresses: '10.20.0.7' is the address that it has anyway"),
     ("pci_devices", ["3b:00.0", "0000:3B:00.0"], "pci_devices[1]: '0000:3B:00.0' is there twice"),
     ("link", True, "link: True is neither up nor down"),
     ("bandwidth", {"up": "1M"}, "bandwidth: 'up' is not a direction; there are inbound and outbound"),
@@ -176,6 +183,17 @@ def test_a_field_of_the_other_kind_is_refused(kind: str, name: str) -> None:
     check_kind(other, spec)
 
 
+@pytest.mark.parametrize("cidr", ["10.20.0.0/15", "10.20.0.0/17", "10.20.0.0/24"])
+def test_docker_has_one_mask_for_further_addresses(cidr: str) -> None:
+    spec = parse_spec({**OPTIONS, "extra_addresses": ["10.20.0.9"]})
+    check_kind("container", spec)
+    other = parse_spec({**OPTIONS, "cidr": cidr, "extra_addresses": ["10.20.0.9"]})
+    check_kind("vm", other)
+    check_kind("container", parse_spec({**OPTIONS, "cidr": cidr, "extra_addresses": []}))
+    with pytest.raises(SpecError, match=rf"^extra_addresses: \['10\.20\.0\.9'\] is for containers in a /16 only: .* not {cidr}'s$"):
+        check_kind("container", other)
+
+
 def test_the_table_for_people_is_the_table() -> None:
     page = (Path(__file__).parents[5] / "docs/instances.md").read_text(encoding="utf-8")
     rows = [[cell.strip(" `") for cell in line.split("|")[1:4]] for line in page.splitlines() if line.startswith("| `")]
@@ -216,6 +234,7 @@ def test_empty_is_not_the_same_as_not_given() -> None:
         ("capabilities", ["cap_sys_time", "CHOWN", "SYS_TIME"], ["CHOWN", "SYS_TIME"]),
         ("user_data", "", ""),
         ("bandwidth", {"outbound": 1, "inbound": "0"}, {"outbound": 1024}),
+        ("extra_addresses", ["10.20.0.30", "10.20.0.9"], ["10.20.0.9", "10.20.0.30"]),
         ("pci_devices", ["3B:00.0", "0001:af:1f.7"], ["0000:3b:00.0", "0001:af:1f.7"]),
         ("ssh_keys", ["ssh-rsa BBBB b", f" {KEY}\n", KEY], [KEY, "ssh-rsa BBBB b"]),
         (
