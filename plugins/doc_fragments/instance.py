@@ -91,9 +91,7 @@ options:
     description: Static IPv4 address. Needed to create the instance. The MAC is C(02:42) and the four octets in hex.
     type: str
   extra_addresses:
-    description:
-      - More static IPv4 addresses of O(network.cidr) on the same network card. V([]) takes them away.
-      - A container has some only where the prefix of O(network.cidr) is C(/16), since docker gives them that mask whatever the network has.
+    description: More static IPv4 addresses of O(network.cidr) on the network card of a VM. V([]) takes them away.
     type: list
     elements: str
   network:

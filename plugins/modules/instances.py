@@ -84,7 +84,7 @@ options:
         description: Static IPv4 address. Needed to create the instance.
         type: str
       extra_addresses:
-        description: More static IPv4 addresses on the same network card; see O(zonal.cloud.vm#module:extra_addresses).
+        description: More static IPv4 addresses of a VM; see O(zonal.cloud.vm#module:extra_addresses).
         type: list
         elements: str
       network:

@@ -50,9 +50,6 @@ def render_container(
     """Return the body of ``POST /containers/create``; equal input gives an equal body. ``disks`` are the volumes of the spec's disks."""
     network = network_of(spec["bridge"])
     endpoint: dict[str, Any] = {"IPAMConfig": {"IPv4Address": spec["address"]}}
-    if spec.get("extra_addresses"):
-        # That is docker's name for all further ones; it asks for no range that they must be in.
-        endpoint["IPAMConfig"]["LinkLocalIPs"] = list(spec["extra_addresses"])
     capabilities, variables = spec.get("capabilities", []), spec.get("environment", {})
     facts = {**dump_facts(name, spec), **({VARIABLES: json.dumps(list(variables))} if variables else {})}
     body: dict[str, Any] = {

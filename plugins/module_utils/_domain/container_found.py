@@ -15,7 +15,7 @@ from .container_config import DEVICE_LIMITS, LABEL, SHARES_OF_A_CPU, VARIABLES
 from .cpus import parse_cpus
 from .errors import ZonalError
 from .facts import load_facts
-from .field_values import parse_addresses, parse_environment
+from .field_values import parse_environment
 from .fields import Spec
 from .instance import PAUSED, RUNNING, STOPPED
 from .names import network_of
@@ -103,12 +103,9 @@ def _parse_endpoint(body: Mapping[str, Any], host: Mapping[str, Any], spec: dict
     if mode.startswith(prefix):
         spec["bridge"] = mode[len(prefix) :]
     endpoint = ((body.get("NetworkSettings") or {}).get("Networks") or {}).get(mode) or {}
-    given = endpoint.get("IPAMConfig") or {}
-    if given.get("IPv4Address"):
-        spec["address"] = given["IPv4Address"]
-    if given.get("LinkLocalIPs") or "extra_addresses" in spec:
-        with suppress(ZonalError):
-            spec["extra_addresses"] = parse_addresses("extra_addresses", given.get("LinkLocalIPs") or [])
+    address = (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
+    if address:
+        spec["address"] = address
 
 
 def _is_dead(state: Mapping[str, Any]) -> bool:

@@ -49,8 +49,6 @@ KEPT = "kept"
 # The other kind has no such thing, or needs none.
 REFUSED = "refused"
 _OTHER = {"container": "VMs", "vm": "containers"}
-# Whatever the network has, docker gives all addresses of an endpoint but its first this mask (libnetwork's linkLocalMask).
-_DOCKER_PREFIX = "/16"
 
 
 class Spec(TypedDict, total=False):
@@ -155,7 +153,8 @@ FIELDS: tuple[Field, ...] = (
     Field("gateway", parse_address, RECREATE, RECREATE, path="network.gateway"),
     Field("dns", parse_dns, RECREATE, RECREATE, path="network.dns", none=lambda _spec: []),
     Field("address", parse_address, RECREATE, RECREATE, required=True),
-    Field("extra_addresses", parse_addresses, RECREATE, RECREATE, none=lambda _spec: []),
+    # docker takes one address for an endpoint, and beside it only such as 169.254.0.0/16 has.
+    Field("extra_addresses", parse_addresses, REFUSED, RECREATE, none=lambda _spec: []),
     Field("hostname", parse_label, RECREATE, RECREATE),
     Field("ssh_keys", parse_keys, RECREATE, RECREATE),
     Field("user_data", parse_user_data, REFUSED, RECREATE, show=_hide, none=lambda _spec: "", secret=True),
@@ -198,12 +197,6 @@ def check_addresses(spec: Spec) -> None:
 
 def check_kind(kind: str, spec: Spec) -> None:
     """SpecError when a field is given that instances of this kind do not have."""
-    extra, cidr = spec.get("extra_addresses"), spec.get("cidr", _DOCKER_PREFIX)
-    if kind == "container" and extra and not cidr.endswith(_DOCKER_PREFIX):
-        # With a mask that is not the network's, others would be hidden behind a route, or see one of these as the sender.
-        raise SpecError(
-            "extra_addresses", extra, f"is for containers in a {_DOCKER_PREFIX} only: docker gives them that mask, not {cidr}'s"
-        )
     values = cast("dict[str, Any]", spec)
     for field in FIELDS:
         if field.name in values and getattr(field, kind) == REFUSED:

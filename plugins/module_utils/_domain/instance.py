@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from .errors import MissingError, RefusedError, SpecError
-from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, addresses_of, check_addresses, check_kind, complete, differences, show_spec
+from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, addresses_of, check_addresses, complete, differences, show_spec
 from .instance_disks import disk_names
 from .names import mac_of
 from .plan import Difference, Plan, Step
@@ -71,7 +71,6 @@ def check_address(wish: Wish, spec: Spec, neighbours: Iterable[Instance]) -> Non
     """SpecError when the instance cannot have its addresses, or another one of the host, of either kind, has one of them."""
     # What is wished alone has been looked at before, but not beside what was found.
     check_addresses(spec)
-    check_kind(wish.kind, spec)
     own = addresses_of(spec)
     for other in neighbours:
         taken = [address for address in addresses_of(other.spec) if address in own]

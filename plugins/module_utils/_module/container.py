@@ -21,7 +21,7 @@ from .._domain.docker_network import bridge_of, holder_of, is_network_of, overla
 from .._domain.errors import RefusedError, SpecError
 from .._domain.facts import with_printed
 from .._domain.field_values import show_io_limits
-from .._domain.fields import Spec, addresses_of, complete, pick
+from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import key_files
 from .._domain.instance import STOPPED, Instance, Wish, taken_name
 from .._domain.instance_disks import disk_names
@@ -139,9 +139,9 @@ class ContainerResource(InstanceResource):
             raise SpecError("name", name, "is too short for a container; docker wants two characters")
         self._check_network(spec)
         stand_ins(self._engine, disk_names(spec))
-        for address in addresses_of(spec):
-            if holder := self._holder(spec["bridge"], address):
-                raise SpecError("address", address, f"belongs to the container {holder}, which zonal.cloud did not make")
+        holder = self._holder(spec)
+        if holder:
+            raise SpecError("address", spec["address"], f"belongs to the container {holder}, which zonal.cloud did not make")
 
     def _check_target(self, spec: Spec) -> None:
         body = render_container(self._wish.name, spec, self._cpus, self._check(spec))
@@ -238,9 +238,9 @@ class ContainerResource(InstanceResource):
         gone = [name for kind, name in self._ignored if kind == self.name]
         return [name for name in self._engine.attached(network) if name not in (self._wish.name, self._hidden, *gone)]
 
-    def _holder(self, bridge: str, address: str) -> str:
+    def _holder(self, spec: Spec) -> str:
         """Return the name of a container of somebody else that runs with the address; empty when there is none."""
-        holder = holder_of(self._engine.network(network_of(bridge)) or {}, address)
+        holder = holder_of(self._engine.network(network_of(spec["bridge"])) or {}, spec["address"])
         return "" if holder in (parse_container(body).name for body in self._managed) else holder
 
     def _make_network(self, spec: Spec) -> None:

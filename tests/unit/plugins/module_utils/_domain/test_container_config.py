@@ -29,7 +29,6 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.specs import container_s
 MIB = 1024**2
 NEW = EngineFacts(api=(1, 45), cgroup=2, size_limits=True, cpus=frozenset(range(256)), device="/dev/dm-1")
 FULL: dict[str, Any] = {
-    "extra_addresses": ["10.20.0.30", "10.20.0.9"],
     "io_limits": {"write_bytes": "50M", "read_iops": 500},
     "labels": {"example.org/tier": "<gold> & silver"},
     "environment": {"MODE": "a=b", "WORD": ""},

@@ -132,6 +132,7 @@ OF_ONE_KIND: dict[str, dict[str, Any]] = {
         "pci_devices": [],
         "link": "up",
         "bandwidth": {},
+        "extra_addresses": [],
     },
 }
 BAD_ITEMS: list[tuple[str, Any]] = [
@@ -181,17 +182,6 @@ def test_a_field_of_the_other_kind_is_refused(kind: str, name: str) -> None:
     with pytest.raises(SpecError, match=rf"^{name}: .* is for {other.replace('vm', 'VM')}s only$"):
         check_kind(kind, spec)
     check_kind(other, spec)
-
-
-@pytest.mark.parametrize("cidr", ["10.20.0.0/15", "10.20.0.0/17", "10.20.0.0/24"])
-def test_docker_has_one_mask_for_further_addresses(cidr: str) -> None:
-    spec = parse_spec({**OPTIONS, "extra_addresses": ["10.20.0.9"]})
-    check_kind("container", spec)
-    other = parse_spec({**OPTIONS, "cidr": cidr, "extra_addresses": ["10.20.0.9"]})
-    check_kind("vm", other)
-    check_kind("container", parse_spec({**OPTIONS, "cidr": cidr, "extra_addresses": []}))
-    with pytest.raises(SpecError, match=rf"^extra_addresses: \['10\.20\.0\.9'\] is for containers in a /16 only: .* not {cidr}'s$"):
-        check_kind("container", other)
 
 
 def test_the_table_for_people_is_the_table() -> None:

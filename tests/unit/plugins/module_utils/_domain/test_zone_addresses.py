@@ -47,12 +47,7 @@ BAD: dict[str, tuple[list[Any], Snapshot | None, dict[str, Any], str]] = {
     "outside": ([{**DB, "extra_addresses": ["10.21.0.1"]}], None, {}, "extra_addresses: '10.21.0.1' is not in the network 10.20.0.0/16"),
     "gateway": ([{**DB, "extra_addresses": ["10.20.0.1"]}], None, {}, "extra_addresses: '10.20.0.1' is the gateway of the network"),
     "its own": ([{**MORE, "address": FIRST}], None, {}, f"extra_addresses: '{FIRST}' is the address that it has anyway"),
-    "container": (
-        [{**WEB, "extra_addresses": [FIRST]}],
-        None,
-        {"network": {**ZONE["network"], "cidr": "10.20.0.0/17"}},
-        f"extra_addresses: ['{FIRST}'] is for containers in a /16 only: docker gives them that mask, not 10.20.0.0/17's",
-    ),
+    "container": ([{**DB, "kind": "container", "extra_addresses": [FIRST]}], None, {}, f"extra_addresses: ['{FIRST}'] is for VMs only"),
     "reserved": ([{**DB, "extra_addresses": ["10.20.101.10"]}], None, {}, "extra_addresses: 10.20.101.10 is reserved in zone idc01-dev"),
     "name server": (
         [MORE],
@@ -75,7 +70,7 @@ BAD: dict[str, tuple[list[Any], Snapshot | None, dict[str, Any], str]] = {
 def test_what_cannot_be_is_refused(case: str) -> None:
     entries, ledger, zone, message = BAD[case]
     made = plan(entries, ledger, **zone)
-    (line,) = refusals(made)["db" if case != "container" else "web"]
+    (line,) = refusals(made)["db"]
     assert line.removeprefix(f"instances[{len(entries) - 1}].").startswith(message)
     assert made.claimed == ()
 
@@ -126,7 +121,9 @@ def test_a_lost_ledger_has_them_again() -> None:
 
 def test_one_whose_extra_address_is_anothers_is_not_adopted() -> None:
     zone = parse_zone("idc01-dev", ZONE)
-    found = {"kvm01": report({**stray("a-1", "10.20.101.7"), "extra_addresses": [FIRST]}, stray("b-1", FIRST), stray("c-1", "10.20.101.8"))}
+    found = {
+        "kvm01": report({**stray("a-1", "10.20.101.7", "vm"), "extra_addresses": [FIRST]}, stray("b-1", FIRST), stray("c-1", "10.20.101.8"))
+    }
     observation = read_observation(zone, found, {})
     lacking = rebuild_claims(zone, (), observation)
     assert [claim.name for claim in lacking] == ["c-1"]
@@ -136,6 +133,6 @@ def test_one_whose_extra_address_is_anothers_is_not_adopted() -> None:
 
 
 def test_one_that_runs_without_a_claim_keeps_its_own() -> None:
-    running = {"kvm01": report({**stray("a-1", "10.20.101.7"), "extra_addresses": [FIRST]}), "kvm02": report()}
+    running = {"kvm01": report({**stray("a-1", "10.20.101.7", "vm"), "extra_addresses": [FIRST]}), "kvm02": report()}
     assert [claim.address for claim in plan([WEB], None, running).claimed] == [SECOND]
-    assert f"extra_addresses: {FIRST} is that of container a-1 on kvm01" in refusals(plan([MORE], None, running))["db"][0]
+    assert f"extra_addresses: {FIRST} is that of vm a-1 on kvm01" in refusals(plan([MORE], None, running))["db"][0]
