@@ -91,6 +91,10 @@ options:
   address:
     description: Static IPv4 address. Needed to create the instance. The MAC is C(02:42) and the four octets in hex.
     type: str
+  extra_addresses:
+    description: More static IPv4 addresses of O(network.cidr) on the network card of a VM. V([]) takes them away.
+    type: list
+    elements: str
   network:
     description: Network of the zone. Needed to create the instance.
     type: dict

@@ -63,8 +63,9 @@ requirements:
   - SQLAlchemy >= 2.0 (for the ledger)
 notes:
   - The host variables are RV(ignore:ansible_host) and RV(ignore:zonal_zone), C(zonal_tenant), C(zonal_app), C(zonal_kind),
-    C(zonal_host) (the host that runs it), C(zonal_index) (which of its app it is, from 1), C(zonal_address), C(zonal_mac),
-    C(zonal_state), C(zonal_vcpus), C(zonal_memory) and C(zonal_disk) (both in bytes). What a report does not tell is not defined.
+    C(zonal_host) (the host that runs it), C(zonal_index) (which of its app it is, from 1), C(zonal_address), C(zonal_extra_addresses),
+    C(zonal_mac), C(zonal_state), C(zonal_vcpus), C(zonal_memory) and C(zonal_disk) (both in bytes). What a report does
+    not tell is not defined.
   - Values are never templates, whatever stands in them.
   - Two instances of one name in two zones are warned about; the one of the zone that sorts later is named C(ZONE.NAME).
   - An instance that has the name of a host beneath instances, or of a host or group that the inventory already has (such as C(all)),

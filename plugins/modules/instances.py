@@ -83,6 +83,10 @@ options:
       address:
         description: Static IPv4 address. Needed to create the instance.
         type: str
+      extra_addresses:
+        description: More static IPv4 addresses of a VM; see O(zonal.cloud.vm#module:extra_addresses).
+        type: list
+        elements: str
       network:
         description: Network of the zone. Needed to create the instance.
         type: dict

@@ -47,7 +47,7 @@ options:
       - Beside the options of M(zonal.cloud.vm) and M(zonal.cloud.container) an entry can have C(count), C(protected), C(devices),
         and C(affinity) and C(anti_affinity) (lists of C(app), C(tenant), C(required)). C(name) and C(address) mean one certain
         instance, C(host) pins it. Without C(disk) an instance counts as none in placement and quotas, beside the sizes of its C(disks),
-        which go with one instance only.
+        which go with one instance only. So do C(extra_addresses), which the ledger holds like the instance's own address.
       - C(host) says where a new instance goes. One that runs elsewhere stays there, and RV(plan.notes) tells; moving it is another
         operation. Without O(admin) such an entry is refused.
       - C(state=absent) removes all instances of the app and kind. With C(count) it removes so many, the last ones, and as many
@@ -165,6 +165,7 @@ plan:
           kind: container
           host: kvm01
           address: 10.20.101.1
+          extra_addresses: []
           mac: "02:42:0a:14:65:01"
           name: idc01-dev-web-101001
           reason: "best of 2 hosts that fit: none of its app there, then vCPUs 12% and memory 7% promised"
@@ -235,7 +236,7 @@ unknown:
   type: list
   elements: str
 waiting:
-  description: Names of the instances that no host has confirmed yet.
+  description: Names of the instances that no host has confirmed yet, or of which none has that they lost an address.
   returned: when O(state) is V(settled) or V(released)
   type: list
   elements: str

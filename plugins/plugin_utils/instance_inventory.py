@@ -16,7 +16,7 @@ from ..module_utils._domain.names import mac_of, parse_label
 from .ledger.store import Ledger
 
 GROUPED = ("zone", "tenant", "app", "kind", "host")
-FACTS = (*GROUPED, "index", "address", "mac", "state", "vcpus", "memory", "disk")
+FACTS = (*GROUPED, "index", "address", "extra_addresses", "mac", "state", "vcpus", "memory", "disk")
 Facts = dict[str, Any]
 
 
@@ -44,7 +44,8 @@ def read_ledger(ledger: Ledger, wanted: Collection[str] | None) -> Source:
             snapshot = ledger.read(zone)
             hosts |= {host.name for host in snapshot.hosts} | {claim.host for claim in snapshot.claims}
             for claim in snapshot.claims:
-                instances.append({"name": claim.name, "zone": zone, **{fact: getattr(claim, fact) for fact in FACTS if fact != "zone"}})
+                facts = {fact: getattr(claim, fact) for fact in FACTS if fact != "zone"}
+                instances.append({"name": claim.name, "zone": zone, **facts, "extra_addresses": list(claim.extra_addresses)})
     return Source(instances, sorted(hosts), [])
 
 

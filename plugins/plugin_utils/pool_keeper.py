@@ -69,7 +69,7 @@ def _keep(found: ZonePages | None, snapshot: Snapshot, wish: PoolWish, book: Boo
     check_within("reserved", wanted.reserved, wanted.network["cidr"])
     if wish.state == WITHDRAWN:
         check_within("addresses", ranges_of(map(number_of, wish.addresses)), wanted.network["cidr"])
-    owners = {claim.address: claim for claim in snapshot.claims}
+    owners = {address: claim for claim in snapshot.claims for address in claim.addresses}
     held = {item.address: item for item in snapshot.held}
     if wish.state == WITHDRAWN:
         claimed = {address: owners[address].name for address in wish.addresses if address in owners}

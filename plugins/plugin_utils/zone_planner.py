@@ -183,23 +183,24 @@ def _outcome(plan: ZonePlan, snapshot: Snapshot) -> Outcome:
         "per_host": orders,
     }
     after = {claim.name: claim for claim in (*snapshot.claims, *plan.claimed, *plan.changed)}
-    unsettled = _names(claim for claim in after.values() if claim.state != SETTLED)
+    unsettled = _names(claim for claim in after.values() if claim.state != SETTLED or claim.leaving)
     result = {"plan": shown, "page": show_plan(shown), "unsettled": unsettled}
     return Outcome(bool(plan.claimed or plan.changed), result, _lines(snapshot.claims), _lines(after.values()))
 
 
 def _settle(snapshot: Snapshot, zone: Zone, reports: object, book: Book | None) -> Outcome:
     observation = _observe(zone, snapshot, reports)
-    there = [claim for claim in snapshot.claims if claim.state == PLANNED and _is_on(claim, observation)]
     gone = [claim for claim in snapshot.claims if claim.state == REMOVING and _is_gone(claim, observation)]
-    waiting = [claim for claim in snapshot.claims if claim.state in (PLANNED, REMOVING) and claim not in (*there, *gone)]
-    changed = [replace(claim, state=SETTLED) for claim in there]
+    going = {claim.name for claim in gone}
+    left = [(claim, _confirmed(claim, observation)) for claim in snapshot.claims if claim.name not in going]
+    there = [claim for before, claim in left if claim.state != before.state]
+    changed = [claim for before, claim in left if claim != before]
+    waiting = [claim for _before, claim in left if claim.state in (PLANNED, REMOVING) or claim.leaving]
     if book is not None:
-        book.change(changed, "its host has it")
+        book.change(changed, "its host confirms it")
         book.release(gone, "its host confirms that it is gone")
     result = {"settled": _names(there), "released": _names(gone), "waiting": _names(waiting)}
-    left = {claim.name: claim for claim in (*snapshot.claims, *changed) if claim not in gone}
-    return Outcome(bool(there or gone), result, _lines(snapshot.claims), _lines(left.values()))
+    return Outcome(bool(changed or gone), result, _lines(snapshot.claims), _lines(claim for _before, claim in left))
 
 
 def _release(
@@ -229,7 +230,7 @@ def _release(
 def _claim(book: Book, snapshot: Snapshot, claims: Collection[Claim], why: str) -> None:
     """Write new claims. Only an adopted one has an address in quarantine: who was found there is an instance of the zone."""
     quarantined = {item.address for item in snapshot.held if item.state == QUARANTINED}
-    known = [claim.address for claim in claims if claim.address in quarantined]
+    known = [address for claim in claims for address in claim.addresses if address in quarantined]
     if known:
         book.restore(known, why)
     book.claim(claims, why)
@@ -246,6 +247,15 @@ def _is_on(claim: Claim, observation: Observation) -> bool:
     return any(seen.host == claim.host for seen in observation.of(claim))
 
 
+def _confirmed(claim: Claim, observation: Observation) -> Claim:
+    """Return the claim as its host confirms it: that the instance is there, and does not have addresses any more that are leaving."""
+    if claim.state == PLANNED and _is_on(claim, observation):
+        claim = replace(claim, state=SETTLED)
+    if claim.leaving and observation.sees(claim.host, claim.kind):
+        claim = claim.with_extra(claim.extra_addresses, [address for seen in observation.of(claim) for address in seen.addresses])
+    return claim
+
+
 def _is_gone(claim: Claim, observation: Observation) -> bool:
     return observation.sees(claim.host, claim.kind) and not observation.of(claim)
 
@@ -256,4 +266,6 @@ def _names(claims: Iterable[Claim]) -> list[str]:
 
 def _lines(claims: Iterable[Claim]) -> dict[str, str]:
     """Return the claims as both sides of a difference show them."""
-    return {claim.name: f"{claim.kind} on {claim.host}, {claim.address}, {claim.vcpus} vCPUs, {claim.state}" for claim in claims}
+    return {
+        claim.name: f"{claim.kind} on {claim.host}, {', '.join(claim.addresses)}, {claim.vcpus} vCPUs, {claim.state}" for claim in claims
+    }

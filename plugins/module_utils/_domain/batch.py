@@ -52,11 +52,11 @@ def check_batch(wishes: Collection[Wish]) -> None:
         if wish.name in names:
             raise SpecError("instances", wish.name, "is the name of two of them")
         names.add(wish.name)
-        address = "" if wish.power == ABSENT else wish.spec.get("address", "")
-        if address in owners:
-            raise SpecError("instances", address, f"is the address of {owners[address]} and of {wish.name}")
-        if address:
-            owners[address] = wish.name
+        for address in () if wish.power == ABSENT else (wish.spec.get("address", ""), *wish.spec.get("extra_addresses", ())):
+            if address in owners:
+                raise SpecError("instances", address, f"is the address of {owners[address]} and of {wish.name}")
+            if address:
+                owners[address] = wish.name
         for disk in () if wish.power == ABSENT else disk_names(wish.spec):
             if disk in having:
                 raise SpecError("instances", disk, f"is a disk of {having[disk]} and of {wish.name}")

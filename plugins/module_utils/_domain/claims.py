@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .names import mac_of
 from .placement_types import ACTIVE, Demand, Rule
+from .pools import number_of
 
 # planned: promised, not seen on its host yet. settled: seen there. removing: waits until its host confirms that it is gone.
 PLANNED, SETTLED, REMOVING = "planned", "settled", "removing"
@@ -20,11 +21,16 @@ PLANNED, SETTLED, REMOVING = "planned", "settled", "removing"
 RELEASED, QUARANTINED = "released", "quarantined"
 SIZES = ("vcpus", "memory", "disk")
 KINDS = ("container", "vm")
+# The fields of a claim with addresses beside its own.
+ADDRESS_LISTS = ("extra_addresses", "leaving")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One instance's share of its zone; ``index`` counts the instances of a tenant's app and kind from 1."""
+    """One instance's share of its zone; ``index`` counts the instances of a tenant's app and kind from 1.
+
+    ``leaving`` are addresses that it was given beside its own and shall not have any more: they wait until its host confirms that.
+    """
 
     name: str
     address: str
@@ -40,11 +46,23 @@ class Claim:
     protected: bool = False
     rules: tuple[Rule, ...] = ()
     devices: tuple[tuple[str, int], ...] = ()
+    extra_addresses: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All that nobody else may have, its own first."""
+        return (self.address, *self.extra_addresses, *self.leaving)
 
     @property
     def mac(self) -> str:
         """The MAC that follows from the address."""
         return mac_of(self.address)
+
+    def with_extra(self, wanted: Collection[str], has: Collection[str] | None) -> Claim:
+        """Return it with just these extra addresses; the others are leaving, those only that it ``has`` when that is known."""
+        others = [address for address in self.addresses[1:] if address not in wanted and (has is None or address in has)]
+        return replace(self, extra_addresses=tuple(wanted), leaving=tuple(sorted(others, key=number_of)))
 
     def demand(self) -> Demand:
         """Return what placement must know of it."""
@@ -56,7 +74,8 @@ class Claim:
         return {**self._plain(), "mac": self.mac}
 
     def _plain(self) -> dict[str, Any]:
-        return {**vars(self), "rules": dump_rules(self.rules), "devices": dict(self.devices)}
+        extra = {"extra_addresses": list(self.extra_addresses), "leaving": list(self.leaving)}
+        return {**vars(self), "rules": dump_rules(self.rules), "devices": dict(self.devices), **extra}
 
     def basis(self) -> list[Any]:
         """Return what a plan depends on: all but the state, which only tells how far the last plan has come."""
@@ -129,4 +148,6 @@ def load_rules(rules: list[dict[str, Any]]) -> tuple[Rule, ...]:
 def load_claim(value: Mapping[str, Any]) -> Claim:
     """Return the claim that ``as_dict`` wrote."""
     known = {key: item for key, item in value.items() if key != "mac"}
-    return Claim(**{**known, "rules": load_rules(known["rules"]), "devices": tuple(sorted(known["devices"].items()))})
+    read = {"rules": load_rules(known["rules"]), "devices": tuple(sorted(known["devices"].items()))}
+    # Files of older versions have none of these.
+    return Claim(**{**known, **read, **{key: tuple(known.get(key, ())) for key in ADDRESS_LISTS}})

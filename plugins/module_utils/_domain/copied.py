@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from .addresses import check_host_address, parse_ipv4
-from .claims import KINDS, PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Held, KnownHost, Snapshot, load_claim
+from .claims import ADDRESS_LISTS, KINDS, PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Held, KnownHost, Snapshot, load_claim
 from .errors import SpecError, ZonalError
 from .names import mac_of, parse_label
 from .placement_types import HOST_STATES
@@ -38,12 +38,15 @@ def read_pages(value: Mapping[str, Any], cidr: str) -> Snapshot:
             return []
         return [item for number, told in enumerate(found) if (item := _read(f"{key}[{number}]", told, checks, problems)) is not None]
 
-    claims = items("claims", {**_CLAIM, "address": lambda field, address: _in_network(field, address, cidr)})
+    def in_network(field: str, address: object) -> str:
+        return _in_network(field, address, cidr)
+
+    claims = items("claims", {**_CLAIM, "address": in_network, **dict.fromkeys(ADDRESS_LISTS, _list_of(in_network))})
     held, hosts = items("held", _HELD), items("hosts", _HOST)
     problems += [
         *_macs(claims),
         *_twice("name", [item["name"] for item in claims]),
-        *_twice("address", [item["address"] for item in (*claims, *held)]),
+        *_twice("address", [address for item in claims for address in _addresses(item)] + [item["address"] for item in held]),
         *_twice("app", [" ".join(str(item[key]) for key in ("tenant", "app", "kind", "index")) for item in claims]),
         *_twice("host", [item["name"] for item in hosts]),
     ]
@@ -73,12 +76,18 @@ def _read(where: str, told: object, checks: Mapping[str, Check], problems: list[
     read = {}
     for key, check in checks.items():
         try:
+            if key not in item and key in ADDRESS_LISTS:
+                continue
             if key not in item:
                 raise ZonalError(f"{where}.{key}: is missing")
             read[key] = check(f"{where}.{key}", item[key])
         except ZonalError as error:
             problems.append(str(error))
     return read if len(problems) == before else None
+
+
+def _addresses(claim: Mapping[str, Any]) -> list[str]:
+    return [claim["address"], *(address for key in ADDRESS_LISTS for address in claim.get(key, ()))]
 
 
 def _macs(claims: Collection[Mapping[str, Any]]) -> list[str]:
@@ -177,6 +186,7 @@ _CLAIM: Mapping[str, Check] = {
     "protected": _flag,
     "rules": _list_of(_rule),
     "devices": parse_devices,
+    **dict.fromkeys(ADDRESS_LISTS, _list_of(_address)),
 }
 _HELD: Mapping[str, Check] = {"address": _address, "state": _one_of(RELEASED, QUARANTINED), "why": _text, "since": _moment}
 _HOST: Mapping[str, Check] = {

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .addresses import check_host_address
 from .claims import KINDS
 from .errors import MissingError, SpecError, ZonalError
 from .fields import FIELDS, Spec, check_kind, parse_spec
@@ -26,24 +25,8 @@ _MOST = 2**16
 _GIVEN = frozenset({"zone", "tenant", "app", "index", "address"})
 _OPTIONS = tuple(field.name for field in FIELDS if not field.path and field.name not in _GIVEN)
 _NEEDED = ("image", "vcpus", "memory")
-_KEYS = frozenset(
-    {
-        "zone",
-        "tenant",
-        "app",
-        "kind",
-        "count",
-        "state",
-        "host",
-        "address",
-        "name",
-        "protected",
-        "devices",
-        "affinity",
-        "anti_affinity",
-        *_OPTIONS,
-    }
-)
+_IDENTITY = ("zone", "tenant", "app", "kind", "count", "state", "host", "address", "name", "protected")
+_KEYS = frozenset({*_IDENTITY, "devices", "affinity", "anti_affinity", *_OPTIONS})
 _RULE_KEYS = ("tenant", "app", "required")
 
 
@@ -73,6 +56,11 @@ class Declared:
     def batch(self) -> App:
         """What is placed as a whole."""
         return (self.tenant, self.app)
+
+    @property
+    def extra_addresses(self) -> tuple[str, ...]:
+        """The addresses that it is to have beside its own."""
+        return tuple(self.spec.get("extra_addresses", ()))
 
     @property
     def explicit(self) -> bool:
@@ -192,8 +180,6 @@ def _parse_whole(kind: str, words: dict[str, Any]) -> Spec:
     spec = parse_spec(words)
     check_kind(kind, spec)
     check_mounts(kind, spec.get("disks", ()))
-    if "address" in spec:
-        check_host_address("address", spec["address"], spec["cidr"])
     return spec
 
 
@@ -218,7 +204,7 @@ def _parse_count(entry: Mapping[str, Any]) -> int | None:
     single = [key for key in ("name", "address", "hostname") if entry.get(key) is not None]
     if entry.get("count") is None and entry.get("state") == "absent" and not single:
         return None
-    single += ["disks"] if entry.get("disks") else []
+    single += [key for key in ("extra_addresses", "disks") if entry.get(key)]
     count = parse_count("count", 1 if entry.get("count") is None else entry["count"])
     if count > _MOST:
         raise SpecError("count", count, f"is more than the {_MOST} that one entry can have")
@@ -249,8 +235,10 @@ def _twice(entries: Sequence[Declared]) -> list[tuple[App, str]]:
     for entry in entries:
         keys: list[tuple[str, ...]] = [(field, value) for field, value in (("name", entry.name), ("address", entry.address)) if value]
         keys = keys or [("app", entry.tenant, entry.app, entry.kind)]
-        # On hosts that are not chosen yet one name could mean one disk.
-        keys += [("disks", name) for name in disk_names(entry.spec)] if entry.state != "absent" else []
+        if entry.state != "absent":
+            # On hosts that are not chosen yet one name could mean one disk.
+            keys += [("disks", name) for name in disk_names(entry.spec)]
+            keys += [("address", address) for address in entry.extra_addresses]
         for key in keys:
             first = seen.setdefault(key, entry)
             if first is entry:

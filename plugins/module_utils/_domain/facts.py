@@ -25,6 +25,7 @@ _KEPT = (
     "gateway",
     "dns",
     "address",
+    "extra_addresses",
     "hostname",
     "labels",
     "command",
@@ -32,7 +33,7 @@ _KEPT = (
     "disks",
     "snapshots",
 )
-_JSON = ("dns", "labels", "command", "capabilities", "disks", "snapshots")
+_JSON = ("dns", "extra_addresses", "labels", "command", "capabilities", "disks", "snapshots")
 # The facts that are only fingerprints of fields, since these are long or secret and labels are shown everywhere.
 _PRINTED = {"ssh_keys": "keys", "user_data": "user_data"}
 _FIELDS = {field.name: field for field in FIELDS}

@@ -77,6 +77,17 @@ def parse_address(field: str, value: Any) -> str:
     return str(parse_ipv4(field, value))
 
 
+def parse_addresses(field: str, value: Any) -> list[str]:
+    """Return the addresses in their order as numbers, which is the same however they are written down."""
+    addresses = []
+    for index, item in enumerate(parse_list(field, value)):
+        address = parse_ipv4(f"{field}[{index}]", item)
+        if address in addresses:
+            raise SpecError(f"{field}[{index}]", item, "is there twice")
+        addresses.append(address)
+    return [str(address) for address in sorted(addresses)]
+
+
 def parse_network(field: str, value: Any) -> str:
     return str(parse_cidr(field, value))
 

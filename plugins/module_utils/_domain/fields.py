@@ -22,6 +22,7 @@ from .field_values import (
     ON_FAILURE,
     SHARED,
     parse_address,
+    parse_addresses,
     parse_bandwidth,
     parse_bool,
     parse_capabilities,
@@ -79,6 +80,7 @@ class Spec(TypedDict, total=False):
     gateway: str
     dns: list[str]
     address: str
+    extra_addresses: list[str]
     hostname: str
     ssh_keys: list[str]
     user_data: str
@@ -184,6 +186,8 @@ FIELDS: tuple[Field, ...] = (
     Field("gateway", parse_address, RECREATE, RECREATE, path="network.gateway"),
     Field("dns", parse_dns, RECREATE, RECREATE, path="network.dns", none=lambda _spec: []),
     Field("address", parse_address, RECREATE, RECREATE, required=True),
+    # docker takes one address for an endpoint, and beside it only such as 169.254.0.0/16 has.
+    Field("extra_addresses", parse_addresses, REFUSED, RECREATE, none=lambda _spec: []),
     Field("hostname", parse_label, RECREATE, RECREATE),
     Field("ssh_keys", parse_keys, RECREATE, RECREATE),
     Field("user_data", parse_user_data, REFUSED, RECREATE, show=_hide, none=lambda _spec: "", secret=True),
@@ -202,17 +206,27 @@ def parse_spec(raw: dict[str, Any]) -> Spec:
         value = raw.get(field.name)
         if value is not None:
             spec[field.name] = field.parse(field.option, value)
-    if "cidr" in spec:
-        for name in ("address", "gateway"):
-            if name in spec:
-                check_host_address(name if name == "address" else "network.gateway", spec[name], spec["cidr"])
-        if "address" in spec and spec["address"] == spec.get("gateway"):
-            raise SpecError("address", spec["address"], "is the gateway of the network")
+    check_addresses(cast(Spec, spec))
     for name in ("vcpus", "memory"):
         most = f"max_{name}"
         if name in spec and spec.get(most, spec[name]) < spec[name]:
             raise SpecError(most, raw[most], f"is less than {name}, {raw[name]!r}")
     return cast(Spec, spec)
+
+
+def check_addresses(spec: Spec) -> None:
+    """SpecError unless all addresses are ones of the network, and none is another's."""
+    own, extra, gateway = spec.get("address"), spec.get("extra_addresses", []), spec.get("gateway")
+    if "cidr" in spec:
+        named = [("address", own), ("network.gateway", gateway), *(("extra_addresses", item) for item in extra)]
+        for name, address in named:
+            if address is not None:
+                check_host_address(name, address, spec["cidr"])
+        if own is not None and own == gateway:
+            raise SpecError("address", own, "is the gateway of the network")
+    for address, whose in ((gateway, "the gateway of the network"), (own, "the address that it has anyway")):
+        if address in extra:
+            raise SpecError("extra_addresses", address, f"is {whose}")
 
 
 def check_kind(kind: str, spec: Spec) -> None:
@@ -267,6 +281,11 @@ def complete(name: str, spec: Spec) -> Spec:
             raise MissingError(field.option, f"it is needed to create the instance {name}")
     defaults: Spec = {"hostname": name, "autostart": True, "ssh_keys": [], "dns": [], "tenant": "none", "app": "none"}
     return cast(Spec, {**defaults, **spec})
+
+
+def addresses_of(spec: Spec) -> list[str]:
+    """Return all addresses of an instance, its own first; none of one that does not tell its own."""
+    return [spec["address"], *spec.get("extra_addresses", [])] if "address" in spec else []
 
 
 def pick(spec: Spec, options: Collection[str]) -> Spec:

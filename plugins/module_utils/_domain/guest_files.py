@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from .fields import Spec
+from .fields import Spec, addresses_of
 from .names import mac_of
 
 _SEED = "/var/lib/cloud/seed/nocloud"
@@ -41,6 +41,8 @@ def _plain_files(spec: Spec) -> list[GuestFile]:
     lines += [f"    address {spec['address']}", f"    netmask {network.netmask}"]
     if "gateway" in spec:
         lines.append(f"    gateway {spec['gateway']}")
+    for address in spec.get("extra_addresses", []):
+        lines += ["", "iface eth0 inet static", f"    address {address}", f"    netmask {network.netmask}"]
     hostname = spec["hostname"]
     files = [
         GuestFile("/etc/hostname", hostname + "\n"),
@@ -59,7 +61,7 @@ def _cloud_init_files(name: str, spec: Spec) -> list[GuestFile]:
         "match": {"macaddress": mac_of(spec["address"])},
         "set-name": "eth0",
         "dhcp4": False,
-        "addresses": [f"{spec['address']}/{prefix}"],
+        "addresses": [f"{address}/{prefix}" for address in addresses_of(spec)],
         "nameservers": {"addresses": spec.get("dns", [])},
     }
     if "gateway" in spec:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from .errors import MissingError, RefusedError, SpecError
-from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, complete, differences, show_spec
+from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, addresses_of, check_addresses, complete, differences, show_spec
 from .instance_disks import disk_names
 from .names import mac_of
 from .plan import Difference, Plan, Step
@@ -68,10 +68,15 @@ def plan_instance(wish: Wish, found: Instance, neighbours: Iterable[Instance] = 
 
 
 def check_address(wish: Wish, spec: Spec, neighbours: Iterable[Instance]) -> None:
-    """SpecError when another instance of the host, of either kind, has the address."""
+    """SpecError when the instance cannot have its addresses, or another one of the host, of either kind, has one of them."""
+    # What is wished alone has been looked at before, but not beside what was found.
+    check_addresses(spec)
+    own = addresses_of(spec)
     for other in neighbours:
-        if (other.kind, other.name) != (wish.kind, wish.name) and other.spec.get("address") == spec["address"]:
-            raise SpecError("address", spec["address"], f"belongs to the {other.kind} {other.name} on this host")
+        taken = [address for address in addresses_of(other.spec) if address in own]
+        if taken and (other.kind, other.name) != (wish.kind, wish.name):
+            field = "address" if taken[0] == spec["address"] else "extra_addresses"
+            raise SpecError(field, taken[0], f"belongs to the {other.kind} {other.name} on this host")
 
 
 def check_disks(wish: Wish, names: Collection[str], neighbours: Iterable[Instance]) -> None:

@@ -15,7 +15,7 @@ from .addresses import parse_ipv4
 from .claims import KINDS, Claim, KnownHost, digest
 from .errors import SpecError, ZonalError
 from .field_values import parse_list
-from .fields import Spec, parse_spec
+from .fields import Spec, addresses_of, parse_spec
 from .instance_disks import bytes_of
 from .names import parse_label
 from .placement_types import ACTIVE, FAILED, Demand, Host
@@ -37,6 +37,11 @@ class Seen:
     host: str
     power: str
     spec: Spec
+
+    @property
+    def addresses(self) -> list[str]:
+        """All its addresses, its own first; none when it does not tell that."""
+        return addresses_of(self.spec)
 
     def demand(self) -> Demand:
         """Return what placement must know of an instance that the ledger does not know."""

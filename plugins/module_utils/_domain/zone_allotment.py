@@ -32,9 +32,9 @@ class Allotment:
         self._elsewhere = {claim.name: claim for claim in snapshot.elsewhere}
         self._there = {item.name: item for item in observation.instances()}
         self._hosts = {host.name for host in observation.hosts}
-        strange = (item.spec["address"] for item in observation.instances() if "address" in item.spec)
+        strange = (address for item in observation.instances() for address in item.addresses)
         held = (item.address for item in snapshot.held)
-        owned = (claim.address for claim in snapshot.claims)
+        owned = (address for claim in snapshot.claims for address in claim.addresses)
         self._free = zone.usable.lowest(map(number_of, {*owned, *held, *explicit, *strange, *observation.taken}))
         self._given: set[int] = set()
         self._returned: list[int] = []

@@ -24,9 +24,9 @@ class Faults:
     def __init__(self, zone: Zone, snapshot: Snapshot, observation: Observation) -> None:
         self._zone = zone
         self._observation = observation
-        self._users = {item.spec["address"]: item for item in observation.instances() if "address" in item.spec}
+        self._users = {address: item for item in observation.instances() for address in item.addresses}
         self._held = {item.address: item for item in snapshot.held}
-        self._owners = {claim.address: claim for claim in snapshot.claims}
+        self._owners = {address: claim for claim in snapshot.claims for address in claim.addresses}
         self._names = {claim.name: claim for claim in snapshot.claims}
 
     def of(self, slot: Slot) -> Iterator[str]:
@@ -50,28 +50,38 @@ class Faults:
             yield f"{entry.where}: {claim.name} is protected, but {forced} can only be changed by making it anew; {_UNPROTECT}"
         if claim is not None and slot.seen is not None and slot.seen.host != claim.host:
             yield f"{claim.name} runs on {slot.seen.host} but the ledger has it on {claim.host}; remove one or rebuild the ledger"
-        if entry.address and claim is None:
-            yield from self._address_faults(entry, entry.address)
+        yield from self._asked_faults(entry, claim)
 
     def _leaving(self, entry: Declared) -> Claim | None:
         """Return what is being removed and has the name or the address that an entry asks for."""
         found = (self._names.get(entry.name or ""), self._owners.get(entry.address or ""))
         return next((claim for claim in found if claim is not None and claim.state == REMOVING), None)
 
-    def _address_faults(self, entry: Declared, address: str) -> Iterator[str]:
-        held, owner = self._held.get(address), self._owners.get(address)
+    def _asked_faults(self, entry: Declared, claim: Claim | None) -> Iterator[str]:
+        """Yield what stands against the addresses that an entry asks for and its instance does not have yet."""
+        name, had = (claim.name, claim.addresses[1:]) if claim is not None else ("", ())
+        if entry.address and claim is None:
+            yield from self._address_faults(entry, "address", entry.address, name)
+        for address in entry.extra_addresses:
+            if address not in had:
+                yield from self._address_faults(entry, "extra_addresses", address, name)
+
+    def _address_faults(self, entry: Declared, field: str, address: str, name: str) -> Iterator[str]:
+        """Yield what stands against one address; ``name`` is that of the instance which is to have it."""
+        held, owner, user = self._held.get(address), self._owners.get(address), self._users.get(address)
+        where = f"{entry.where}.{field}: {address}"
         if number_of(address) in self._zone.reserved:
-            yield f"{entry.where}.address: {address} is reserved in zone {self._zone.name}"
+            yield f"{where} is reserved in zone {self._zone.name}"
         if address in self._zone.network["dns"]:
-            yield f"{entry.where}.address: {address} is a name server of zone {self._zone.name}"
+            yield f"{where} is a name server of zone {self._zone.name}"
         if address in self._observation.taken:
-            yield f"{entry.where}.address: {address} is that of {self._observation.taken[address]}"
+            yield f"{where} is that of {self._observation.taken[address]}"
         if held is not None and held.state != "released":
-            yield f"{entry.where}.address: {address} is quarantined since {held.since}: {held.why}"
+            yield f"{where} is quarantined since {held.since}: {held.why}"
         if owner is not None:
-            yield f"{entry.where}.address: {address} belongs to {owner.name} of {show_owner(owner)}"
-        elif address in self._users:
-            yield f"{entry.where}.address: {address} is that of {show_unclaimed(self._users[address])}"
+            yield f"{where} belongs to {owner.name} of {show_owner(owner)}"
+        elif user is not None and user.name != name:
+            yield f"{where} is that of {show_unclaimed(user)}"
 
 
 def show_unclaimed(item: Seen) -> str:

@@ -23,11 +23,15 @@ def show_app(refusal: Mapping[str, Any]) -> str:
 
 
 def _steps(plan: Mapping[str, Any]) -> Iterator[str]:
-    steps = [step for step in plan["steps"] if step["action"] != KEEP]
+    steps = [{**step, "address": _addresses(step)} for step in plan["steps"] if step["action"] != KEEP]
     columns = ("action", "name", "kind", "host", "address")
     widths = {column: max((len(step[column]) for step in steps), default=0) for column in columns}
     for step in steps:
         yield f"  {'  '.join(step[column].ljust(widths[column]) for column in columns)}  {step['reason']}"
+
+
+def _addresses(step: Mapping[str, Any]) -> str:
+    return ", ".join((step["address"], *step["extra_addresses"]))
 
 
 def _notes(plan: Mapping[str, Any]) -> Iterator[str]:

@@ -119,7 +119,8 @@ class _Planning:
             for batch, slots in sorted(self._matching.slots.items())
             if batch not in self.refused
         }
-        explicit = [slot.entry.address for slots in self._matching.slots.values() for slot in slots if slot.entry.address]
+        entries = [slot.entry for slots in self._matching.slots.values() for slot in slots]
+        explicit = [address for entry in entries for address in (entry.address, *entry.extra_addresses) if address]
         answer = provide(self._zone, self._snapshot, self._observation, wanted, explicit)
         self._provided = answer.provided
         for batch, lines in answer.refused.items():

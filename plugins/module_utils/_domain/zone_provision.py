@@ -134,6 +134,8 @@ def _asked(items: Sequence[tuple[Slot, Demand]]) -> Counter[str]:
 
 def _sized(claim: Claim, slot: Slot, demand: Demand) -> Claim:
     """Return the claim as its entry wants it."""
+    if "extra_addresses" in slot.entry.spec:
+        claim = claim.with_extra(slot.entry.extra_addresses, slot.seen.addresses if slot.seen else None)
     return replace(
         claim,
         vcpus=demand.vcpus,

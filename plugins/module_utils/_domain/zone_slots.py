@@ -55,7 +55,7 @@ def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim]
     What is being removed is no declared instance's any more: it is left over until its host confirms that it is gone.
     """
     by_name = {claim.name: claim for claim in claims}
-    by_address = {claim.address: claim for claim in claims}
+    by_address = _owners(claims)
     strangers = _strangers(zone, by_name, by_address, observation)
     seen_by = {key: item for item in strangers for key in (item.name, item.spec["address"])}
     lasting = sorted((claim for claim in claims if claim.state != REMOVING), key=lambda claim: claim.index)
@@ -99,14 +99,15 @@ def _strangers(zone: Zone, by_name: Mapping[str, Claim], by_address: Mapping[str
 
     One whose name or address another has too cannot: which of the two is right is not for a program to say.
     """
-    users = Counter(item.spec.get("address") for item in observation.instances())
+    users = _users(observation.instances())
     network = IPv4Network(zone.network["cidr"])
     found = [items[0] for items in observation.seen.values() if len(items) == 1 and items[0].spec.get("zone") == zone.name]
     strangers = [
         item
         for item in found
-        for address in [item.spec.get("address")]
-        if item.name not in by_name and address and users[address] == 1 and address not in by_address and IPv4Address(address) in network
+        if item.name not in by_name
+        and item.addresses
+        and all(users[address] == 1 and address not in by_address and IPv4Address(address) in network for address in item.addresses)
     ]
     return sorted(strangers, key=lambda item: (item.spec.get("index", _NO_INDEX), number_of(item.spec["address"])))
 
@@ -114,16 +115,17 @@ def _strangers(zone: Zone, by_name: Mapping[str, Claim], by_address: Mapping[str
 def _strays(zone: Zone, by_name: Mapping[str, Claim], by_address: Mapping[str, Claim], seen: Iterable[Seen]) -> Iterator[tuple[Seen, str]]:
     """Yield what runs in the zone and should not, with what the ledger knows of it."""
     items = list(seen)
-    twins, users = Counter(item.name for item in items), Counter(item.spec.get("address", item.host + item.name) for item in items)
+    twins, users = Counter(item.name for item in items), _users(items)
     for item in items:
-        claim, owner = by_name.get(item.name), by_address.get(item.spec.get("address", ""))
+        claim = by_name.get(item.name)
+        owner = next((by_address[address] for address in item.addresses if address in by_address), None)
         if item.spec.get("zone") != zone.name or (claim and (claim.host, claim.kind) == (item.host, item.kind)):
             continue
         if claim:
             yield item, f"the ledger has {item.name} as a {claim.kind} on {claim.host}"
         elif owner:
             yield item, f"its address belongs to {owner.name} on {owner.host}"
-        elif twins[item.name] > 1 or users[item.spec.get("address", "")] > 1:
+        elif twins[item.name] > 1 or any(users[address] > 1 for address in item.addresses):
             yield item, "another has its name or its address, and the ledger has neither"
         else:
             yield item, "neither the ledger nor a declaration has it"
@@ -181,6 +183,7 @@ def claim_of(seen: Seen, index: int) -> Claim:
         vcpus=spec.get("vcpus", 0),
         memory=spec.get("memory", 0),
         disk=bytes_of(spec),
+        extra_addresses=tuple(spec.get("extra_addresses", ())),
     )
 
 
@@ -188,7 +191,7 @@ def rebuild_claims(zone: Zone, claims: Sequence[Claim], observation: Observation
     """Return the claims that the ledger lacks of what runs in the zone; indices that instances do not tell follow the addresses."""
     used = _Indices(claims)
     lacking = []
-    for seen in _strangers(zone, {claim.name: claim for claim in claims}, {claim.address: claim for claim in claims}, observation):
+    for seen in _strangers(zone, {claim.name: claim for claim in claims}, _owners(claims), observation):
         claim = claim_of(seen, 0)
         index = used.take((claim.tenant, claim.app, claim.kind), seen.spec.get("index"))
         lacking.append(replace(claim, index=index))
@@ -211,10 +214,20 @@ def moved_claims(zone: Zone, claims: Sequence[Claim], observation: Observation) 
 
 def left_out(zone: Zone, claims: Sequence[Claim], observation: Observation) -> list[str]:
     """Return a line for each instance of the zone that cannot be claimed."""
-    by_name, by_address = {claim.name: claim for claim in claims}, {claim.address: claim for claim in claims}
+    by_name, by_address = {claim.name: claim for claim in claims}, _owners(claims)
     strays = _strays(zone, by_name, by_address, observation.instances())
     unseen = [f"every {kind} on {host}: the engine does not run there" for host, kind in observation.blind]
     return sorted([*unseen, *(f"{seen.name} ({seen.spec.get('address', 'no address')}) on {seen.host}: {why}" for seen, why in strays)])
+
+
+def _owners(claims: Iterable[Claim]) -> dict[str, Claim]:
+    """Return the claims by every address that they hold."""
+    return {address: claim for claim in claims for address in claim.addresses}
+
+
+def _users(items: Iterable[Seen]) -> Counter[str]:
+    """Return how many of what is seen have an address."""
+    return Counter(address for item in items for address in item.addresses)
 
 
 def _seen(claim: Claim, observation: Observation) -> Seen | None:

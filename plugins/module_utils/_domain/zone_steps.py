@@ -35,6 +35,7 @@ class PlanStep:
     name: str
     reason: str
     order: dict[str, Any] | None = None
+    extra_addresses: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -49,6 +50,7 @@ class PlanStep:
             "kind": self.kind,
             "host": self.host,
             "address": self.address,
+            "extra_addresses": list(self.extra_addresses),
             "mac": mac_of(self.address) if self.address else "",
             "name": self.name,
             "reason": self.reason,
@@ -137,4 +139,5 @@ def _words(zone: Zone, claim: Claim) -> dict[str, Any]:
 
 
 def _step(action: str, claim: Claim, reason: str, order: dict[str, Any] | None) -> PlanStep:
-    return PlanStep(action, f"{claim.tenant}/{claim.app}/{claim.index}", claim.kind, claim.host, claim.address, claim.name, reason, order)
+    instance = f"{claim.tenant}/{claim.app}/{claim.index}"
+    return PlanStep(action, instance, claim.kind, claim.host, claim.address, claim.name, reason, order, claim.extra_addresses)

@@ -36,6 +36,7 @@ def instance_options() -> dict[str, Any]:
             "options": {"name": {"type": "str", "required": True}, "size": {"type": "str"}, "mount": {"type": "str"}},
         },
         "address": {"type": "str"},
+        "extra_addresses": {"type": "list", "elements": "str"},
         "network": {
             "type": "dict",
             "options": {

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from ...module_utils._domain.claims import RELEASED, Claim, Held, KnownHost, Snapshot, dump_rules, load_rules
+from ...module_utils._domain.claims import RELEASED, Claim, Held, KnownHost, Snapshot
 from ...module_utils._domain.errors import RefusedError
 from ...module_utils._domain.pools import Ranges, number_of, show_address
+from .rows import claim_row, extra_rows, extra_states, held_row, read_claim, read_extra
 
 # Hosts' tests import every file without it; the actions say so when it is missing (schema.MISSING).
 with suppress(ImportError):
-    from sqlalchemy import Connection, Row, delete, insert, select, update
+    from sqlalchemy import Connection, delete, insert, or_, select, update
 
     from .schema import CLAIMS, EVENTS, HOSTS, POOLS, ZONES
 
@@ -47,6 +48,7 @@ class Book:
         self.connection = connection
         self.zone_name = self._zone = zone
         self._now = moment
+        self._moment = moment.strftime(MOMENT)
         self._who = who
 
     def snapshot(self, hosts: Collection[str] = ()) -> Snapshot:
@@ -79,57 +81,57 @@ class Book:
 
     def claim(self, claims: Collection[Claim], why: str) -> None:
         """Write new claims. An address that rests after a release may be claimed; any other that is taken is an IntegrityError."""
-        for some in _portions([number_of(claim.address) for claim in claims]):
-            self._delete(CLAIMS.c.state == RELEASED, CLAIMS.c.address.in_(some))
+        self._wake(address for claim in claims for address in claim.addresses)
         if claims:
-            self.connection.execute(insert(CLAIMS), [self._row(claim) for claim in claims])
-        self.record("claim", [f"{claim.name} {claim.address} {claim.host}" for claim in claims], why)
+            self.connection.execute(insert(CLAIMS), [claim_row(self._zone, claim, self._moment) for claim in claims])
+        self._add_extra(claims)
+        self.record("claim", [f"{claim.name} {' '.join(claim.addresses)} {claim.host}" for claim in claims], why)
 
     def change(self, claims: Iterable[Claim], why: str) -> None:
         """Write claims anew that are known by their name; RefusedError for one that is not."""
-        changed = []
+        changed, moved, had = [], [], self._extra()
         for claim in claims:
-            row = self._row(claim)
+            row = claim_row(self._zone, claim, self._moment)
             done = self.connection.execute(update(CLAIMS).where(CLAIMS.c.zone == self._zone, CLAIMS.c.name == claim.name).values(row))
             if done.rowcount != 1:
                 raise RefusedError(f"ledger: zone {self._zone} has no claim of {claim.name}")
             changed.append(f"{claim.name} {claim.state}")
+            if had.get(claim.name, {}) != extra_states(claim):
+                moved.append(claim)
         self.record("change", changed, why)
+        self._change_extra(moved, had, why)
 
     def release(self, claims: Collection[Claim], why: str) -> None:
         """End claims; their addresses rest."""
-        for claim in claims:
-            self._delete(CLAIMS.c.name == claim.name)
-        self.hold([claim.address for claim in claims], RELEASED, why)
-        self.record("release", [f"{claim.name} {claim.address}" for claim in claims], why)
+        for some in _portions([claim.name for claim in claims]):
+            self._delete(or_(CLAIMS.c.name.in_(some), CLAIMS.c.owner.in_(some)))
+        self.hold([address for claim in claims for address in claim.addresses], RELEASED, why)
+        self.record("release", [f"{claim.name} {' '.join(claim.addresses)}" for claim in claims], why)
 
     def hold(self, addresses: Collection[str], state: str, why: str) -> None:
         """Let addresses rest or quarantine them. One that an instance has is an IntegrityError."""
-        for some in _portions([number_of(address) for address in addresses]):
-            self._delete(CLAIMS.c.name.is_(None), CLAIMS.c.address.in_(some))
+        self._let_go(addresses)
         if addresses:
-            self.connection.execute(insert(CLAIMS), [self._held_row(address, state, why) for address in addresses])
+            self.connection.execute(insert(CLAIMS), [held_row(self._zone, address, state, why, self._moment) for address in addresses])
         if state != RELEASED:
             self.record(state, addresses, why)
 
     def keep(self, held: Collection[Held], why: str) -> None:
         """Write addresses that rest or are quarantined as they were written elsewhere, with their own reasons and moments."""
         if held:
-            rows = [{**self._held_row(item.address, item.state, item.why), "since": item.since} for item in held]
+            rows = [held_row(self._zone, item.address, item.state, item.why, item.since) for item in held]
             self.connection.execute(insert(CLAIMS), rows)
         self.record("hold", [f"{item.address} {item.state}" for item in held], why)
 
     def restore(self, addresses: Collection[str], why: str) -> None:
         """Put addresses that rest or are quarantined back into use."""
-        for some in _portions([number_of(address) for address in addresses]):
-            self._delete(CLAIMS.c.name.is_(None), CLAIMS.c.address.in_(some))
+        self._let_go(addresses)
         self.record("restore", addresses, why)
 
     def know(self, hosts: Collection[KnownHost], seen: Collection[str]) -> None:
         """Write the hosts of the zone, all of them; ``seen`` names those that have just answered."""
         before = {row.name: row for row in self.connection.execute(select(HOSTS).where(HOSTS.c.zone == self._zone))}
         self.connection.execute(delete(HOSTS).where(HOSTS.c.zone == self._zone))
-        moment = self._now.strftime(MOMENT)
         rows = [
             {
                 "zone": self._zone,
@@ -142,7 +144,7 @@ class Book:
                 "kinds": list(host.kinds),
                 "devices": dict(host.devices),
                 "addresses": list(host.addresses),
-                "seen": moment if host.name in seen else getattr(before.get(host.name), "seen", None),
+                "seen": self._moment if host.name in seen else getattr(before.get(host.name), "seen", None),
             }
             for host in hosts
         ]
@@ -155,7 +157,7 @@ class Book:
 
     def record(self, action: str, targets: Collection[str], why: str) -> None:
         """Write who did what, when and why."""
-        common = {"moment": self._now.strftime(MOMENT), "zone": self._zone, "who": self._who, "action": action, "why": why}
+        common = {"moment": self._moment, "zone": self._zone, "who": self._who, "action": action, "why": why}
         if targets:
             self.connection.execute(insert(EVENTS), [{**common, "target": target[:_LONGEST]} for target in targets])
 
@@ -164,33 +166,38 @@ class Book:
         self._delete()
         self.connection.execute(delete(HOSTS).where(HOSTS.c.zone == self._zone))
 
+    def _extra(self) -> dict[str, dict[str, str]]:
+        """Return by the name of each instance its extra addresses, each with its state."""
+        rows = self.connection.execute(select(CLAIMS).where(CLAIMS.c.zone == self._zone, CLAIMS.c.owner.is_not(None)))
+        return read_extra(rows)
+
+    def _add_extra(self, claims: Iterable[Claim]) -> None:
+        rows = extra_rows(self._zone, claims, self._moment)
+        if rows:
+            self.connection.execute(insert(CLAIMS), rows)
+
+    def _change_extra(self, claims: Collection[Claim], had: Mapping[str, Mapping[str, str]], why: str) -> None:
+        """Write the extra addresses of claims anew; those that they held and do not any more rest."""
+        for some in _portions([claim.name for claim in claims]):
+            self._delete(CLAIMS.c.owner.in_(some))
+        coming = {address for claim in claims for address in claim.addresses[1:]}
+        self._wake(coming)
+        self._add_extra(claims)
+        self.hold([address for claim in claims for address in had.get(claim.name, ()) if address not in coming], RELEASED, why)
+        self.record("change", [f"{claim.name} {' '.join(claim.addresses)}" for claim in claims], why)
+
+    def _wake(self, addresses: Iterable[str]) -> None:
+        """Forget that addresses rest, so that they can be claimed."""
+        for some in _portions([number_of(address) for address in addresses]):
+            self._delete(CLAIMS.c.state == RELEASED, CLAIMS.c.address.in_(some))
+
+    def _let_go(self, addresses: Collection[str]) -> None:
+        """Forget that addresses rest or are quarantined."""
+        for some in _portions([number_of(address) for address in addresses]):
+            self._delete(CLAIMS.c.name.is_(None), CLAIMS.c.owner.is_(None), CLAIMS.c.address.in_(some))
+
     def _delete(self, *conditions: Any) -> None:
         self.connection.execute(delete(CLAIMS).where(CLAIMS.c.zone == self._zone, *conditions))
-
-    def _row(self, claim: Claim) -> dict[str, Any]:
-        return {
-            "zone": self._zone,
-            "address": number_of(claim.address),
-            "name": claim.name,
-            "mac": claim.mac,
-            "host": claim.host,
-            "tenant": claim.tenant,
-            "app": claim.app,
-            "kind": claim.kind,
-            "index": claim.index,
-            "vcpus": claim.vcpus,
-            "memory": claim.memory,
-            "disk": claim.disk,
-            "rules": dump_rules(claim.rules),
-            "devices": dict(claim.devices),
-            "protected": claim.protected,
-            "state": claim.state,
-            "why": "",
-            "since": self._now.strftime(MOMENT),
-        }
-
-    def _held_row(self, address: str, state: str, why: str) -> dict[str, Any]:
-        return {"zone": self._zone, "address": number_of(address), "state": state, "why": why, "since": self._now.strftime(MOMENT)}
 
 
 def read_snapshot(connection: Connection, zone: str, shared: Collection[str] = ()) -> Snapshot:
@@ -198,9 +205,11 @@ def read_snapshot(connection: Connection, zone: str, shared: Collection[str] = (
     # Sorted here: databases have orders of their own for names.
     rows = connection.execute(select(CLAIMS).where(CLAIMS.c.zone == zone)).all()
     hosts = sorted(connection.execute(select(HOSTS).where(HOSTS.c.zone == zone)), key=lambda row: str(row.name))
-    held = [Held(show_address(row.address), row.state, row.why, row.since) for row in rows if row.name is None]
+    held = [Held(show_address(row.address), row.state, row.why, row.since) for row in rows if row.name is None and row.owner is None]
+    extra = read_extra(row for row in rows if row.owner is not None)
+    claims = (read_claim(row, extra.get(row.name, {})) for row in rows if row.name is not None)
     return Snapshot(
-        claims=tuple(sorted((_claim(row) for row in rows if row.name is not None), key=lambda claim: claim.name)),
+        claims=tuple(sorted(claims, key=lambda claim: claim.name)),
         held=tuple(sorted(held, key=lambda item: number_of(item.address))),
         hosts=tuple(
             KnownHost(row.name, row.vcpus, row.memory, row.disk, row.state, row.why, tuple(row.kinds), row.devices, tuple(row.addresses))
@@ -213,7 +222,9 @@ def read_snapshot(connection: Connection, zone: str, shared: Collection[str] = (
 def _elsewhere(connection: Connection, zone: str, hosts: Sequence[str]) -> Iterator[Claim]:
     for some in _portions(hosts):
         taken = CLAIMS.c.zone != zone, CLAIMS.c.name.is_not(None), CLAIMS.c.host.in_(some)
-        yield from map(_claim, connection.execute(select(CLAIMS).where(*taken).order_by(CLAIMS.c.zone, CLAIMS.c.name)))
+        rows = connection.execute(select(CLAIMS).where(*taken).order_by(CLAIMS.c.zone, CLAIMS.c.name))
+        # What takes room on a host does not do so by its addresses.
+        yield from (read_claim(row, {}) for row in rows)
 
 
 def read_events(connection: Connection, zone: str, limit: int) -> list[dict[str, str]]:
@@ -243,26 +254,6 @@ def read_zone(connection: Connection, zone: str) -> ZonePages | None:
     rows = connection.execute(select(POOLS).where(POOLS.c.zone == zone).order_by(POOLS.c.first)).all()
     spans = {purpose: tuple((row.first, row.last) for row in rows if row.purpose == purpose) for purpose in (_POOL, _RESERVED)}
     return ZonePages(found.network, found.hold, Ranges(spans[_POOL]), Ranges(spans[_RESERVED]))
-
-
-def _claim(row: Row[Any]) -> Claim:
-    return Claim(
-        name=row.name,
-        address=show_address(row.address),
-        host=row.host,
-        tenant=row.tenant,
-        app=row.app,
-        kind=row.kind,
-        # A row is a tuple, whose own method index has the name of the column.
-        index=row._mapping["index"],
-        vcpus=row.vcpus,
-        memory=row.memory,
-        disk=row.disk,
-        state=row.state,
-        protected=row.protected,
-        rules=load_rules(row.rules),
-        devices=tuple(sorted(row.devices.items())),
-    )
 
 
 def _portions(values: Sequence[Value]) -> Iterable[Sequence[Value]]:

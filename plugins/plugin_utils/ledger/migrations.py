@@ -4,7 +4,8 @@
 """The way of a ledger from any older version to the present one.
 
 A step is a function that changes the tables of one version into those of the next. It is never edited once released, and it
-names tables by SQL, not by ``schema.py``, which moves on; the first step alone may use it as long as there is no second one.
+names tables by SQL, not by ``schema.py``, which moves on. The first one alone makes the tables as they are now, so every later one
+looks whether what it adds is there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ...module_utils._domain.errors import RefusedError
 
 # Hosts' tests import every file without it; the actions say so when it is missing (schema.MISSING).
 with suppress(ImportError):
-    from sqlalchemy import Connection, insert, inspect, select, update
+    from sqlalchemy import Connection, insert, inspect, select, text, update
 
     from .schema import METADATA, VERSION
 
@@ -27,7 +28,12 @@ def _first_tables(connection: Connection) -> None:
     METADATA.create_all(connection)
 
 
-STEPS: Sequence[Step] = (_first_tables,)
+def _extra_addresses(connection: Connection) -> None:
+    if "owner" not in {column["name"] for column in inspect(connection).get_columns("claims")}:
+        connection.execute(text("ALTER TABLE claims ADD COLUMN owner VARCHAR(253)"))
+
+
+STEPS: Sequence[Step] = (_first_tables, _extra_addresses)
 
 
 def version_of(connection: Connection, where: str, steps: Sequence[Step] = STEPS) -> int | None:

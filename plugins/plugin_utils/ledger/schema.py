@@ -46,6 +46,8 @@ else:
         Column("address", BigInteger, nullable=False),
         # An address that no instance has (released, quarantined) is a row without the columns from here to protected.
         Column("name", _NAME),
+        # So is one that an instance has beside its own; this is the name of that instance.
+        Column("owner", _NAME),
         Column("mac", String(17)),
         Column("host", _NAME),
         Column("tenant", _NAME),

@@ -30,6 +30,7 @@ STEPS = {
 OTHER_KEY = KEY.replace("IBZ0", "IBZ1")
 # A network that every address of CIDR is in too.
 WIDER = "10.88.0.0/23"
+EXTRA = ["10.88.0.77", "10.88.0.78"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,13 @@ VM = [
     Row("gateway", "10.88.0.254", RECREATE, lambda lab: "gateway 10.88.0.254" in str(on_disk("/etc/network/interfaces")(lab)), True),
     Row("dns", ["192.0.2.54"], RECREATE, on_disk("/etc/resolv.conf"), "nameserver 192.0.2.54\n"),
     Row("address", "10.88.0.41", RECREATE, xml("02:42:0a:58:00:29"), True),
+    Row(
+        "extra_addresses",
+        EXTRA,
+        RECREATE,
+        lambda lab: re.findall(r"address (\S+)", str(on_disk("/etc/network/interfaces")(lab))),
+        [test_vms.ADDRESS, *EXTRA],
+    ),
     Row("hostname", "other", RECREATE, on_disk("/etc/hostname"), "other\n"),
     Row("ssh_keys", [OTHER_KEY], RECREATE, on_disk("/root/.ssh/authorized_keys"), OTHER_KEY + "\n"),
     Row("autostart", False, LIVE, lambda lab: lab.domain().autostart(), 0),

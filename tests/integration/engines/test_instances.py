@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ import docker
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.docker_engine import DockerEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.host_lock import LOCK_FILE, host_lock
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.failure import failure_of as message_of
@@ -26,7 +28,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import m
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Applied, HostEngines, batch_of, side_by_side
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, file_filesystems
-from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
+from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
 from ansible_collections.zonal.cloud.tests.integration.engines.test_vms import Lab
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY
@@ -141,28 +143,65 @@ PLAY = """
 """
 
 
-def test_people_are_told_while_it_runs(zone: Zone, node: Node, tmp_path: Path) -> None:
-    network = {"bridge": BRIDGE, "cidr": CIDR, "gateway": ROUTER}
-    common = {"kind": "container", "zone": "lab", "image": IMAGE, "memory": "16M", "vcpus": 1, "network": network, "ssh_keys": [KEY]}
-    wanted = [{**common, "name": f"{zone.prefix}{last}", "address": f"10.88.0.{last}"} for last in range(101, 101 + FEW)]
-    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": {"node": host}, "vars": {"wanted": wanted}}}))
-    (tmp_path / "play.yml").write_text(PLAY)
+class Playing:
+    """A playbook that makes some containers on the node."""
 
-    def play(*arguments: str) -> str:
-        program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(tmp_path / "inventory.json"), "-vvv", *arguments]
-        done = subprocess.run(
-            node.enter(*program, str(tmp_path / "play.yml")), env=ENVIRONMENT, capture_output=True, text=True, check=False
+    def __init__(self, zone: Zone, node: Node, folder: Path, count: int) -> None:
+        network = {"bridge": BRIDGE, "cidr": CIDR, "gateway": ROUTER}
+        common = {"kind": "container", "zone": "lab", "image": IMAGE, "memory": "16M", "vcpus": 1, "network": network, "ssh_keys": [KEY]}
+        wanted = [{**common, "name": f"{zone.prefix}{last}", "address": f"10.88.0.{last}"} for last in range(101, 101 + count)]
+        host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": {"node": host}, "vars": {"wanted": wanted}}}))
+        (folder / "play.yml").write_text(PLAY)
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        self.names = {str(item["name"]) for item in wanted}
+        self._argv = node.enter(program, "-i", str(folder / "inventory.json"), "-vvv", str(folder / "play.yml"))
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start it in a process group of its own, as a shell does."""
+        return subprocess.Popen(
+            self._argv, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
-    told = play()
-    names = {f"{zone.prefix}{last}" for last in range(101, 101 + FEW)}
-    assert set(re.findall(r"^node: container (\S+): create, start$", told, re.MULTILINE)) == names == set(zone.running())
+    def finish(self) -> str:
+        """Run it to its end, and return what it tells."""
+        running = self.start()
+        told, _nothing = running.communicate(timeout=120)
+        assert running.returncode == 0, told
+        return told
+
+
+def test_people_are_told_while_it_runs(zone: Zone, node: Node, tmp_path: Path) -> None:
+    playing = Playing(zone, node, tmp_path, FEW)
+    told = playing.finish()
+    assert set(re.findall(r"^node: container (\S+): create, start$", told, re.MULTILINE)) == playing.names == set(zone.running())
     calls = [match.start() for match in re.finditer("Using module file .*instances.py", told)]
     lines = [match.start() for match in re.finditer("^node: container ", told, re.MULTILINE)]
     assert len(lines) == FEW
     # Some are told before the module is called again for the rest.
     assert min(lines) < calls[1] < max(lines)
-    assert "changed=0" in play()
+    assert "changed=0" in playing.finish()
+
+
+def test_who_presses_ctrl_c_may_run_it_again(zone: Zone, node: Node, tmp_path: Path) -> None:
+    playing = Playing(zone, node, tmp_path, 3)
+    running = playing.start()
+    # One is whole, and the next one is being made.
+    wait_for("the second container", lambda: len(containers(zone)) > 1, 30)
+    os.killpg(running.pid, signal.SIGINT)
+    told, _nothing = running.communicate(timeout=10)
+    assert "User interrupted execution" in told
+    with host_lock(node.path(LOCK_FILE), 10):
+        left = containers(zone)
+    assert len(left) < 3
+    final = {name: state for name, state in left.items() if name in playing.names}
+    assert {*left} - {*final} <= {f"{name}.new" for name in playing.names}
+    assert {*final.values()} <= {"created", "running"}
+    assert "changed=1" in playing.finish()
+    assert containers(zone) == dict.fromkeys(playing.names, "running")
+
+
+def containers(zone: Zone) -> dict[str, str]:
+    """Return the state of each container of the test, whole or not."""
+    found = {name.lstrip("/"): body["State"] for body in zone.api.containers(all=True) for name in body["Names"]}
+    return {name: state for name, state in found.items() if name.startswith(zone.prefix)}

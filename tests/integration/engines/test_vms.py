@@ -59,7 +59,7 @@ from lab.progress import Progress
 MIB = 1024**2
 LONG = "more-than-twenty-characters"
 BOTH = ("restart", "recreate")
-ADDRESS = "10.88.0.40"
+ADDRESS, EXTRA = "10.88.0.40", "10.88.0.39"
 BOOT_TIMEOUT = 120
 WRITER = "i=0; while :; do i=$((i+1)); echo $i | busybox dd of=/log oflag=append conv=notrunc,fsync 2>/dev/null && echo synced $i; done"
 # Letters to port 0x3f8, 1 to port 0x505, and no more: a boot sector that writes to the serial port and to the panic device.
@@ -134,9 +134,9 @@ class Lab:
     def pending(self, wanted: Wish) -> list[str]:
         return self.planned(wanted)[1]
 
-    def answers(self) -> bool:
+    def answers(self, address: str = ADDRESS) -> bool:
         with suppress(RuntimeError):
-            return "1 packets received" in self.node.run("busybox", "ping", "-c", "1", "-W", "1", ADDRESS)
+            return "1 packets received" in self.node.run("busybox", "ping", "-c", "1", "-W", "1", address)
         return False
 
     def inside(self, script: str) -> str:
@@ -245,15 +245,18 @@ def test_a_vm_of_somebody_else_is_not_touched(cleaned: Lab) -> None:
 def test_a_guest(cleaned: Lab) -> None:
     """One guest and one story: booting under emulation costs the most here."""
     lab = cleaned
-    assert lab.converge(lab.wish(disk="150M")) == ["create", "start"]
-    assert lab.converge(lab.wish(disk="150M")) == []
+    wanted = lab.wish(disk="150M", extra_addresses=[EXTRA])
+    assert lab.converge(wanted) == ["create", "start"]
+    assert lab.converge(wanted) == []
     _check_schema(lab)
     domain = lab.domain()
     assert (domain.isActive(), domain.autostart(), domain.UUIDString()) == (1, 1, uuid_of("lab", "web"))
     assert f"<target dev='{tap_of('web')}'/>" in domain.XMLDesc()
     assert mac_of(ADDRESS) in domain.XMLDesc()
     wait_for("the guest", lab.answers, BOOT_TIMEOUT)
-    assert mac_of(ADDRESS) in lab.node.run("ip", "neighbour", "show", ADDRESS)
+    wait_for("its other address", lambda: lab.answers(EXTRA), 20)
+    for address in (ADDRESS, EXTRA):
+        assert mac_of(ADDRESS) in lab.node.run("ip", "neighbour", "show", address)
     console = Path(lab.node.path("/var/log/libvirt/qemu/web-console.log"))
     wait_for("its hostname", lambda: "guest guest-web is up" in console.read_text(errors="replace"), 60)
     _check_live_changes(lab)

@@ -45,6 +45,7 @@ _OF_VMS: dict[str, st.SearchStrategy[Any]] = {
     "cpu_policy": st.sampled_from(["shared", "pinned"]),
     "cpu_model": st.sampled_from(["host-model", "host-passthrough", "EPYC-Rome"]),
     "restart_policy": st.sampled_from(["on-failure", "never"]),
+    "extra_addresses": st.lists(hosts, max_size=3, unique=True),
     "link": st.sampled_from(["up", "down"]),
     "bandwidth": st.fixed_dictionaries({}, optional={"inbound": st.integers(0, 2**40), "outbound": st.just("10M")}),
     "pci_devices": st.lists(st.sampled_from(["0000:3b:02.1", "10af:00:1f.7"]), unique=True),
@@ -60,7 +61,9 @@ _OF_CONTAINERS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def _complete(name: str, raw: dict[str, Any]) -> tuple[str, Spec]:
-    return name, complete(name, parse_spec(raw))
+    own = {raw["address"], raw.get("gateway")}
+    extra = {key: [address for address in raw[key] if address not in own] for key in ("extra_addresses",) if key in raw}
+    return name, complete(name, parse_spec({**raw, **extra}))
 
 
 def _with_autostart(raw: dict[str, Any]) -> dict[str, Any]:

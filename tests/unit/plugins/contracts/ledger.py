@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.claims import QUARANTINED, RELEASED, SETTLED, Claim, KnownHost, Snapshot
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, ZonalError
@@ -159,6 +160,46 @@ def a_resting_address_can_be_claimed_by_name_of_address(make: Make) -> None:
     assert ledger.read(ZONE) == Snapshot((WEB,))
 
 
+def further_addresses_are_those_of_their_instance(make: Make) -> None:
+    ledger = opened(make, clock=lambda: MORNING)
+    more = replace(WEB, extra_addresses=("10.20.0.7", "10.20.0.30"))
+    with ledger.write(ZONE) as book:
+        book.change([more], "more")
+        book.claim([replace(SECOND, extra_addresses=("10.20.0.8",))], "planned")
+    for taken in ("10.20.0.7", "10.20.0.8"):
+        with pytest.raises(LedgerError, match="already taken"), ledger.write(ZONE) as book:
+            book.claim([replace(SECOND, name="x", address=taken, index=9)], "clash")
+        with pytest.raises(LedgerError, match="already taken"), ledger.write(ZONE) as book:
+            book.hold([taken], QUARANTINED, "an instance has it")
+        with ledger.write(ZONE) as book:
+            book.restore([taken], "no address that is held")
+    fewer = replace(more, extra_addresses=("10.20.0.30",), leaving=("10.20.0.7",))
+    with ledger.write(ZONE) as book:
+        book.change([fewer], "fewer")
+    assert ledger.read(ZONE) == Snapshot((fewer, replace(SECOND, extra_addresses=("10.20.0.8",))))
+    with ledger.write(ZONE) as book:
+        book.change([replace(fewer, leaving=())], "it is gone")
+        book.release([replace(SECOND, extra_addresses=("10.20.0.8",))], "retired")
+    held = [(item.address, item.state, item.why) for item in ledger.read(ZONE).held]
+    assert held == [("10.20.0.2", RELEASED, "retired"), ("10.20.0.7", RELEASED, "it is gone"), ("10.20.0.8", RELEASED, "retired")]
+    with ledger.write(ZONE) as book:
+        book.change([more], "asked for again")
+    assert ledger.read(ZONE).claims == (more,)
+
+
+def a_ledger_of_the_first_version_is_brought_up_to_date(make: Make) -> None:
+    with opened(make).write(ZONE) as book:
+        for change in ("ALTER TABLE claims DROP COLUMN owner", "UPDATE ledger_version SET version = 1"):
+            book.connection.execute(text(change))
+    with pytest.raises(RefusedError, match="has version 1, needed is 2; a run without check mode updates it"):
+        make().read(ZONE)
+    more = replace(WEB, extra_addresses=("10.20.0.7",))
+    with make().write(ZONE) as book:
+        assert book.snapshot().claims == (WEB,)
+        book.change([more], "more")
+    assert make().read(ZONE).claims == (more,)
+
+
 def a_quarantined_address_cannot_be_claimed(make: Make) -> None:
     ledger = opened(make)
     with ledger.write(ZONE) as book:
@@ -198,7 +239,7 @@ def without_patience_nobody_waits(make: Make) -> None:
 def an_export_is_imported_again(make: Make) -> None:
     ledger = opened(make, clock=lambda: MORNING)
     with ledger.write(ZONE) as book:
-        book.claim([SECOND], "planned")
+        book.claim([replace(SECOND, extra_addresses=("10.20.0.3",), leaving=("10.20.0.4", "10.20.0.5"))], "planned")
         book.release([WEB], "retired")
         book.hold(["10.20.0.7"], QUARANTINED, "broken")
         book.know([KVM01], ["kvm01"])
@@ -260,6 +301,8 @@ CONTRACT = (
     a_claim_changes_under_its_name,
     a_released_address_rests_and_then_is_free,
     a_resting_address_can_be_claimed_by_name_of_address,
+    further_addresses_are_those_of_their_instance,
+    a_ledger_of_the_first_version_is_brought_up_to_date,
     a_quarantined_address_cannot_be_claimed,
     one_writer_at_a_time_and_the_other_is_told_who,
     without_patience_nobody_waits,

@@ -23,7 +23,7 @@ G = 1024**3
 WEB = Claim("web-1", "10.20.0.1", "kvm01.example", "payments", "web", "vm", 1, 2, 4 * G, 20 * G, state=SETTLED)
 DB = replace(WEB, name="db-1", address="10.20.0.2", app="db", kind="container")
 OLD = replace(WEB, name="web-2", address="10.20.0.3", index=2, state=REMOVING)
-CLAIMS = {"idc01-dev": [WEB, DB, OLD], "idc02": [replace(WEB, host="kvm02.example")]}
+CLAIMS = {"idc01-dev": [replace(WEB, extra_addresses=("10.20.0.9",)), DB, OLD], "idc02": [replace(WEB, host="kvm02.example")]}
 VARIABLES = {
     "ansible_host": "10.20.0.1",
     "zonal_zone": "idc01-dev",
@@ -33,6 +33,7 @@ VARIABLES = {
     "zonal_host": "kvm01.example",
     "zonal_index": 1,
     "zonal_address": "10.20.0.1",
+    "zonal_extra_addresses": ["10.20.0.9"],
     "zonal_mac": "02:42:0a:14:00:01",
     "zonal_state": "settled",
     "zonal_vcpus": 2,

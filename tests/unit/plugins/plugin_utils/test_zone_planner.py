@@ -104,6 +104,23 @@ def test_claims_settle_and_end_when_their_hosts_confirm(ledger: Ledger) -> None:
     assert plan(ledger, WEB).result["plan"]["steps"][0]["address"] == "10.20.101.2"
 
 
+def test_further_addresses_end_when_their_host_confirms(ledger: Ledger) -> None:
+    zone, more, fewer = parse_zone(NAME, ZONE), {**DB, "extra_addresses": ["10.20.101.7", "10.20.101.8"]}, {**DB, "extra_addresses": []}
+    first = run(plan_zone(zone, parse_instances(zone, [more]), Snapshot(), read_observation(zone, HOSTS, {})))
+    plan(ledger, more)
+    assert not settled(ledger, zone, first).result["waiting"]
+    told, _after = pool(ledger, check_mode=True)
+    assert (told["used"], told["unallocated"][0]) == (3, "10.20.101.2-10.20.101.6")
+    with pytest.raises(ZonalError, match=r"addresses: 10\.20\.101\.7 belongs to idc01-dev-db-101001 on kvm01"):
+        pool(ledger, state="withdrawn", addresses=["10.20.101.7"])
+    assert plan(ledger, fewer, hosts=first).result["unsettled"] == ["idc01-dev-db-101001"]
+    for hosts, waits in ((first, True), ({**first, "kvm01": None}, True), (HOSTS, False)):
+        outcome = settled(ledger, zone, hosts)
+        assert (bool(outcome.result["waiting"]), outcome.changed) == (waits, not waits)
+    assert [(item.address, item.state) for item in ledger.read(NAME).held] == [("10.20.101.7", "released"), ("10.20.101.8", "released")]
+    assert not plan(ledger, fewer, hosts=first).result["unsettled"]
+
+
 @pytest.mark.parametrize("hosts", [ON_KVM01, {**HOSTS, "kvm01": None}], ids=["still there", "silent"])
 def test_a_claim_is_released_only_when_its_host_confirms(hosts: Any, ledger: Ledger) -> None:
     zone = parse_zone(NAME, ZONE)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain import copied
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.claims import Claim, Held, KnownHost, Snapshot
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.claims import ADDRESS_LISTS, Claim, Held, KnownHost, Snapshot
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.placement_types import Rule
 
@@ -19,7 +19,7 @@ CIDR = "10.20.0.0/16"
 RULE = Rule(("none", "db"), together=False, required=True)
 WEB = Claim("web-1", "10.20.0.1", "kvm01", "none", "web", "vm", 1, 2, 4, 8, protected=True, rules=(RULE,), devices=(("gpu", 1),))
 PAGES = Snapshot(
-    (WEB, replace(WEB, name="web-2", address="10.20.0.2", index=2)),
+    (WEB, replace(WEB, name="web-2", address="10.20.0.2", index=2, extra_addresses=("10.20.0.5",), leaving=("10.20.0.6",))),
     (Held("10.20.0.9", "quarantined", "a\nprinter", "2026-11-22T20:30:00Z"),),
     (KnownHost("kvm01", 8, 16, 32, "cordoned", "declared", ("vm",), {"gpu": 2}),),
 )
@@ -37,6 +37,13 @@ def test_what_was_written_is_read() -> None:
     assert copied.read_pages(dumped(), CIDR) == PAGES
 
 
+def test_an_older_file_has_no_further_addresses() -> None:
+    pages = dumped()
+    for key in ADDRESS_LISTS:
+        del pages["claims"][0][key]
+    assert copied.read_pages(pages, CIDR) == PAGES
+
+
 def test_every_field_is_checked() -> None:
     assert set(copied._CLAIM) == {field.name for field in fields(Claim)} | {"mac"}
     assert set(copied._HELD) == {field.name for field in fields(Held)}
@@ -48,6 +55,9 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no address": ("claims", {"address": None}, "claims[0].address: None is not an IPv4 address"),
     "address twice": ("claims", {"address": "10.20.0.2", "mac": "02:42:0a:14:00:02"}, "address: '10.20.0.2' is there 2 times"),
     "address held": ("claims", {"address": "10.20.0.9", "mac": "02:42:0a:14:00:09"}, "address: '10.20.0.9' is there 2 times"),
+    "extra twice": ("claims", {"extra_addresses": ["10.20.0.6"]}, "address: '10.20.0.6' is there 2 times"),
+    "extra outside": ("claims", {"leaving": ["10.9.9.9"]}, "claims[0].leaving[0]: '10.9.9.9' is not in the network 10.20.0.0/16"),
+    "extra": ("claims", {"extra_addresses": "10.20.0.6"}, "claims[0].extra_addresses: '10.20.0.6' is not a list"),
     "name": ("claims", {"name": "../../etc {{ 1 }}"}, "claims[0].name: '../../etc {{ 1 }}' is not a valid name"),
     "name twice": ("claims", {"name": "web-2"}, "name: 'web-2' is there 2 times"),
     "mac": ("claims", {"mac": "aa:bb:cc:00:00:00"}, "mac: 'aa:bb:cc:00:00:00' of web-1 does not belong to its address 10.20.0.1"),

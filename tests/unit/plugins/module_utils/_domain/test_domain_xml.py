@@ -39,6 +39,7 @@ FULL: dict[str, Any] = {
     "io_limits": {"write_bytes": "50M", "read_iops": 500},
     "snapshots": {"every": "1d", "keep": 7},
     "link": "down",
+    "extra_addresses": ["10.20.0.30", "10.20.0.9"],
     "bandwidth": {"inbound": "10M", "outbound": "1"},
     "labels": {"example.org/tier": "<gold> & silver"},
     "user_data": "#cloud-config\nlocale: C.UTF-8\n",

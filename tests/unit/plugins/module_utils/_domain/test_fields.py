@@ -129,6 +129,13 @@ BAD_PARTS: list[tuple[str, Any, str]] = [
     ("environment", {"A": "\ud800"}, "environment.A: '\\ud800' has characters that are no text"),
     ("command", ["sh", False], "command[1]: False is not text"),
     ("command", [["sh"]], "command[0]: ['sh'] is not text"),
+    ("extra_addresses", "10.20.0.9", "extra_addresses: '10.20.0.9' is not a list"),
+    ("extra_addresses", ["10.20.0.9/16"], "extra_addresses[0]: '10.20.0.9/16' is not an IPv4 address"),
+    ("extra_addresses", ["10.20.0.9", "10.20.0.9"], "extra_addresses[1]: '10.20.0.9' is there twice"),
+    ("extra_addresses", ["10.21.0.9"], "extra_addresses: '10.21.0.9' is not in the network 10.20.0.0/16"),
+    ("extra_addresses", ["10.20.255.255"], "extra_addresses: '10.20.255.255' is the network or broadcast address of 10.20.0.0/16"),
+    ("extra_addresses", ["10.20.0.1"], "extra_addresses: '10.20.0.1' is the gateway of the network"),
+    ("extra_addresses", ["10.20.0.7"], "extra_addresses: '10.20.0.7' is the address that it has anyway"),
     ("pci_devices", ["3b:00.0", "0000:3B:00.0"], "pci_devices[1]: '0000:3B:00.0' is there twice"),
     ("link", True, "link: True is neither up nor down"),
     ("bandwidth", {"up": "1M"}, "bandwidth: 'up' is not a direction; there are inbound and outbound"),
@@ -150,6 +157,7 @@ OF_ONE_KIND: dict[str, dict[str, Any]] = {
         "pci_devices": [],
         "link": "up",
         "bandwidth": {},
+        "extra_addresses": [],
     },
 }
 BAD_ITEMS: list[tuple[str, Any]] = [
@@ -278,6 +286,7 @@ def test_empty_is_not_the_same_as_not_given() -> None:
         ("snapshots", {"every": "24h", "keep": "7"}, {"every": 86400, "keep": 7}),
         ("snapshots", {"every": None, "keep": None}, {}),
         ("bandwidth", {"outbound": 1, "inbound": "0"}, {"outbound": 1024}),
+        ("extra_addresses", ["10.20.0.30", "10.20.0.9"], ["10.20.0.9", "10.20.0.30"]),
         ("pci_devices", ["3B:00.0", "0001:af:1f.7"], ["0000:3b:00.0", "0001:af:1f.7"]),
         ("ssh_keys", ["ssh-rsa BBBB b", f" {KEY}\n", KEY], [KEY, "ssh-rsa BBBB b"]),
         (

@@ -18,6 +18,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import asse
 from ansible_collections.zonal.cloud.tests.unit.plugins.specs import vm_specs
 
 BARE: dict[str, Any] = {"gateway": None, "dns": [], "ssh_keys": []}
+EXTRA: dict[str, Any] = {"extra_addresses": ["10.20.0.30", "10.20.0.9"]}
 SEED = "/var/lib/cloud/seed/nocloud"
 
 
@@ -25,7 +26,7 @@ def show(files: list[GuestFile]) -> str:
     return "".join(f"==> {file.path} {file.mode:04o}\n{file.content}" for file in files)
 
 
-@pytest.mark.parametrize(("options", "name"), [({}, "full"), (BARE, "bare")])
+@pytest.mark.parametrize(("options", "name"), [({}, "full"), (BARE, "bare"), (EXTRA, "extra")])
 @pytest.mark.parametrize(("cloud_init", "kind"), [(False, "plain"), (True, "cloud-init")])
 def test_golden(options: dict[str, Any], name: str, cloud_init: bool, kind: str) -> None:
     spec = complete("web", wish("vm", **options).spec)
@@ -44,7 +45,7 @@ def test_the_seed_is_yaml_that_says_what_was_declared(named: tuple[str, Spec]) -
     assert yaml.safe_load(user)["users"] == [{"name": "root", "ssh_authorized_keys": spec["ssh_keys"]}]
     assert yaml.safe_load(files[f"{SEED}/meta-data"]) == {"instance-id": name, "local-hostname": spec["hostname"]}
     card = yaml.safe_load(files[f"{SEED}/network-config"])["ethernets"]["eth0"]
-    assert card["addresses"] == [f"{spec['address']}/16"]
+    assert card["addresses"] == [f"{address}/16" for address in (spec["address"], *spec.get("extra_addresses", []))]
     assert json.loads(files[f"{SEED}/network-config"])["version"] == 2
 
 

@@ -214,6 +214,38 @@ def test_an_address_of_a_neighbour_is_refused_naming_both(found: str) -> None:
         plan_instance(wanted, found_instance("vm", found), [neighbour])
 
 
+EXTRA: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "an extra one of a neighbour": ({"address": "10.20.0.9"}, {"address": "10.20.0.8", "extra_addresses": ["10.20.0.9"]}, "address"),
+    "its own extra one": ({"extra_addresses": ["10.20.0.9"]}, {"address": "10.20.0.9"}, "extra_addresses"),
+    "extra ones of both": (
+        {"extra_addresses": ["10.20.0.9"]},
+        {"address": "10.20.0.8", "extra_addresses": ["10.20.0.9"]},
+        "extra_addresses",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EXTRA)
+def test_an_extra_address_is_one_of_its_instance(case: str) -> None:
+    changes, other, field = EXTRA[case]
+    neighbour = Instance("vm", "db", RUNNING, parse_spec(other))
+    with pytest.raises(SpecError, match=rf"^{field}: '10\.20\.0\.9' belongs to the vm db on this host"):
+        plan_instance(wish("vm", allow=BOTH, **changes), Instance("vm", "web"), [neighbour])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"address": "10.20.0.9"}, "is the address that it has anyway"),
+        ({"cidr": "10.20.0.0/29", "address": "10.20.0.6"}, "is not in the network 10.20.0.0/29"),
+    ],
+)
+def test_extra_addresses_fit_what_is_made_anew(change: dict[str, Any], message: str) -> None:
+    found = Instance("vm", "web", RUNNING, wish("vm", extra_addresses=["10.20.0.9"]).spec)
+    with pytest.raises(SpecError, match=f"^extra_addresses: '10.20.0.9' {message}"):
+        plan_instance(wish("vm", allow=BOTH, **change), found)
+
+
 def test_an_address_that_is_not_changed_is_not_checked_again() -> None:
     neighbour = Instance("vm", "db", RUNNING, parse_spec({"address": OPTIONS["address"]}))
     assert plan_instance(wish("vm"), found_instance("vm", RUNNING), [neighbour]).steps == ()

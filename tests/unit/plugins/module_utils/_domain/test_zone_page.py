@@ -6,9 +6,18 @@ from __future__ import annotations
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_page import show_plan
 
-STEP = {"action": "create", "name": "z-web-1", "kind": "container", "host": "h1", "address": "10.0.0.1", "reason": "best of 2 hosts"}
+STEP = {
+    "action": "create",
+    "name": "z-web-1",
+    "kind": "container",
+    "host": "h1",
+    "address": "10.0.0.1",
+    "extra_addresses": [],
+    "reason": "best of 2 hosts",
+}
 KEPT = {**STEP, "action": "keep", "name": "z-web-2", "reason": "it is as declared"}
-ORPHAN = {**STEP, "action": "orphan", "name": "z-old-17", "kind": "vm", "address": "10.0.0.117", "reason": "nothing declares it"}
+OLD = {**STEP, "name": "z-old-17", "kind": "vm", "address": "10.0.0.117", "extra_addresses": ["10.0.0.8"]}
+ORPHAN = {**OLD, "action": "orphan", "reason": "nothing declares it"}
 
 
 def test_a_page() -> None:
@@ -26,8 +35,8 @@ def test_a_page() -> None:
     }
     assert show_plan(plan) == [
         "Zone z: create 1, keep 1, orphan 1 (plan abc)",
-        "  create  z-web-1   container  h1  10.0.0.1    best of 2 hosts",
-        "  orphan  z-old-17  vm         h1  10.0.0.117  nothing declares it",
+        "  create  z-web-1   container  h1  10.0.0.1              best of 2 hosts",
+        "  orphan  z-old-17  vm         h1  10.0.0.117, 10.0.0.8  nothing declares it",
         "  host h9 left",
         "  REFUSED pay/db, nothing of it is changed:",
         "  - quota: too much",
