@@ -121,6 +121,10 @@ options:
       max_memory:
         description: Memory that a VM can get without a restart; see O(zonal.cloud.vm#module:max_memory).
         type: str
+      boot:
+        description: What starts a VM, the host with its image's kernel or its root disk; see O(zonal.cloud.vm#module:boot).
+        type: str
+        choices: [kernel, disk]
       hugepages:
         description: Whether a VM's memory is huge pages; see O(zonal.cloud.vm#module:hugepages).
         type: bool

@@ -28,6 +28,7 @@ _OPTIONS = (
     "max_vcpus",
     "memory",
     "max_memory",
+    "boot",
     "hugepages",
     "pci_devices",
     "disk",

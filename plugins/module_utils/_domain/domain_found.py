@@ -14,7 +14,7 @@ from typing import Any, cast
 from .domain_xml import DISK_ALIAS, FACTS, PCI, ROOT_DISK
 from .errors import ZonalError
 from .facts import load_facts
-from .field_values import BANDWIDTH, IO_LIMITS
+from .field_values import BANDWIDTH, BOOT_DISK, IO_LIMITS
 from .fields import Spec
 
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
@@ -48,6 +48,9 @@ def parse_domain(text: str) -> ParsedDomain:
     if facts.get("autostart") in ("yes", "no"):
         spec["autostart"] = facts["autostart"] == "yes"
     spec.update(_parse_size(root))
+    # libvirt names a disk to boot from in all of them.
+    if root.findtext("os/type") == "hvm" and not root.findtext("os/kernel"):
+        spec["boot"] = BOOT_DISK
     # Of the root disk: a limit of another one is somebody else's.
     tuned = f"devices/disk/target[@dev='{ROOT_DISK}']/../iotune"
     limits = {key: _number(root.findtext(f"{tuned}/{key}_sec")) for key in IO_LIMITS}

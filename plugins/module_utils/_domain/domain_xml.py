@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .facts import dump_facts
+from .field_values import BOOT_DISK
 from .fields import Spec
 from .instance_disks import MOST_DISKS, serial_of
 from .names import mac_of, tap_of, uuid_of
@@ -23,7 +24,7 @@ NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
 FACTS = f"{{{NAMESPACE}}}instance"
 ROOT_DISK = "vda"
 # One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
-_COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
+COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
 # By the alias of a device libvirt and QEMU know it; libvirt keeps those that begin with "ua-".
 DISK_ALIAS = "ua-zonal-disk-"
 # Network card, root disk, agent, balloon and random numbers.
@@ -36,7 +37,7 @@ PCI = ("domain", "bus", "slot", "function")
 class Hardware:
     """What the host provides for one VM. ``accelerator`` is kvm or qemu (libvirt's word for plain emulation).
 
-    ``disk`` is a block device, or a regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names.
+    ``kernel`` and ``initrd`` are paths, empty for a VM that boots from its disk. ``disk`` is a block device, or a regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names.
     """
 
     disk: str
@@ -62,7 +63,7 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     for key, value in sorted(declared.items()):
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
     _size(root, spec)
-    _boot(root, hardware)
+    _boot(root, spec, hardware)
     features = ET.SubElement(root, "features")
     ET.SubElement(features, "acpi")
     ET.SubElement(features, "apic")
@@ -112,13 +113,17 @@ def _size(root: ET.Element, spec: Spec) -> None:
     _text(root, "vcpu", str(most_vcpus), placement="static", **({"current": str(vcpus)} if most_vcpus > vcpus else {}))
 
 
-def _boot(root: ET.Element, hardware: Hardware) -> None:
+def _boot(root: ET.Element, spec: Spec, hardware: Hardware) -> None:
     system = ET.SubElement(root, "os")
     _text(system, "type", "hvm", arch="x86_64", machine="q35")
+    if spec.get("boot") == BOOT_DISK:
+        # The firmware takes the first of the disks.
+        ET.SubElement(system, "boot", dev="hd")
+        return
     _text(system, "kernel", hardware.kernel)
     if hardware.initrd:
         _text(system, "initrd", hardware.initrd)
-    _text(system, "cmdline", _COMMAND_LINE)
+    _text(system, "cmdline", COMMAND_LINE)
 
 
 def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:

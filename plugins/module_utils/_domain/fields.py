@@ -16,9 +16,11 @@ from typing import Any, Callable, TypedDict, cast
 from .addresses import check_host_address
 from .errors import MissingError, SpecError
 from .field_values import (
+    BOOT_KERNEL,
     parse_address,
     parse_bandwidth,
     parse_bool,
+    parse_boot,
     parse_capabilities,
     parse_command,
     parse_dns,
@@ -73,6 +75,7 @@ class Spec(TypedDict, total=False):
     autostart: bool
     max_vcpus: int
     max_memory: int  # bytes
+    boot: str
     hugepages: bool
     pci_devices: list[str]
     io_limits: dict[str, int]  # bytes or operations per second
@@ -138,6 +141,7 @@ FIELDS: tuple[Field, ...] = (
     Field("memory", parse_memory, LIVE, RESTART, required=True, show=format_size, room="max_memory"),
     Field("max_vcpus", parse_vcpus, REFUSED, RESTART, none=lambda spec: spec.get("vcpus")),
     Field("max_memory", parse_memory, REFUSED, RESTART, show=format_size, none=lambda spec: spec.get("memory")),
+    Field("boot", parse_boot, REFUSED, RESTART, none=lambda _spec: BOOT_KERNEL),
     Field("hugepages", parse_bool, REFUSED, RESTART, none=lambda _spec: False),
     Field("pci_devices", parse_pci_devices, REFUSED, RESTART, none=lambda _spec: []),
     Field("disk", parse_size, RECREATE, RESTART, show=format_size),

@@ -50,6 +50,7 @@ def instance_options() -> dict[str, Any]:
         "autostart": {"type": "bool"},
         "max_vcpus": {"type": "int"},
         "max_memory": {"type": "str"},
+        "boot": {"type": "str", "choices": ["kernel", "disk"]},
         "hugepages": {"type": "bool"},
         "pci_devices": {"type": "list", "elements": "str"},
         "io_limits": {

@@ -34,6 +34,7 @@ from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import containers_beside, read_neighbour
+from .vm_boot import VmBoot
 from .vm_disks import plug
 from .vm_found import read_vm
 
@@ -60,7 +61,7 @@ class VmResource(InstanceResource):
         self._containers = containers
         self._volumes = volumes
         self._disks = disks
-        self._boot = boot
+        self._boot = VmBoot(disks, volumes, boot)
         self._accelerator = accelerator
         self._seen: Mapping[str, Volume] = {}
         self._domains: Collection[Domain] = ()
@@ -108,6 +109,8 @@ class VmResource(InstanceResource):
         if "network.bridge" in step.fields:
             # Asked before it is stopped for the change: without the bridge it would not start again.
             self._check_bridge(self._target)
+        if "boot" in step.fields:
+            self._boot.check_change(self._wish.name, self._target, self._volumes.find(self._volume))
         if step.action == "stop" and self._wish.power == STOPPED:
             # First: after a crash it runs and differs.
             self._engine.set_autostart(self._wish.name, False)
@@ -131,6 +134,7 @@ class VmResource(InstanceResource):
             self._make_volume(spec, golden)
         self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
         disk = self._volumes.path(self._volume)
+        self._boot.provide(spec, self._volumes.path(self._hidden) if fresh else disk)
         self._define(spec, Hardware(disk, kernel, initrd, self._accelerator(), golden.is_block, self._data_of(spec)), "")
         if fresh:
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
@@ -183,7 +187,7 @@ class VmResource(InstanceResource):
         if golden is None:
             raise SpecError("image", spec["image"], "is not on this host as a golden volume; bring it there with zonal.cloud.image")
         self._check_user_data(spec, golden)
-        return (golden, *self._boot_files(spec, golden))
+        return (golden, *self._boot.check(spec, golden))
 
     def _check_bridge(self, spec: Spec) -> None:
         if not is_bridge(spec["bridge"]):
@@ -192,12 +196,6 @@ class VmResource(InstanceResource):
     def _check_user_data(self, spec: Spec, golden: Volume) -> None:
         if spec.get("user_data") and CLOUD_INIT_TAG not in golden.tags:
             raise SpecError("user_data", "(not shown)", f"needs cloud-init, which the image {spec['image']} does not have")
-
-    def _boot_files(self, spec: Spec, golden: Volume) -> tuple[str, str]:
-        kernel, initrd = self._boot.paths(golden.name)
-        if not kernel:
-            raise SpecError("image", spec["image"], "has lost its kernel on this host; bring it there again with zonal.cloud.image")
-        return kernel, initrd
 
     def _check_size(self, spec: Spec, golden: Volume, old: Volume | None) -> int:
         """Return the size of the root disk that is made of ``golden`` in place of ``old``."""
@@ -226,13 +224,17 @@ class VmResource(InstanceResource):
         spec = complete(self._wish.name, {"autostart": domain.autostart, **parsed.spec, **pick(self._wish.spec, options)})
         if "disk" in options:
             self._volumes.grow(self._volume, spec["disk"])
+        if "boot" in options:
+            self._boot.provide(spec, volume.path)
         if "disks" in options:
             # With the sizes of those for which none is wanted.
             spec["disks"] = self._target["disks"]
             self._data.check(self.name, spec["disks"])
             self._data.provide(Instance(self.name, self._wish.name, domain.power, spec))
         data = self._data_of(spec)
-        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data)
+        # One that boots from its disk knows of no kernel.
+        kernel, initrd = (parsed.kernel, parsed.initrd) if parsed.kernel else self._boot.paths(volume)
+        hardware = Hardware(volume.path, kernel, initrd, parsed.accelerator, volume.is_block, data)
         running = bool(domain.live_xml)
         # In this order a run that is cut off leaves a difference: memory is read from the definition, the others from what runs.
         if running and "memory" in options:

@@ -19,7 +19,19 @@ from .._domain.volume import Volume
 from .._ports import Domain, VmEngine
 from .._ports_storage import Volumes
 
-_RUNNING_FIELDS = ("memory", "max_memory", "vcpus", "max_vcpus", "hugepages", "pci_devices", "io_limits", "bridge", "link", "bandwidth")
+_RUNNING_FIELDS = (
+    "memory",
+    "max_memory",
+    "vcpus",
+    "max_vcpus",
+    "boot",
+    "hugepages",
+    "pci_devices",
+    "io_limits",
+    "bridge",
+    "link",
+    "bandwidth",
+)
 
 
 def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = None) -> Instance:

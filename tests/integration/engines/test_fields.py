@@ -118,6 +118,7 @@ VM = [
     Row("memory", "144M", LIVE, xml("<memory unit='KiB'>163840<"), True, {"max_memory": "160M"}),
     Row("max_vcpus", 4, RESTART, xml("<vcpu placement='static' current='1'>4<"), True),
     Row("max_memory", "192M", RESTART, lambda lab: lab.domain().info()[1], 192 * 1024),
+    Row("boot", "disk", RESTART, xml("<kernel>"), False),
     Row("disk", "152M", RESTART, lambda lab: lab.domain().blockInfo("vda")[0], 152 * MIB),
     Row(
         "io_limits",

@@ -39,6 +39,7 @@ _OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
 _OF_VMS: dict[str, st.SearchStrategy[Any]] = {
     "max_vcpus": st.just(255),
     "max_memory": st.just("2T"),
+    "boot": st.sampled_from(["kernel", "disk"]),
     "hugepages": st.booleans(),
     "link": st.sampled_from(["up", "down"]),
     "bandwidth": st.fixed_dictionaries({}, optional={"inbound": st.integers(0, 2**40), "outbound": st.just("10M")}),

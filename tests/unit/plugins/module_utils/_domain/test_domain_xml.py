@@ -44,6 +44,10 @@ def test_golden(file: str, hardware: Hardware) -> None:
     assert_golden(file, render_domain("web", wish("vm").spec, hardware))
 
 
+def test_golden_that_boots_from_its_disk() -> None:
+    assert_golden("vm-boot-disk.xml", render_domain("web", wish("vm", boot="disk").spec, Hardware("/dev/zonal/vm-web", "", "", "qemu")))
+
+
 def test_golden_with_all_fields() -> None:
     assert_golden("vm-all-fields.xml", render_domain("web", wish("vm", **FULL).spec, TCG))
 
@@ -56,7 +60,8 @@ def test_what_was_written_reads_back(named: tuple[str, Spec], hardware: Hardware
     found = with_printed(parsed.spec, parsed.facts, spec)
     assert [item.field for item in differences("vm", spec, found)] == [key for key in ELSEWHERE if key in spec]
     assert set(found) <= set(spec)
-    assert (parsed.ours, parsed.accelerator, parsed.kernel, parsed.initrd) == (True, hardware.accelerator, hardware.kernel, hardware.initrd)
+    kernel = ("", "") if spec.get("boot") == "disk" else (hardware.kernel, hardware.initrd)
+    assert (parsed.ours, parsed.accelerator, parsed.kernel, parsed.initrd) == (True, hardware.accelerator, *kernel)
     assert render_domain(name, spec, hardware) == text
 
 
@@ -111,6 +116,8 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
         {},
     ),
     "no limits": (domain("<devices><disk><target dev='vda'/><iotune><read_bytes_sec>0</read_bytes_sec></iotune></disk></devices>"), {}),
+    "a disk to boot from": (domain("<os><type>hvm</type><boot dev='hd'/></os>"), {"boot": "disk"}),
+    "a kernel to boot": (domain("<os><type>hvm</type><kernel>/vmlinuz</kernel><boot dev='hd'/></os>"), {}),
     "a device": (
         domain(
             "<devices><hostdev type='pci'><source><address domain='0x0000' bus='0x3b' slot='0x02' function='0x1'/></source>"

@@ -17,6 +17,7 @@ NOT_KEPT = (
     "max_vcpus",
     "memory",
     "max_memory",
+    "boot",
     "hugepages",
     "pci_devices",
     "disk",

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import render_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
@@ -132,6 +132,10 @@ SCENARIOS = {
     "more of all": Scenario([wish("vm")], wish("vm", memory="512M", vcpus=4, disk="2G", bridge="br1", allow=BOTH), "stop update start"),
     "more while it runs": Scenario([wish("vm", **ROOM)], wish("vm", **ROOM, **MORE), "update"),
     "more disk of a stopped one": Scenario([wish("vm", power=STOPPED)], wish("vm", disk="2G", power=STOPPED), "update"),
+    "create to boot from its disk": Scenario([], wish("vm", boot="disk"), "create start"),
+    "boot from its disk": Scenario([wish("vm")], wish("vm", boot="disk", allow=BOTH), "stop update start"),
+    "boot its image's kernel": Scenario([wish("vm", boot="disk")], wish("vm", boot="kernel", allow=BOTH), "stop update start"),
+    "boot from its disk, made anew": Scenario([wish("vm")], wish("vm", boot="disk", hostname="b", allow=BOTH), "remove create start"),
     "another address": Scenario([wish("vm")], wish("vm", address="10.20.0.9", allow=BOTH), "remove create start"),
     "another hostname, stopped": Scenario([wish("vm")], wish("vm", hostname="b", power=STOPPED, allow=BOTH), "remove create"),
     "remove": Scenario([wish("vm")], wish("vm", power=ABSENT), "remove"),
@@ -306,6 +310,58 @@ def test_huge_pages_are_there_before_a_vm_is_stopped_for_them(host: Host, monkey
     assert host.snapshot() == before
     assert host.converge(wish("vm", hugepages=True, allow=BOTH)) == ["stop", "update", "start"]
     assert planned(host.resource(wish("vm", hugepages=True))) == ([], [])
+
+
+def test_what_boots_from_its_disk_has_a_bootloader_there_and_no_kernel_of_its_hosts(host: Host) -> None:
+    def boots() -> tuple[bool, bool]:
+        found = host.engine.find("web")
+        assert found is not None
+        return "first sector" in host.content(), bool(parse_domain(found.xml).kernel)
+
+    assert host.converge(wish("vm", boot="disk")) == ["create", "start"]
+    assert boots() == (True, False)
+    assert (planned(host.resource(wish("vm", boot="disk"))), planned(host.resource(wish("vm")))) == (([], []), ([], []))
+    assert planned(host.resource(wish("vm", boot="kernel"))) == ([], ["boot"])
+    assert host.converge(wish("vm", boot="kernel", allow=BOTH)) == ["stop", "update", "start"]
+    assert boots() == (True, True)
+    assert host.converge(wish("vm", memory="512M", allow=BOTH)) == ["stop", "update", "start"]
+    assert boots() == (True, True)
+    # What it has is left, and so needs nothing of the image or the host.
+    host.disks.kernels = host.disks.loader = False
+    assert host.converge(wish("vm", boot="disk", allow=BOTH)) == ["stop", "update", "start"]
+    assert boots() == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "message"),
+    [
+        ("kernels", "boot: 'disk' needs a kernel in the image, and debian:13 has none of its own"),
+        ("loader", "Cannot run extlinux --version: the program extlinux is not installed"),
+    ],
+)
+def test_what_cannot_boot_from_its_disk_is_left_as_it_is(host: Host, lacks: str, message: str) -> None:
+    setattr(host.disks, lacks, False)
+    with pytest.raises(ZonalError, match=f"^{message}$"):
+        host.converge(wish("vm", boot="disk"))
+    assert [volume.name for volume in host.volumes.list()] == [GOLDEN]
+    host.converge(wish("vm"))
+    before = host.snapshot()
+    for wanted in (wish("vm", boot="disk", allow=BOTH), wish("vm", boot="disk", hostname="b", allow=BOTH)):
+        with pytest.raises(ZonalError, match=f"^{message}$"):
+            host.converge(wanted)
+    assert host.snapshot() == before
+
+
+def test_a_kernel_that_is_lost_is_missed_before_a_vm_is_stopped_for_it(host: Host) -> None:
+    host.converge(wish("vm", boot="disk"))
+    before = host.snapshot()
+    host.boot.remove(GOLDEN)
+    with pytest.raises(SpecError, match=r"^image: 'debian:13' has lost its kernel on this host"):
+        host.converge(wish("vm", boot="kernel", allow=BOTH))
+    host.volumes.remove(GOLDEN)
+    with pytest.raises(SpecError, match=r"^boot: 'kernel' cannot be changed, since the image that web was made of is not on this host"):
+        host.converge(wish("vm", boot="kernel", allow=BOTH))
+    assert host.engine.snapshot() == before[0]
 
 
 def test_what_is_wanted_to_be_stopped_does_not_start_with_its_host(host: Host) -> None:
