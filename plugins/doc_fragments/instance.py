@@ -138,10 +138,10 @@ options:
     type: str
   boot:
     description:
-      - What starts a VM. V(kernel), which it is when created without one, is the kernel of its image, by the host; what the guest upgrades to
-        does not matter then. V(disk) is a bootloader on its root disk.
-      - A disk that has none in its first sector gets one, C(extlinux) of the host, that starts the guest's own kernel; the image must have one,
-        not be lent it. A disk that has a bootloader is left as it is.
+      - What starts a VM. V(kernel), which it is when created without one, is the kernel of its image, by the host; what the guest
+        upgrades to does not matter then. V(disk) is a bootloader on its root disk.
+      - A disk that has none in its first sector gets one, C(extlinux) of the host, that starts the guest's own kernel; the image must
+        have one, not be lent it. A disk that has a bootloader is left as it is.
     type: str
     choices: [kernel, disk]
   hugepages:

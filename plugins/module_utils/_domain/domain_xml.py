@@ -37,7 +37,8 @@ PCI = ("domain", "bus", "slot", "function")
 class Hardware:
     """What the host provides for one VM. ``accelerator`` is kvm or qemu (libvirt's word for plain emulation).
 
-    ``kernel`` and ``initrd`` are paths, empty for a VM that boots from its disk. ``disk`` is a block device, or a regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names.
+    ``kernel`` and ``initrd`` are paths, empty for a VM that boots from its disk. ``disk`` is a block device, or a
+    regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names.
     """
 
     disk: str

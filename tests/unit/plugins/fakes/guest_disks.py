@@ -50,7 +50,10 @@ class FilledVolumes(FakeVolumes):
 
 
 class FakeDisks:
-    """See ``GuestDisks`` in ``_ports.py``. Tests may set ``boot_files``, whether file systems have ``kernels``, and whether the host has a ``loader``."""
+    """See ``GuestDisks`` in ``_ports.py``.
+
+    Tests may set ``boot_files``, whether file systems have ``kernels``, and whether the host has a ``loader``.
+    """
 
     def __init__(self, volumes: FilledVolumes, boot_files: BootFiles = BOOT_FILES) -> None:
         self._volumes = volumes

@@ -225,8 +225,8 @@ WRONG: dict[str, tuple[list[Any], dict[str, Any], dict[str, list[str]]]] = {
         {},
         {
             "web": [
-                "instances[0].keys: 'cpus' is not a known key; known are address, affinity, anti_affinity, app, autostart, bandwidth, boot, "
-                "capabilities, command, count, devices, disk, disks, environment, host, hostname, hugepages, image, io_limits, kind, "
+                "instances[0].keys: 'cpus' is not a known key; known are address, affinity, anti_affinity, app, autostart, bandwidth, "
+                "boot, capabilities, command, count, devices, disk, disks, environment, host, hostname, hugepages, image, io_limits, kind, "
                 "labels, link, max_memory, max_vcpus, memory, name, pci_devices, protected, ssh_keys, state, tenant, user_data, vcpus, zone"
             ]
         },
