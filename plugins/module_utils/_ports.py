@@ -190,6 +190,9 @@ class Domain:
 class VmEngine(PowerEngine, HotPlug, Protocol):
     """The libvirt connection of one host."""
 
+    def driver(self) -> str:
+        """Return which of libvirt's drivers it is: qemu, xen or lxc."""
+
     def find(self, name: str) -> Domain | None:
         """Return the domain of exactly that name; None when there is none."""
 
@@ -204,7 +207,8 @@ class VmEngine(PowerEngine, HotPlug, Protocol):
         empty when it does or the domain does not run."""
 
     def stats(self) -> dict[str, Mapping[str, Any]]:
-        """Return libvirt's statistics of all domains that run, by name, in one call that waits for none of them."""
+        """Return libvirt's statistics of all domains that run, by name, in one call that waits for none of them; nothing where the driver
+        has none."""
 
     def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None) -> None:
         """Give a domain that runs so many CPUs and bytes of memory (0: as it is), within its maximum, and its root disk just these limits,

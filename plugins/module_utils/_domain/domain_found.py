@@ -30,7 +30,7 @@ class ParsedDomain:
     facts: Mapping[str, str]
     ours: bool
     uuid: str
-    accelerator: str
+    domain_type: str
     kernel: str
     initrd: str
     attached: tuple[str, ...]
@@ -66,7 +66,7 @@ def parse_domain(text: str) -> ParsedDomain:
         facts=facts,
         ours=holder is not None,
         uuid=root.findtext("uuid", ""),
-        accelerator=root.get("type", ""),
+        domain_type=root.get("type", ""),
         kernel=root.findtext("os/kernel", ""),
         initrd=root.findtext("os/initrd", ""),
         attached=tuple(name[len(DISK_ALIAS) :] for name in aliases if name.startswith(DISK_ALIAS)),

@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .domain_type import KVM, LXC, XEN
 from .facts import dump_facts
 from .field_values import BOOT_DISK
 from .fields import Spec
@@ -25,26 +26,32 @@ FACTS = f"{{{NAMESPACE}}}instance"
 ROOT_DISK = "vda"
 # One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
 COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
+_XEN_DISK = "xvda"
+_XEN_COMMAND_LINE = f"root=/dev/{_XEN_DISK} rw console=hvc0 net.ifnames=0"
+# Of CPU time, in microseconds: as much of each period as there are CPUs.
+_PERIOD = 100_000
 # By the alias of a device libvirt and QEMU know it; libvirt keeps those that begin with "ua-".
 DISK_ALIAS = "ua-zonal-disk-"
 # Network card, root disk, agent, balloon and random numbers.
 _OTHER_SLOTS = 5
+# How a device, or a file in place of one, is named.
+_SOURCES = {"block": "dev", "file": "file"}
 _TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase[1:])
 PCI = ("domain", "bus", "slot", "function")
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What the host provides for one VM. ``accelerator`` is kvm or qemu (libvirt's word for plain emulation).
+    """What the host provides for one VM. ``domain_type`` is kvm, qemu (libvirt's word for plain emulation), xen or lxc.
 
-    ``kernel`` and ``initrd`` are paths, empty for a VM that boots from its disk. ``disk`` is a block device, or a
+    ``kernel`` and ``initrd`` are paths, not used for a VM that boots from its disk. ``disk`` is a block device, or a
     regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names.
     """
 
     disk: str
     kernel: str
     initrd: str
-    accelerator: str
+    domain_type: str
     disk_is_block: bool = True
     data: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,7 +62,7 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     ``uuid`` is that of the definition which is replaced: libvirt lets a domain keep its name only with it.
     """
     ET.register_namespace("zonal", NAMESPACE)
-    root = ET.Element("domain", type=hardware.accelerator)
+    root = ET.Element("domain", type=hardware.domain_type)
     _text(root, "name", name)
     _text(root, "uuid", uuid or uuid_of(spec["zone"], name))
     facts = ET.SubElement(ET.SubElement(root, "metadata"), FACTS)
@@ -64,16 +71,14 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     for key, value in sorted(declared.items()):
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
     _size(root, spec)
-    _boot(root, spec, hardware)
-    features = ET.SubElement(root, "features")
-    ET.SubElement(features, "acpi")
-    ET.SubElement(features, "apic")
-    if hardware.accelerator == "kvm":
-        ET.SubElement(root, "cpu", mode="host-model")
+    add_system, add_devices = {XEN: (_xen_system, _xen_devices), LXC: (_lxc_system, _lxc_devices)}.get(
+        hardware.domain_type, (_machine, _devices)
+    )
+    add_system(root, spec, hardware)
     ET.SubElement(root, "clock", offset="utc")
     for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "restart")):
         _text(root, event, action)
-    _devices(ET.SubElement(root, "devices"), name, spec, hardware)
+    add_devices(ET.SubElement(root, "devices"), name, spec, hardware)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
 
@@ -114,17 +119,60 @@ def _size(root: ET.Element, spec: Spec) -> None:
     _text(root, "vcpu", str(most_vcpus), placement="static", **({"current": str(vcpus)} if most_vcpus > vcpus else {}))
 
 
-def _boot(root: ET.Element, spec: Spec, hardware: Hardware) -> None:
+def _machine(root: ET.Element, spec: Spec, hardware: Hardware) -> None:
     system = ET.SubElement(root, "os")
     _text(system, "type", "hvm", arch="x86_64", machine="q35")
     if spec.get("boot") == BOOT_DISK:
         # The firmware takes the first of the disks.
         ET.SubElement(system, "boot", dev="hd")
-        return
+    else:
+        _kernel(system, hardware, COMMAND_LINE)
+    features = ET.SubElement(root, "features")
+    ET.SubElement(features, "acpi")
+    ET.SubElement(features, "apic")
+    if hardware.domain_type == KVM:
+        ET.SubElement(root, "cpu", mode="host-model")
+
+
+def _xen_system(root: ET.Element, _spec: Spec, hardware: Hardware) -> None:
+    # PVH: the hardware keeps the guest apart, as it does a whole machine, and the kernel starts without firmware, as in PV.
+    system = ET.SubElement(root, "os")
+    _text(system, "type", "xenpvh", arch="x86_64", machine="xenpvh")
+    _kernel(system, hardware, _XEN_COMMAND_LINE)
+
+
+def _lxc_system(root: ET.Element, spec: Spec, _hardware: Hardware) -> None:
+    tune = ET.SubElement(root, "cputune")
+    _text(tune, "period", str(_PERIOD))
+    _text(tune, "quota", str(_PERIOD * spec["vcpus"]))
+    system = ET.SubElement(root, "os")
+    _text(system, "type", "exe", arch="x86_64")
+    _text(system, "init", "/sbin/init")
+
+
+def _kernel(system: ET.Element, hardware: Hardware, command_line: str) -> None:
     _text(system, "kernel", hardware.kernel)
     if hardware.initrd:
         _text(system, "initrd", hardware.initrd)
-    _text(system, "cmdline", COMMAND_LINE)
+    _text(system, "cmdline", command_line)
+
+
+def _xen_devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:
+    disk = ET.SubElement(devices, "disk", type=_kind(hardware), device="disk")
+    ET.SubElement(disk, "source", {_SOURCES[_kind(hardware)]: hardware.disk})
+    ET.SubElement(disk, "target", dev=_XEN_DISK, bus="xen")
+    _card(devices, name, spec, model="")
+    ET.SubElement(ET.SubElement(devices, "console", type="pty"), "target", type="xen", port="0")
+
+
+def _lxc_devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:
+    root = ET.SubElement(devices, "filesystem", type=_kind(hardware), accessmode="passthrough")
+    if not hardware.disk_is_block:
+        ET.SubElement(root, "driver", type="loop", format="raw")
+    ET.SubElement(root, "source", {_SOURCES[_kind(hardware)]: hardware.disk})
+    ET.SubElement(root, "target", dir="/")
+    ET.SubElement(_card(devices, name, spec, model=""), "guest", dev="eth0")
+    ET.SubElement(ET.SubElement(devices, "console", type="pty"), "target", type="lxc", port="0")
 
 
 def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:
@@ -158,7 +206,11 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
     _text(random, "backend", "/dev/urandom", model="random")
 
 
-def _card(devices: ET.Element, name: str, spec: Spec) -> ET.Element:
+def _kind(hardware: Hardware) -> str:
+    return "block" if hardware.disk_is_block else "file"
+
+
+def _card(devices: ET.Element, name: str, spec: Spec, model: str = "virtio") -> ET.Element:
     card = ET.SubElement(devices, "interface", type="bridge")
     ET.SubElement(card, "mac", address=mac_of(spec["address"]))
     ET.SubElement(card, "source", bridge=spec["bridge"])
@@ -167,7 +219,8 @@ def _card(devices: ET.Element, name: str, spec: Spec) -> ET.Element:
         for direction, rate in spec["bandwidth"].items():
             ET.SubElement(limits, direction, average=str(rate // 1024))
     ET.SubElement(card, "target", dev=tap_of(name))
-    ET.SubElement(card, "model", type="virtio")
+    if model:
+        ET.SubElement(card, "model", type=model)
     if spec.get("link") == "down":
         ET.SubElement(card, "link", state="down")
     return card

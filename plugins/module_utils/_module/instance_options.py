@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._domain.domain_type import AUTO, DOMAIN_TYPES
 from .._domain.errors import SpecError
 from .._domain.fields import RECREATE, RESTART, Spec, check_kind, parse_spec
 from .._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
@@ -85,9 +86,14 @@ def batch_options() -> dict[str, Any]:
         **common,
         "workers": {"type": "int", "default": 4},
         "progress": {"type": "int", "default": 10},
-        "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
+        **type_options(),
         **pool_options(),
     }
+
+
+def type_options() -> dict[str, Any]:
+    """Return the option that tells of which type new VMs are."""
+    return {"domain_type": {"type": "str", "choices": list(DOMAIN_TYPES), "default": AUTO}}
 
 
 def pool_options() -> dict[str, Any]:

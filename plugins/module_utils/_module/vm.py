@@ -14,10 +14,10 @@ from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import huge_memory, is_bridge
-from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
 from .._domain.domain_found import attached_in, parse_domain
+from .._domain.domain_type import LXC, check_fields
 from .._domain.domain_xml import Hardware, render_card, render_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.fields import Spec, complete, pick
@@ -37,10 +37,11 @@ from .neighbours import containers_beside, read_neighbour
 from .vm_boot import VmBoot
 from .vm_disks import plug
 from .vm_found import read_vm
+from .vm_type import domain_type_of
 
 
 class VmResource(InstanceResource):
-    """An instance that is a VM. ``accelerator`` tells whether kvm or qemu is to run a new VM."""
+    """An instance that is a VM. ``domain_type`` tells of which type a new one is."""
 
     name = "vm"
 
@@ -53,7 +54,7 @@ class VmResource(InstanceResource):
         disks: GuestDisks,
         data: DataDisks,
         boot: BootFolder,
-        accelerator: Callable[[], str],
+        domain_type: Callable[[], str],
         stop_timeout: int,
     ) -> None:
         super().__init__(wish, engine, data, stop_timeout)
@@ -62,7 +63,7 @@ class VmResource(InstanceResource):
         self._volumes = volumes
         self._disks = disks
         self._boot = VmBoot(disks, volumes, boot)
-        self._accelerator = accelerator
+        self._domain_type = domain_type
         self._seen: Mapping[str, Volume] = {}
         self._domains: Collection[Domain] = ()
         self._diskless = self._adopting = self._exchanged = False
@@ -120,7 +121,6 @@ class VmResource(InstanceResource):
 
     def prepare(self) -> None:
         self._check(self._target)
-        self._accelerator()
 
     def _create(self, spec: Spec) -> None:
         golden, kernel, initrd = self._check(spec)
@@ -135,7 +135,7 @@ class VmResource(InstanceResource):
         self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
         disk = self._volumes.path(self._volume)
         self._boot.provide(spec, self._volumes.path(self._hidden) if fresh else disk)
-        self._define(spec, Hardware(disk, kernel, initrd, self._accelerator(), golden.is_block, self._data_of(spec)), "")
+        self._define(spec, Hardware(disk, kernel, initrd, self._domain_type(), golden.is_block, self._data_of(spec)), "")
         if fresh:
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
             self._volumes.rename(self._hidden, self._volume)
@@ -163,6 +163,8 @@ class VmResource(InstanceResource):
 
     def _foresee(self, actions: Collection[str]) -> None:
         super()._foresee(actions)
+        if not {"create", "update"}.isdisjoint(actions):
+            check_fields(self._engine.driver(), self._target)
         if self._target.get("hugepages") and not {"create", "update"}.isdisjoint(actions):
             memory, total = max(self._target["memory"], self._target.get("max_memory", 0)), huge_memory()
             if memory > total:
@@ -181,6 +183,7 @@ class VmResource(InstanceResource):
 
     def _check(self, spec: Spec) -> tuple[Volume, str, str]:
         """Return golden volume, kernel and initial ramdisk of the image; SpecError when a VM cannot be made on this host."""
+        self._domain_type()
         self._check_bridge(spec)
         self._data.check(self.name, spec.get("disks", ()))
         golden = find_golden(self._look_at_volumes().values(), spec["image"])
@@ -224,6 +227,9 @@ class VmResource(InstanceResource):
         spec = complete(self._wish.name, {"autostart": domain.autostart, **parsed.spec, **pick(self._wish.spec, options)})
         if "disk" in options:
             self._volumes.grow(self._volume, spec["disk"])
+            if parsed.domain_type == LXC:
+                # Nobody inside can let the file system grow.
+                self._disks.personalise(volume.path, ())
         if "boot" in options:
             self._boot.provide(spec, volume.path)
         if "disks" in options:
@@ -234,7 +240,7 @@ class VmResource(InstanceResource):
         data = self._data_of(spec)
         # One that boots from its disk knows of no kernel.
         kernel, initrd = (parsed.kernel, parsed.initrd) if parsed.kernel else self._boot.paths(volume)
-        hardware = Hardware(volume.path, kernel, initrd, parsed.accelerator, volume.is_block, data)
+        hardware = Hardware(volume.path, kernel, initrd, parsed.domain_type, volume.is_block, data)
         running = bool(domain.live_xml)
         # In this order a run that is cut off leaves a difference: memory is read from the definition, the others from what runs.
         if running and "memory" in options:
@@ -274,13 +280,6 @@ class VmResource(InstanceResource):
         self._volumes.remove(self._hidden)
 
 
-def accelerator_of(wanted: str, command: Command) -> str:
-    """Return what libvirt calls the wanted accelerator: auto, kvm or tcg."""
-    if wanted == "auto":
-        return "kvm" if kvm_usable(command)[0] else "qemu"
-    return "kvm" if wanted == "kvm" else "qemu"
-
-
 def build_vm(params: dict[str, Any], command: Command) -> VmResource:
     """Return the resource for the module's parameters."""
     volumes, libvirt, disks = volumes_of(params, command), LibvirtEngine(), MountedGuestDisks(command)
@@ -292,6 +291,6 @@ def build_vm(params: dict[str, Any], command: Command) -> VmResource:
         disks,
         DataDisks(volumes, DiskFilesystems(command, disks), libvirt),
         BootFolder(),
-        partial(accelerator_of, params["accelerator"], command),
+        partial(domain_type_of, params["domain_type"], libvirt, command),
         params["stop_timeout"],
     )

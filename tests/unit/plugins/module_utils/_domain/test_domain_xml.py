@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_type import check_fields
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import NAMESPACE, Hardware, render_domain
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import fingerprint, with_printed
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete, differences
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import uuid_of
@@ -26,6 +27,9 @@ KVM = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "", "kvm")
 FILE = Hardware("/tmp/disk & <co>.raw", "/vmlinuz", "/initrd", "qemu", disk_is_block=False)
 # Neither in the XML nor among the facts: the volume tells it.
 ELSEWHERE = ("disk",)
+XEN = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "/boot/zonal-img-1/initrd", "xen")
+LXC = Hardware("/dev/zonal/vm-web", "", "", "lxc")
+LXC_FILE = Hardware("/tmp/disk & <co>.raw", "", "", "lxc", disk_is_block=False)
 FULL: dict[str, Any] = {
     "max_vcpus": 4,
     "max_memory": "1G",
@@ -39,7 +43,17 @@ FULL: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(("file", "hardware"), [("vm-tcg.xml", TCG), ("vm-kvm.xml", KVM), ("vm-file.xml", FILE)])
+GOLDEN = {
+    "vm-tcg.xml": TCG,
+    "vm-kvm.xml": KVM,
+    "vm-file.xml": FILE,
+    "vm-xen.xml": XEN,
+    "vm-lxc.xml": LXC,
+    "vm-lxc-file.xml": LXC_FILE,
+}
+
+
+@pytest.mark.parametrize(("file", "hardware"), GOLDEN.items())
 def test_golden(file: str, hardware: Hardware) -> None:
     assert_golden(file, render_domain("web", wish("vm").spec, hardware))
 
@@ -61,8 +75,21 @@ def test_what_was_written_reads_back(named: tuple[str, Spec], hardware: Hardware
     assert [item.field for item in differences("vm", spec, found)] == [key for key in ELSEWHERE if key in spec]
     assert set(found) <= set(spec)
     kernel = ("", "") if spec.get("boot") == "disk" else (hardware.kernel, hardware.initrd)
-    assert (parsed.ours, parsed.accelerator, parsed.kernel, parsed.initrd) == (True, hardware.accelerator, *kernel)
+    assert (parsed.ours, parsed.domain_type, parsed.kernel, parsed.initrd) == (True, hardware.domain_type, *kernel)
     assert render_domain(name, spec, hardware) == text
+
+
+@given(vm_specs, st.sampled_from([XEN, LXC, LXC_FILE]))
+def test_what_was_written_for_other_drivers_reads_back(named: tuple[str, Spec], hardware: Hardware) -> None:
+    name, spec = named
+    try:
+        check_fields(hardware.domain_type, spec)
+    except SpecError:
+        return
+    parsed = parse_domain(render_domain(name, spec, hardware))
+    found = with_printed(parsed.spec, parsed.facts, spec)
+    assert [item.field for item in differences("vm", spec, found)] == [key for key in ELSEWHERE if key in spec]
+    assert (parsed.ours, parsed.domain_type, parsed.kernel, parsed.attached) == (True, hardware.domain_type, hardware.kernel, ())
 
 
 def test_keys_that_are_not_known_keep_their_fingerprint() -> None:

@@ -23,7 +23,9 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import 
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_type import domain_type_of
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
+from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
@@ -54,7 +56,7 @@ class Host:
         self.volumes = FilledVolumes()
         self.disks = FakeDisks(self.volumes)
         self.boot = BootFolder(str(folder))
-        self.accelerator = "qemu"
+        self.domain_type = "qemu"
         self.add_image("debian:13", DIGEST)
 
     def add_image(self, image: str, digest: str, *, cloud_init: bool = False) -> None:
@@ -74,7 +76,7 @@ class Host:
             fuse.guard(self.disks, *DISK_CHANGES),
             data_disks(self.volumes, self.engine),
             fuse.guard(self.boot, *BOOT_CHANGES),
-            lambda: self.accelerator,
+            lambda: self.domain_type,
             5,
         )
 
@@ -231,7 +233,7 @@ def test_a_new_vm_has_its_files_tags_and_hardware(host: Host) -> None:
     assert host.content()["archive"] == "archive of debian:13"
     assert host.content()["/etc/hostname"] == "web\n"
     assert host.content()["/root/.ssh/authorized_keys"] == KEY + "\n"
-    assert (domain.power, domain.autostart, parse_domain(domain.xml).accelerator) == (RUNNING, True, "qemu")
+    assert (domain.power, domain.autostart, parse_domain(domain.xml).domain_type) == (RUNNING, True, "qemu")
     assert parse_domain(domain.xml).kernel.endswith(f"/zonal-{GOLDEN}/vmlinuz")
 
 
@@ -362,6 +364,36 @@ def test_a_kernel_that_is_lost_is_missed_before_a_vm_is_stopped_for_it(host: Hos
     with pytest.raises(SpecError, match=r"^boot: 'kernel' cannot be changed, since the image that web was made of is not on this host"):
         host.converge(wish("vm", boot="kernel", allow=BOTH))
     assert host.engine.snapshot() == before[0]
+
+
+@pytest.mark.parametrize("driver", ["xen", "lxc"])
+def test_a_host_of_another_driver_has_vms_of_its_type(host: Host, driver: str) -> None:
+    host.engine.kind = host.domain_type = driver
+    assert host.converge(wish("vm", disk="1G")) == ["create", "start"]
+    assert planned(host.resource(wish("vm", disk="1G"))) == ([], [])
+    assert host.converge(wish("vm", disk="2G", memory="512M", vcpus=4, allow=BOTH)) == ["stop", "update", "start"]
+    found = host.engine.find("web")
+    assert found is not None
+    assert (parse_domain(found.xml).domain_type, bool(parse_domain(found.xml).kernel)) == (driver, driver == "xen")
+    before = host.snapshot()
+    for wanted in (
+        wish("vm", disk="2G", io_limits={"read_iops": 5}),
+        wish("vm", "other", address="10.20.0.9", io_limits={"read_iops": 5}),
+        wish("vm", hostname="b", boot="disk", allow=BOTH),
+    ):
+        with pytest.raises(SpecError, match=f" is not for VMs of the type {driver}, which is what this host runs$"):
+            planned(host.resource(wanted))
+    assert host.snapshot() == before
+    assert host.converge(wish("vm", power=ABSENT)) == ["remove"]
+
+
+def test_a_type_that_the_host_has_not_is_found_before_anything_is_made(host: Host) -> None:
+    wanted = wish("vm")
+    resource = host.resource(wanted)
+    resource._domain_type = lambda: domain_type_of("lxc", host.engine, run_command)
+    with pytest.raises(SpecError, match=r"^domain_type: 'lxc' is not what libvirt is used for on this host, which is qemu"):
+        converge(resource)
+    assert [volume.name for volume in host.volumes.list()] == [GOLDEN]
 
 
 def test_what_is_wanted_to_be_stopped_does_not_start_with_its_host(host: Host) -> None:
