@@ -291,7 +291,7 @@ def test_a_container_of_libvirt(lxc: Lab) -> None:
     assert (lxc.domain().info()[1], lxc.domain().schedulerParameters()["vcpu_quota"]) == (160 * 1024, 200_000)
     wait_for("the container", lxc.answers, 20)
     assert lxc.engine.stats() == {}
-    assert lxc.converge(lxc.wish(STOPPED)) == ["stop"]
+    assert lxc.converge(lxc.wish(STOPPED, **more)) == ["stop"]
     # Its file system is as large as its disk.
     assert f"Block count:              {200 * 1024}\n" in lxc.node.run("dumpe2fs", "-h", lxc.volumes.path("vm-web"))
     assert lxc.converge(lxc.wish(ABSENT)) == ["remove"]
