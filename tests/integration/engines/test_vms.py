@@ -16,6 +16,7 @@ import libvirt
 import libvirt_qemu
 import pytest
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters import libvirt_engine
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
@@ -229,6 +230,11 @@ def validate(uri: str, text: str) -> None:
 def test_without_libvirt_it_says_so() -> None:
     with pytest.raises(EngineAbsent, match=r"^Cannot reach libvirt at qemu\+unix:.*; is libvirtd running\?"):
         LibvirtEngine("qemu+unix:///system?socket=/nowhere").domains()
+
+
+def test_without_a_uri_the_hosts_own_driver_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libvirt_engine, "system_uri", lambda: "test:///default")
+    assert LibvirtEngine().driver() == "test"
 
 
 def test_a_vm_of_somebody_else_is_not_touched(cleaned: Lab) -> None:
