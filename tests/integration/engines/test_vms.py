@@ -290,7 +290,7 @@ def test_a_container_of_libvirt(lxc: Lab) -> None:
     assert lxc.converge(lxc.wish(PAUSED)) == ["update", "pause"]
     assert lxc.converge(lxc.wish()) == ["resume"]
     assert lxc.domain().ID() == number, "it was not restarted"
-    more = {"memory": "160M", "vcpus": 2, "disk": "200M"}
+    more: dict[str, Any] = {"memory": "160M", "vcpus": 2, "disk": "200M"}
     assert lxc.pending(lxc.wish(**more)) == ["vcpus", "memory", "disk"]
     assert lxc.converge(lxc.wish(**more, allow=("restart",))) == ["stop", "update", "start"]
     assert (lxc.converge(lxc.wish(**more)), lxc.pending(lxc.wish(**more))) == ([], [])

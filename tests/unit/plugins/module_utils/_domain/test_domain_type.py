@@ -61,7 +61,7 @@ NOT_OF_LXC: dict[str, Any] = {**NOT_OF_XEN, "max_vcpus": 4, "max_memory": "1G", 
     ("driver", "option", "value"),
     [(driver, *item) for driver, lacks in (("xen", NOT_OF_XEN), ("lxc", NOT_OF_LXC)) for item in lacks.items()],
 )
-def test_what_a_type_cannot_have_is_named(driver: str, option: str, value: object) -> None:
+def test_what_a_type_cannot_have_is_named(driver: str, option: str, value: Any) -> None:
     spec = wish("vm", **{option: value}).spec
     check_fields("qemu", spec)
     with pytest.raises(SpecError, match=rf"^{option}: .* is not for VMs of the type {driver}, which is what this host runs$") as caught:
@@ -71,5 +71,13 @@ def test_what_a_type_cannot_have_is_named(driver: str, option: str, value: objec
 
 @pytest.mark.parametrize("driver", ["qemu", "xen", "lxc"])
 def test_what_means_nothing_is_not_refused(driver: str) -> None:
-    none = {"boot": "kernel", "hugepages": False, "pci_devices": [], "disks": [], "io_limits": {}, "link": "up", "bandwidth": {}}
+    none: dict[str, Any] = {
+        "boot": "kernel",
+        "hugepages": False,
+        "pci_devices": [],
+        "disks": [],
+        "io_limits": {},
+        "link": "up",
+        "bandwidth": {},
+    }
     check_fields(driver, wish("vm", **none, max_vcpus=2, max_memory="256M", user_data="").spec)

@@ -76,9 +76,12 @@ class Host:
             fuse.guard(self.disks, *DISK_CHANGES),
             data_disks(self.volumes, self.engine),
             fuse.guard(self.boot, *BOOT_CHANGES),
-            lambda: self.domain_type,
+            self.tell_type,
             5,
         )
+
+    def tell_type(self) -> str:
+        return self.domain_type
 
     def converge(self, wanted: Wish) -> list[str]:
         return converge(self.resource(wanted))
@@ -387,13 +390,20 @@ def test_a_host_of_another_driver_has_vms_of_its_type(host: Host, driver: str) -
     assert host.converge(wish("vm", power=ABSENT)) == ["remove"]
 
 
-def test_a_type_that_the_host_has_not_is_found_before_anything_is_made(host: Host) -> None:
-    wanted = wish("vm")
-    resource = host.resource(wanted)
-    resource._domain_type = lambda: domain_type_of("lxc", host.engine, run_command)
+def test_a_type_that_the_host_has_not_is_found_before_anything_is_made(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "tell_type", lambda: domain_type_of("lxc", host.engine, run_command))
     with pytest.raises(SpecError, match=r"^domain_type: 'lxc' is not what libvirt is used for on this host, which is qemu"):
-        converge(resource)
+        host.converge(wish("vm"))
     assert [volume.name for volume in host.volumes.list()] == [GOLDEN]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "driver", "made"),
+    [("auto", "xen", "xen"), ("auto", "lxc", "lxc"), ("lxc", "lxc", "lxc"), ("kvm", "qemu", "kvm"), ("qemu", "qemu", "qemu")],
+)
+def test_of_which_type_a_new_vm_is(host: Host, wanted: str, driver: str, made: str) -> None:
+    host.engine.kind = driver
+    assert domain_type_of(wanted, host.engine, run_command) == made
 
 
 def test_what_is_wanted_to_be_stopped_does_not_start_with_its_host(host: Host) -> None:
