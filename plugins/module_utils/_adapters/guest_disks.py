@@ -139,7 +139,8 @@ class MountedGuestDisks:
             _enter()
             return bool(choose_kernel(_boot_paths())[0])
 
-        found: bool = self._with_mounted(device, look, "ro")
+        # It may be a device that nobody can write to, not even what stands in a journal.
+        found: bool = self._with_mounted(device, look, "ro,noload")
         return found
 
     def has_bootloader(self, device: str) -> bool:
@@ -165,7 +166,12 @@ class MountedGuestDisks:
             return os.path.realpath(LOADER_FOLDER)
 
         folder: str = self._with_mounted(device, configure)
-        self._with_mounted(device, lambda: self._command([*_LOADER_INSTALLER, f"{_MOUNT_POINT}{folder}"]))
+
+        def install() -> None:
+            self._command([*_LOADER_INSTALLER, f"{_MOUNT_POINT}{folder}"])
+            self._command(["sync", "--file-system", _MOUNT_POINT], timeout=_UNPACK_TIMEOUT)
+
+        self._with_mounted(device, install)
 
     def _with_mounted(self, device: str, work: Callable[[], Any], mode: str = "rw") -> Any:
         """Return what ``work`` returns in a child process that alone sees ``device`` mounted."""
