@@ -9,7 +9,7 @@ See https://libvirt.org/drivers.html.
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any
 
 from .errors import SpecError
 from .fields import FIELDS, Spec
@@ -47,7 +47,8 @@ def check_type(wanted: str, driver: str) -> None:
 
 def check_fields(driver: str, spec: Spec) -> None:
     """SpecError when a field is given that domains of this driver cannot have."""
-    values, lacks = cast("dict[str, Any]", spec), _LACKS.get(driver, ())
+    values: dict[str, Any] = {**spec}
+    lacks = _LACKS.get(driver, ())
     for field in FIELDS:
         if field.name in lacks and values.get(field.name, field.none(spec)) != field.none(spec):
             shown = "(not shown)" if field.secret else field.show(values[field.name])
