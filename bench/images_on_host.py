@@ -67,7 +67,7 @@ _VM: dict[str, Any] = {
     "stop_timeout": 1,
     "group": GROUP,
     "pool": POOL,
-    "accelerator": "tcg",
+    "domain_type": "qemu",
 }
 
 

@@ -33,7 +33,7 @@ WARM_SECONDS = 600
 BARE = ("systemd-sysv udev dbus openssh-server python3 python3-apt kmod iproute2 procps e2fsprogs ca-certificates iputils-ping").split()
 # What the product's roles would install.
 PREBAKED = (
-    "lvm2 thin-provisioning-tools xfsprogs nftables iputils-arping docker.io python3-docker libvirt-daemon-system "
+    "lvm2 thin-provisioning-tools xfsprogs extlinux nftables iputils-arping docker.io python3-docker libvirt-daemon-system "
     "libvirt-clients libvirt-daemon-driver-qemu qemu-system-x86 qemu-utils python3-libvirt python3-netaddr "
     "busybox-static libarchive-tools aria2 skopeo umoci python3-boto3"
 ).split()

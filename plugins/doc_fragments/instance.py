@@ -170,6 +170,14 @@ options:
         C(virsh domcapabilities) tells the names of models that can be had.
       - When created without it V(host-model), or QEMU's own CPU where the VM runs by plain emulation. V(host-passthrough) is refused there.
     type: str
+  boot:
+    description:
+      - What starts a VM. V(kernel), which it is when created without one, is the kernel of its image, by the host; what the guest
+        upgrades to does not matter then. V(disk) is a bootloader on its root disk.
+      - A disk that has none in its first sector gets one, C(extlinux) of the host, that starts the guest's own kernel; the image must
+        have one, not be lent it. A disk that has a bootloader is left as it is.
+    type: str
+    choices: [kernel, disk]
   hugepages:
     description:
       - Whether a VM's memory is huge pages of its host, all taken at the start by as many threads as it has O(vcpus).

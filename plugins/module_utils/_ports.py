@@ -190,6 +190,9 @@ class Domain:
 class VmEngine(PowerEngine, HotPlug, Protocol):
     """The libvirt connection of one host."""
 
+    def driver(self) -> str:
+        """Return which of libvirt's drivers it is: qemu, xen or lxc."""
+
     def find(self, name: str) -> Domain | None:
         """Return the domain of exactly that name; None when there is none."""
 
@@ -204,7 +207,8 @@ class VmEngine(PowerEngine, HotPlug, Protocol):
         empty when it does or the domain does not run."""
 
     def stats(self) -> dict[str, Mapping[str, Any]]:
-        """Return libvirt's statistics of all domains that run, by name, in one call that waits for none of them."""
+        """Return libvirt's statistics of all domains that run, by name, in one call that waits for none of them; nothing where the driver
+        has none."""
 
     def adjust(self, name: str, vcpus: int = 0, memory: int = 0, io_limits: Mapping[str, int] | None = None, cpu_shares: int = 0) -> None:
         """Give a domain that runs so many CPUs, bytes of memory and such a weight (0: as it is), CPUs and memory within its maximum, and
@@ -213,8 +217,8 @@ class VmEngine(PowerEngine, HotPlug, Protocol):
     def set_crash_action(self, name: str, action: str) -> None:
         """Let a domain that runs ``restart``, or go off (``destroy``), when its guest crashes; its definition stays as it is."""
 
-    def cpu_models(self, accelerator: str) -> Collection[str]:
-        """Return the CPU models that domains of the accelerator, kvm or qemu, can have on this host; among them the words host-model and
+    def cpu_models(self, domain_type: str) -> Collection[str]:
+        """Return the CPU models that domains of the type, kvm or qemu, can have on this host; among them the words host-model and
         host-passthrough where it knows what these say."""
 
     def set_autostart(self, name: str, wanted: bool) -> None:

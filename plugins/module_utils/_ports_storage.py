@@ -98,3 +98,15 @@ class GuestDisks(Protocol):
 
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         """Grow the file system to its device and write ``files`` into it, replacing what stands there."""
+
+    def has_kernel(self, device: str) -> bool:
+        """Tell whether the file system has a kernel that a bootloader can start."""
+
+    def has_bootloader(self, device: str) -> bool:
+        """Tell whether the first sector of ``device`` is one that a BIOS starts."""
+
+    def add_bootloader(self, device: str) -> None:
+        """Make the file system boot its kernel, last of all by the first sector. The file in it that says how is kept if it is there."""
+
+    def check_loader(self) -> None:
+        """EngineAbsent when the host has no bootloader to give."""

@@ -15,6 +15,7 @@ description:
   - Figures of VMs are those of C(virsh domstats). Figures of containers are those of their cgroups, of version 1 or 2, and of their network
     interfaces. What a container writes is counted when the kernel writes it to a disk, which may be later, or never for a file that is
     removed before. With cgroups of version 1, kernels since Linux 6.10 count only disks with a limit or with the scheduler C(bfq).
+  - Where VMs are of a driver of libvirt that counts nothing, such as LXC's, there are no figures of them.
   - An engine that is not installed or not running has no instances; it is no error.
 author:
   - zonal.cloud contributors (@zonal-cloud)

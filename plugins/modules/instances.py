@@ -139,6 +139,10 @@ options:
       cpu_model:
         description: What CPU a VM sees; see O(zonal.cloud.vm#module:cpu_model).
         type: str
+      boot:
+        description: What starts a VM, the host with its image's kernel or its root disk; see O(zonal.cloud.vm#module:boot).
+        type: str
+        choices: [kernel, disk]
       hugepages:
         description: Whether a VM's memory is huge pages; see O(zonal.cloud.vm#module:hugepages).
         type: bool
@@ -220,10 +224,10 @@ options:
       - The module then begins no further instance and ends, and its action calls it again for those that are left.
     type: int
     default: 10
-  accelerator:
-    description: What a VM that is created runs on; see O(zonal.cloud.vm#module:accelerator).
+  domain_type:
+    description: Of which type of libvirt's a VM is that is created; see O(zonal.cloud.vm#module:domain_type).
     type: str
-    choices: [auto, kvm, tcg]
+    choices: [auto, kvm, qemu, xen, lxc]
     default: auto
   group:
     description: Volume group of the golden volumes, of the root disks and of the data disks.

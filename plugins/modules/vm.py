@@ -26,12 +26,17 @@ options:
     description: Thin pool that holds the root disk and the data disks.
     type: str
     default: pool
-  accelerator:
+  domain_type:
     description:
-      - What a VM that is created runs on. V(auto) takes KVM when a trial with the host's own kernel shows that it works, else V(tcg).
-      - V(tcg) is QEMU's emulation, which runs anywhere and slowly. An existing VM keeps what it has.
+      - Of which type of libvirt's a VM is that is created; an existing VM keeps what it has.
+      - A host has VMs of one driver of libvirt, QEMU's unless its C(/etc/libvirt/libvirt.conf) names another, which the role
+        P(zonal.cloud.hypervisor#role) sees to. V(auto) is V(xen) or V(lxc) where that is Xen's or LXC's; else it is V(kvm) when a trial
+        with the host's own kernel shows that KVM works, or V(qemu).
+      - V(qemu) is QEMU's emulation, which runs anywhere and slowly. V(xen) is a PVH guest. V(lxc) is a container of libvirt's on the thin
+        volume that a VM would have, made of an image for VMs.
+      - A type that the host's driver does not have, and options that the type cannot have, are refused.
     type: str
-    choices: [auto, kvm, tcg]
+    choices: [auto, kvm, qemu, xen, lxc]
     default: auto
 requirements:
   - libvirt 9 or later, QEMU and libvirt's Python package on the host (role P(zonal.cloud.hypervisor#role))
@@ -117,7 +122,7 @@ vm:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import instance_options, pool_options
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import instance_options, pool_options, type_options
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import build_vm
 
@@ -127,7 +132,7 @@ def main() -> None:
     options = {
         **instance_options(),
         **pool_options(),
-        "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
+        **type_options(),
     }
     run(AnsibleModule(argument_spec=options, supports_check_mode=True), build_vm)
 

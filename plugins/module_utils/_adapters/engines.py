@@ -10,6 +10,7 @@ from typing import Any
 
 from .._domain.host_engines import Engine, parse_version, read_docker_error, read_docker_info
 from .._ports import Command, EngineAbsent, EngineError
+from .libvirt_settings import system_uri
 
 # Enough for a daemon that its socket starts on a slow host.
 _TIMEOUT = 60.0
@@ -38,7 +39,7 @@ def find_libvirt(command: Command) -> Engine:
         return Engine("libvirt")
     try:
         # Not "virsh version": that makes a daemon probe QEMU first, which takes a minute on a slow host.
-        command(["virsh", "--connect", "qemu:///system", "--readonly", "uri"], timeout=_TIMEOUT)
+        command(["virsh", "--connect", system_uri(), "--readonly", "uri"], timeout=_TIMEOUT)
     except EngineError as error:
         return Engine("libvirt", version, reason=str(error.details["cause"]))
     return Engine("libvirt", version, running=True)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import ctypes
 import os
 import pickle
+import shutil
 import stat
 import struct
 from collections.abc import Sequence
 from glob import glob
 from typing import Any, Callable
 
+from .._domain.bootloader import BOOT_PATTERNS, LOADER_FOLDER, choose_kernel, loader_config
 from .._domain.content import digest_of
 from .._domain.errors import ZonalError
 from .._domain.guest_files import GuestFile
@@ -44,6 +46,10 @@ _PACKER = (
     f"{_CONFINED},+dac_read_search tar --create --force-local --format=posix --pax-option=delete=atime,delete=ctime --sort=name "
     "--numeric-owner --acls --xattrs --xattrs-include=*"
 ).split()
+_LOADER = "extlinux"
+_LOADER_INSTALLER = f"{_CONFINED},+dac_override,+linux_immutable {_LOADER} --install".split()
+# What ends a first sector that a BIOS starts.
+_BOOTS = b"\x55\xaa"
 # One fast level: it is packed once and read by hosts that are no slower for it.
 _GZIP = "--use-compress-program=gzip -1 --no-name"
 _CAUSES = {
@@ -127,6 +133,45 @@ class MountedGuestDisks:
             os.fsync(handle)
 
         self._with_mounted(device, write)
+
+    def has_kernel(self, device: str) -> bool:
+        def look() -> bool:
+            _enter()
+            return bool(choose_kernel(_boot_paths())[0])
+
+        # It may be a device that nobody can write to, not even what stands in a journal.
+        found: bool = self._with_mounted(device, look, "ro,noload")
+        return found
+
+    def has_bootloader(self, device: str) -> bool:
+        try:
+            with open(device, "rb") as disk:
+                return disk.read(512)[-len(_BOOTS) :] == _BOOTS
+        except OSError as error:
+            raise EngineError("read the first sector of", device, str(error)) from error
+
+    def check_loader(self) -> None:
+        self._command([_LOADER, "--version"])
+
+    def add_bootloader(self, device: str) -> None:
+        def configure() -> str:
+            _enter()
+            kernel, initrd = choose_kernel(_boot_paths())
+            for path in filter(None, (kernel, initrd)):
+                _fill_holes(path)
+            config = loader_config(kernel, initrd)
+            if not os.path.exists(config.path):
+                _write(config)
+            # Without links, which would lead to the host where extlinux follows them.
+            return os.path.realpath(LOADER_FOLDER)
+
+        folder: str = self._with_mounted(device, configure)
+
+        def install() -> None:
+            self._command([*_LOADER_INSTALLER, f"{_MOUNT_POINT}{folder}"])
+            self._command(["sync", "--file-system", _MOUNT_POINT], timeout=_UNPACK_TIMEOUT)
+
+        self._with_mounted(device, install)
 
     def _with_mounted(self, device: str, work: Callable[[], Any], mode: str = "rw") -> Any:
         """Return what ``work`` returns in a child process that alone sees ``device`` mounted."""
@@ -217,6 +262,23 @@ def _read_newest(plain: str, *patterns: str) -> bytes | None:
         with os.fdopen(handle, "rb") as file:
             return file.read()
     return None
+
+
+def _boot_paths() -> list[str]:
+    return [path for pattern in BOOT_PATTERNS for path in glob(pattern) if os.path.isfile(path)]
+
+
+def _fill_holes(path: str) -> None:
+    """Write a file anew that is sparse, which extlinux cannot read."""
+    path = os.path.realpath(path)
+    status = os.stat(path)
+    if status.st_blocks * 512 >= status.st_size:
+        return
+    with open(path, "rb") as source, open(f"{path}.zonal-new", "wb") as target:
+        shutil.copyfileobj(source, target)
+        os.fchmod(target.fileno(), stat.S_IMODE(status.st_mode))
+        os.fsync(target.fileno())
+    os.rename(f"{path}.zonal-new", path)
 
 
 def _write(file: GuestFile) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from .._ports import Command
+from .libvirt_settings import system_uri
 
 # What releases an instance, by how it is held still; its name comes last.
-THAW_VM = ("virsh", "--connect", "qemu:///system", "domfsthaw")
-RESUME_VM = ("virsh", "--connect", "qemu:///system", "resume")
+THAW_VM = ("virsh", "domfsthaw")
+RESUME_VM = ("virsh", "resume")
 RESUME_CONTAINER = ("docker", "unpause")
 # It waits for the end of the process $0 in a session of its own, and does nothing when the mark $1 is gone by then.
 _BESIDE = 'exec >/dev/null 2>&1; tail --pid="$0" -f /dev/null; mark=$1; shift; [ ! -e "$mark" ] || { "$@"; rm -f "$mark"; }'
@@ -28,8 +29,11 @@ def released_after_us(command: Command, name: str, release: Sequence[str] = THAW
     mark = os.path.join(folder, f"zonal-cloud.held.{name}.{release[-1]}.{me}")
     with open(mark, "w", encoding="ascii"):
         pass
+    program, *arguments = release
+    if program == "virsh":
+        arguments = ["--connect", system_uri(), *arguments]
     try:
-        command(["setsid", "--fork", "sh", "-c", _BESIDE, me, mark, *release, name])
+        command(["setsid", "--fork", "sh", "-c", _BESIDE, me, mark, program, *arguments, name])
         yield
     finally:
         os.unlink(mark)

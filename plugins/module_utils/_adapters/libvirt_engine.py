@@ -18,19 +18,21 @@ from .._domain.instance import PAUSED, RUNNING, STOPPED
 from .._ports import Domain, EngineAbsent, EngineError, EngineSilent
 from .deadline import Overdue, WithDeadline, in_time
 from .deps import need_libvirt
+from .libvirt_settings import system_uri
 
 _POLL = 0.5
 # A VM of much memory that is all taken at its start needs some of that.
 _TIMEOUT = 300
 _AGENT_SECONDS = 30
+_PLAIN = ("LXC", "Xen")
 # QEMU's words for a second request.
 _UNPLUGGING = "in the process of unplug"
 
 
 class LibvirtEngine:
-    """See ``VmEngine`` in ``_ports.py``."""
+    """See ``VmEngine`` in ``_ports.py``. Without a ``uri`` it is that of the host."""
 
-    def __init__(self, uri: str = "qemu:///system") -> None:
+    def __init__(self, uri: str = "") -> None:
         self._uri = uri
         self._connection: Any = None
 
@@ -40,6 +42,10 @@ class LibvirtEngine:
             with suppress(need_libvirt().libvirtError, Overdue):
                 self._connection.close()
             self._connection = None
+
+    def driver(self) -> str:
+        with self._asking("ask for the driver of", "VMs") as connection:
+            return str(connection.getType()).lower()
 
     def find(self, name: str) -> Domain | None:
         with self._asking("look up VM", name) as connection:
@@ -57,7 +63,12 @@ class LibvirtEngine:
         # What cannot be had without waiting for a VM that is busy is left out.
         flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
         with self._asking("read the statistics of", "VMs") as connection:
-            return {domain.name(): told for domain, told in connection.getAllDomainStats(kinds, flags)}
+            try:
+                return {domain.name(): told for domain, told in connection.getAllDomainStats(kinds, flags)}
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+                    raise
+                return {}
 
     def define(self, xml: str) -> None:
         with self._asking("define", "VM") as connection:
@@ -138,9 +149,9 @@ class LibvirtEngine:
             domain = connection.lookupByName(name)
             domain.setLifecycleAction(libvirt.VIR_DOMAIN_LIFECYCLE_CRASH, actions[action], libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
-    def cpu_models(self, accelerator: str) -> Collection[str]:
+    def cpu_models(self, domain_type: str) -> Collection[str]:
         with self._asking("ask libvirt for", "CPU models") as connection:
-            return parse_cpu_models(connection.getDomainCapabilities(None, "x86_64", "q35", accelerator))
+            return parse_cpu_models(connection.getDomainCapabilities(None, "x86_64", "q35", domain_type))
 
     def set_autostart(self, name: str, wanted: bool) -> None:
         with self._asking("set autostart of VM", name) as connection:
@@ -190,7 +201,8 @@ class LibvirtEngine:
                 | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
                 | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
             )
-            domain.undefineFlags(flags)
+            # Others have nothing of that, and take no flags that they do not know.
+            domain.undefineFlags(0 if connection.getType() in _PLAIN else flags)
 
     @staticmethod
     def _bring_online(domain: Any, vcpus: int) -> None:
@@ -243,6 +255,7 @@ class LibvirtEngine:
             if self._connection is None or not self._connection.isAlive():
                 # Without a handler the binding prints every error to standard error.
                 libvirt.registerErrorHandler(lambda context, error: None, None)
+                self._uri = self._uri or system_uri()
                 self._connection = WithDeadline(in_time(_TIMEOUT, libvirt.open, self._uri), "vir", _TIMEOUT)
         except libvirt.libvirtError as error:
             raise EngineAbsent("reach", f"libvirt at {self._uri}", f"{error}; is libvirtd running?") from error

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
+from typing import Any
 
 from .errors import SpecError
 
@@ -42,3 +44,18 @@ def check_host_address(field: str, address: str, cidr: str) -> None:
         raise SpecError(field, address, f"is not in the network {cidr}")
     if parsed in (network.network_address, network.broadcast_address):
         raise SpecError(field, address, f"is the network or broadcast address of {cidr}")
+
+
+def check_addresses(spec: Mapping[str, Any]) -> None:
+    """SpecError unless all addresses of an instance's spec are ones of its network, and none is another's."""
+    own, extra, gateway = spec.get("address"), spec.get("extra_addresses", []), spec.get("gateway")
+    if "cidr" in spec:
+        named = [("address", own), ("network.gateway", gateway), *(("extra_addresses", item) for item in extra)]
+        for name, address in named:
+            if address is not None:
+                check_host_address(name, address, spec["cidr"])
+        if own is not None and own == gateway:
+            raise SpecError("address", own, "is the gateway of the network")
+    for address, whose in ((gateway, "the gateway of the network"), (own, "the address that it has anyway")):
+        if address in extra:
+            raise SpecError("extra_addresses", address, f"is {whose}")

@@ -15,7 +15,7 @@ from .cpus import parse_cpus
 from .domain_xml import DISK_ALIAS, FACTS, PCI, ROOT_DISK
 from .errors import ZonalError
 from .facts import load_facts
-from .field_values import BANDWIDTH, HOST_MODEL, HOST_PASSTHROUGH, IO_LIMITS, NEVER, PINNED
+from .field_values import BANDWIDTH, BOOT_DISK, HOST_MODEL, HOST_PASSTHROUGH, IO_LIMITS, NEVER, PINNED
 from .fields import Spec
 
 # A kernel list of numbers that a host may have.
@@ -33,7 +33,7 @@ class ParsedDomain:
     facts: Mapping[str, str]
     ours: bool
     uuid: str
-    accelerator: str
+    domain_type: str
     kernel: str
     initrd: str
     attached: tuple[str, ...]
@@ -52,6 +52,9 @@ def parse_domain(text: str) -> ParsedDomain:
     if facts.get("autostart") in ("yes", "no"):
         spec["autostart"] = facts["autostart"] == "yes"
     spec.update(_parse_size(root))
+    # libvirt names a disk to boot from in all of them.
+    if root.findtext("os/type") == "hvm" and not root.findtext("os/kernel"):
+        spec["boot"] = BOOT_DISK
     # Of the root disk: a limit of another one is somebody else's.
     tuned = f"devices/disk/target[@dev='{ROOT_DISK}']/../iotune"
     limits = {key: _number(root.findtext(f"{tuned}/{key}_sec")) for key in IO_LIMITS}
@@ -71,7 +74,7 @@ def parse_domain(text: str) -> ParsedDomain:
         facts=facts,
         ours=holder is not None,
         uuid=root.findtext("uuid", ""),
-        accelerator=root.get("type", ""),
+        domain_type=root.get("type", ""),
         kernel=root.findtext("os/kernel", ""),
         initrd=root.findtext("os/initrd", ""),
         attached=tuple(name[len(DISK_ALIAS) :] for name in aliases if name.startswith(DISK_ALIAS)),

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from .cpus import format_cpus
+from .domain_type import KVM, LXC, XEN
 from .facts import dump_facts
-from .field_values import HOST_MODEL, HOST_PASSTHROUGH, NEVER, PINNED
+from .field_values import BOOT_DISK, HOST_MODEL, HOST_PASSTHROUGH, NEVER, PINNED
 from .fields import Spec
 from .instance_disks import MOST_DISKS, serial_of
 from .names import mac_of, tap_of, uuid_of
@@ -26,27 +27,34 @@ NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
 FACTS = f"{{{NAMESPACE}}}instance"
 ROOT_DISK = "vda"
 # One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
-_COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
+COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
+_XEN_DISK = "xvda"
+_XEN_COMMAND_LINE = f"root=/dev/{_XEN_DISK} rw console=hvc0 net.ifnames=0"
+# Of CPU time, in microseconds: as much of each period as there are CPUs.
+_PERIOD = 100_000
 # By the alias of a device libvirt and QEMU know it; libvirt keeps those that begin with "ua-".
 DISK_ALIAS = "ua-zonal-disk-"
 # Network card, root disk, agent, balloon and random numbers.
 _OTHER_SLOTS = 5
+# How a device, or a file in place of one, is named.
+_SOURCES = {"block": "dev", "file": "file"}
 _TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase[1:])
 PCI = ("domain", "bus", "slot", "function")
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What the host provides for one VM. ``accelerator`` is kvm or qemu (libvirt's word for plain emulation).
+    """What the host provides for one VM. ``domain_type`` is kvm, qemu (libvirt's word for plain emulation), xen or lxc.
 
-    ``disk`` is a block device, or a regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names.
-    ``cpus`` are those that a VM of pinned CPUs has, as many as it ever may have.
+    ``kernel`` and ``initrd`` are paths, not used for a VM that boots from its disk. ``disk`` is a block device, or a
+    regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names. ``cpus`` are those that a VM of
+    pinned CPUs has, as many as it ever may have.
     """
 
     disk: str
     kernel: str
     initrd: str
-    accelerator: str
+    domain_type: str
     disk_is_block: bool = True
     data: Mapping[str, str] = field(default_factory=dict)
     cpus: frozenset[int] = frozenset()
@@ -58,7 +66,7 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     ``uuid`` is that of the definition which is replaced: libvirt lets a domain keep its name only with it.
     """
     ET.register_namespace("zonal", NAMESPACE)
-    root = ET.Element("domain", type=hardware.accelerator)
+    root = ET.Element("domain", type=hardware.domain_type)
     _text(root, "name", name)
     _text(root, "uuid", uuid or uuid_of(spec["zone"], name))
     facts = ET.SubElement(ET.SubElement(root, "metadata"), FACTS)
@@ -67,16 +75,14 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     for key, value in sorted(declared.items()):
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
     _size(root, spec)
-    _share_cpus(root, spec, hardware.cpus)
-    _boot(root, hardware)
-    features = ET.SubElement(root, "features")
-    ET.SubElement(features, "acpi")
-    ET.SubElement(features, "apic")
-    _model_cpu(root, spec.get("cpu_model") or (HOST_MODEL if hardware.accelerator == "kvm" else ""))
+    add_system, add_devices = {XEN: (_xen_system, _xen_devices), LXC: (_lxc_system, _lxc_devices)}.get(
+        hardware.domain_type, (_machine, _devices)
+    )
+    add_system(root, spec, hardware)
     ET.SubElement(root, "clock", offset="utc")
     for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", crash_action(spec))):
         _text(root, event, action)
-    _devices(ET.SubElement(root, "devices"), name, spec, hardware)
+    add_devices(ET.SubElement(root, "devices"), name, spec, hardware)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
 
@@ -149,13 +155,60 @@ def _model_cpu(root: ET.Element, model: str) -> None:
         _text(ET.SubElement(root, "cpu", mode="custom", match="exact"), "model", model, fallback="forbid")
 
 
-def _boot(root: ET.Element, hardware: Hardware) -> None:
+def _machine(root: ET.Element, spec: Spec, hardware: Hardware) -> None:
+    _share_cpus(root, spec, hardware.cpus)
     system = ET.SubElement(root, "os")
     _text(system, "type", "hvm", arch="x86_64", machine="q35")
+    if spec.get("boot") == BOOT_DISK:
+        # The firmware takes the first of the disks.
+        ET.SubElement(system, "boot", dev="hd")
+    else:
+        _kernel(system, hardware, COMMAND_LINE)
+    features = ET.SubElement(root, "features")
+    ET.SubElement(features, "acpi")
+    ET.SubElement(features, "apic")
+    _model_cpu(root, spec.get("cpu_model") or (HOST_MODEL if hardware.domain_type == KVM else ""))
+
+
+def _xen_system(root: ET.Element, _spec: Spec, hardware: Hardware) -> None:
+    # PVH: the hardware keeps the guest apart, as it does a whole machine, and the kernel starts without firmware, as in PV.
+    system = ET.SubElement(root, "os")
+    _text(system, "type", "xenpvh", arch="x86_64", machine="xenpvh")
+    _kernel(system, hardware, _XEN_COMMAND_LINE)
+
+
+def _lxc_system(root: ET.Element, spec: Spec, _hardware: Hardware) -> None:
+    tune = ET.SubElement(root, "cputune")
+    _text(tune, "period", str(_PERIOD))
+    _text(tune, "quota", str(_PERIOD * spec["vcpus"]))
+    system = ET.SubElement(root, "os")
+    _text(system, "type", "exe", arch="x86_64")
+    _text(system, "init", "/sbin/init")
+
+
+def _kernel(system: ET.Element, hardware: Hardware, command_line: str) -> None:
     _text(system, "kernel", hardware.kernel)
     if hardware.initrd:
         _text(system, "initrd", hardware.initrd)
-    _text(system, "cmdline", _COMMAND_LINE)
+    _text(system, "cmdline", command_line)
+
+
+def _xen_devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:
+    disk = ET.SubElement(devices, "disk", type=_kind(hardware), device="disk")
+    ET.SubElement(disk, "source", {_SOURCES[_kind(hardware)]: hardware.disk})
+    ET.SubElement(disk, "target", dev=_XEN_DISK, bus="xen")
+    _card(devices, name, spec, model="")
+    ET.SubElement(ET.SubElement(devices, "console", type="pty"), "target", type="xen", port="0")
+
+
+def _lxc_devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:
+    root = ET.SubElement(devices, "filesystem", type=_kind(hardware), accessmode="passthrough")
+    if not hardware.disk_is_block:
+        ET.SubElement(root, "driver", type="loop", format="raw")
+    ET.SubElement(root, "source", {_SOURCES[_kind(hardware)]: hardware.disk})
+    ET.SubElement(root, "target", dir="/")
+    ET.SubElement(_card(devices, name, spec, model=""), "guest", dev="eth0")
+    ET.SubElement(ET.SubElement(devices, "console", type="pty"), "target", type="lxc", port="0")
 
 
 def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> None:
@@ -191,7 +244,11 @@ def _devices(devices: ET.Element, name: str, spec: Spec, hardware: Hardware) -> 
     ET.SubElement(devices, "panic", model="isa")
 
 
-def _card(devices: ET.Element, name: str, spec: Spec) -> ET.Element:
+def _kind(hardware: Hardware) -> str:
+    return "block" if hardware.disk_is_block else "file"
+
+
+def _card(devices: ET.Element, name: str, spec: Spec, model: str = "virtio") -> ET.Element:
     card = ET.SubElement(devices, "interface", type="bridge")
     ET.SubElement(card, "mac", address=mac_of(spec["address"]))
     ET.SubElement(card, "source", bridge=spec["bridge"])
@@ -200,7 +257,8 @@ def _card(devices: ET.Element, name: str, spec: Spec) -> ET.Element:
         for direction, rate in spec["bandwidth"].items():
             ET.SubElement(limits, direction, average=str(rate // 1024))
     ET.SubElement(card, "target", dev=tap_of(name))
-    ET.SubElement(card, "model", type="virtio")
+    if model:
+        ET.SubElement(card, "model", type=model)
     if spec.get("link") == "down":
         ET.SubElement(card, "link", state="down")
     return card

@@ -25,6 +25,8 @@ _LABEL_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?", re
 _OUR_LABELS = "cloud.zonal."
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 IO_LIMITS = ("read_bytes", "write_bytes", "read_iops", "write_iops")
+# A VM is started with its image's kernel by the host, or from its root disk.
+BOOT_KERNEL, BOOT_DISK = "kernel", "disk"
 # As the guest sees it.
 BANDWIDTH = ("inbound", "outbound")
 # See capabilities(7). ALL would also give what a later kernel adds.
@@ -196,6 +198,12 @@ def parse_cpu_shares(field: str, value: Any) -> int:
     if not good or not LEAST_SHARES <= int(value) <= MOST_SHARES:
         raise SpecError(field, value, f"is not a whole number from {LEAST_SHARES} to {MOST_SHARES}")
     return int(value)
+
+
+def parse_boot(field: str, value: Any) -> str:
+    if value not in (BOOT_KERNEL, BOOT_DISK):
+        raise SpecError(field, value, f"is neither {BOOT_KERNEL} nor {BOOT_DISK}")
+    return str(value)
 
 
 def parse_bandwidth(field: str, value: Any) -> dict[str, int]:

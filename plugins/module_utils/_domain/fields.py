@@ -13,10 +13,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Callable, TypedDict, cast
 
-from .addresses import check_host_address
+from .addresses import check_addresses
 from .errors import MissingError, SpecError
 from .field_values import (
     ALWAYS,
+    BOOT_KERNEL,
     HOST_MODEL,
     NEVER,
     ON_FAILURE,
@@ -25,6 +26,7 @@ from .field_values import (
     parse_addresses,
     parse_bandwidth,
     parse_bool,
+    parse_boot,
     parse_capabilities,
     parse_command,
     parse_cpu_model,
@@ -91,6 +93,7 @@ class Spec(TypedDict, total=False):
     cpu_shares: int
     cpu_policy: str
     cpu_model: str
+    boot: str
     hugepages: bool
     pci_devices: list[str]
     io_limits: dict[str, int]  # bytes or operations per second
@@ -108,8 +111,8 @@ class Field:
     """One field: how it is read (``parse(path, value)``) and shown, and how a difference is mended for each kind.
 
     ``room`` is the field up to which a VM that runs takes more of this one, so that no restart is needed. ``none`` tells what an instance
-    has of which nothing else is known, and ``usual`` does where that depends on the kind. What is ``secret`` is not reported. ``judge``
-    tells what a difference takes when that is not always the same, and nothing when it is left.
+    of the kind has of which nothing else is known. What is ``secret`` is not reported. ``judge`` tells what a difference takes when that
+    is not always the same, and nothing when it is left.
     """
 
     name: str
@@ -120,9 +123,8 @@ class Field:
     required: bool = False
     show: Callable[[Any], Any] = lambda value: value
     room: str = ""
-    none: Callable[[Spec], Any] = lambda _spec: None
+    none: Callable[[str, Spec], Any] = lambda _kind, _spec: None
     secret: bool = False
-    usual: Callable[[str, Spec], Any] | None = None
     judge: Callable[[str, Any, Any, str], str] = lambda _kind, _wanted, _found, mend: mend
 
     @property
@@ -163,39 +165,40 @@ FIELDS: tuple[Field, ...] = (
     Field("app", parse_label, RECREATE, LIVE),
     Field("index", parse_index, KEPT, KEPT),
     # Of a container docker lets no label be changed.
-    Field("labels", parse_labels, RECREATE, LIVE, none=lambda _spec: {}),
+    Field("labels", parse_labels, RECREATE, LIVE, none=lambda _kind, _spec: {}),
     Field("image", parse_image, RECREATE, RECREATE, required=True),
     Field("vcpus", parse_vcpus, LIVE, RESTART, required=True, room="max_vcpus"),
     Field("memory", parse_memory, LIVE, RESTART, required=True, show=format_size, room="max_memory"),
-    Field("max_vcpus", parse_vcpus, REFUSED, RESTART, none=lambda spec: spec.get("vcpus")),
-    Field("max_memory", parse_memory, REFUSED, RESTART, show=format_size, none=lambda spec: spec.get("memory")),
-    Field("cpu_shares", parse_cpu_shares, LIVE, LIVE, usual=_usual_shares),
-    Field("cpu_policy", parse_cpu_policy, REFUSED, RESTART, none=lambda _spec: SHARED),
-    Field("cpu_model", parse_cpu_model, REFUSED, RESTART, none=lambda _spec: HOST_MODEL),
-    Field("hugepages", parse_bool, REFUSED, RESTART, none=lambda _spec: False),
-    Field("pci_devices", parse_pci_devices, REFUSED, RESTART, none=lambda _spec: []),
+    Field("max_vcpus", parse_vcpus, REFUSED, RESTART, none=lambda _kind, spec: spec.get("vcpus")),
+    Field("max_memory", parse_memory, REFUSED, RESTART, show=format_size, none=lambda _kind, spec: spec.get("memory")),
+    Field("cpu_shares", parse_cpu_shares, LIVE, LIVE, none=_usual_shares),
+    Field("cpu_policy", parse_cpu_policy, REFUSED, RESTART, none=lambda _kind, _spec: SHARED),
+    Field("cpu_model", parse_cpu_model, REFUSED, RESTART, none=lambda _kind, _spec: HOST_MODEL),
+    Field("boot", parse_boot, REFUSED, RESTART, none=lambda _kind, _spec: BOOT_KERNEL),
+    Field("hugepages", parse_bool, REFUSED, RESTART, none=lambda _kind, _spec: False),
+    Field("pci_devices", parse_pci_devices, REFUSED, RESTART, none=lambda _kind, _spec: []),
     Field("disk", parse_size, RECREATE, RESTART, show=format_size),
-    Field("disks", _parse_disks, RECREATE, LIVE, show=show_disks, none=lambda _spec: [], judge=_judge_disks),
-    Field("io_limits", parse_io_limits, RECREATE, LIVE, show=show_io_limits, none=lambda _spec: {}),
-    Field("snapshots", parse_policy, LIVE, LIVE, show=show_policy, none=lambda _spec: {}),
+    Field("disks", _parse_disks, RECREATE, LIVE, show=show_disks, none=lambda _kind, _spec: [], judge=_judge_disks),
+    Field("io_limits", parse_io_limits, RECREATE, LIVE, show=show_io_limits, none=lambda _kind, _spec: {}),
+    Field("snapshots", parse_policy, LIVE, LIVE, show=show_policy, none=lambda _kind, _spec: {}),
     Field("bridge", parse_interface, RECREATE, RESTART, path="network.bridge", required=True),
-    Field("link", parse_link, REFUSED, LIVE, none=lambda _spec: "up"),
-    Field("bandwidth", parse_bandwidth, REFUSED, LIVE, show=show_sizes, none=lambda _spec: {}),
+    Field("link", parse_link, REFUSED, LIVE, none=lambda _kind, _spec: "up"),
+    Field("bandwidth", parse_bandwidth, REFUSED, LIVE, show=show_sizes, none=lambda _kind, _spec: {}),
     # Address, hostname, keys and user-data stand in the guest's own file system, which is not opened again once a guest had it.
     Field("cidr", parse_network, RECREATE, RECREATE, path="network.cidr", required=True),
     Field("gateway", parse_address, RECREATE, RECREATE, path="network.gateway"),
-    Field("dns", parse_dns, RECREATE, RECREATE, path="network.dns", none=lambda _spec: []),
+    Field("dns", parse_dns, RECREATE, RECREATE, path="network.dns", none=lambda _kind, _spec: []),
     Field("address", parse_address, RECREATE, RECREATE, required=True),
     # docker takes one address for an endpoint, and beside it only such as 169.254.0.0/16 has.
-    Field("extra_addresses", parse_addresses, REFUSED, RECREATE, none=lambda _spec: []),
+    Field("extra_addresses", parse_addresses, REFUSED, RECREATE, none=lambda _kind, _spec: []),
     Field("hostname", parse_label, RECREATE, RECREATE),
     Field("ssh_keys", parse_keys, RECREATE, RECREATE),
-    Field("user_data", parse_user_data, REFUSED, RECREATE, show=_hide, none=lambda _spec: "", secret=True),
-    Field("command", parse_command, RECREATE, REFUSED, none=lambda _spec: []),
-    Field("environment", parse_environment, RECREATE, REFUSED, show=_hide, none=lambda _spec: {}, secret=True),
-    Field("capabilities", parse_capabilities, RECREATE, REFUSED, none=lambda _spec: []),
+    Field("user_data", parse_user_data, REFUSED, RECREATE, show=_hide, none=lambda _kind, _spec: "", secret=True),
+    Field("command", parse_command, RECREATE, REFUSED, none=lambda _kind, _spec: []),
+    Field("environment", parse_environment, RECREATE, REFUSED, show=_hide, none=lambda _kind, _spec: {}, secret=True),
+    Field("capabilities", parse_capabilities, RECREATE, REFUSED, none=lambda _kind, _spec: []),
     Field("autostart", parse_bool, LIVE, LIVE),
-    Field("restart_policy", parse_restart_policy, LIVE, LIVE, usual=_usual_policy),
+    Field("restart_policy", parse_restart_policy, LIVE, LIVE, none=_usual_policy),
 )
 
 
@@ -206,27 +209,12 @@ def parse_spec(raw: dict[str, Any]) -> Spec:
         value = raw.get(field.name)
         if value is not None:
             spec[field.name] = field.parse(field.option, value)
-    check_addresses(cast(Spec, spec))
+    check_addresses(spec)
     for name in ("vcpus", "memory"):
         most = f"max_{name}"
         if name in spec and spec.get(most, spec[name]) < spec[name]:
             raise SpecError(most, raw[most], f"is less than {name}, {raw[name]!r}")
     return cast(Spec, spec)
-
-
-def check_addresses(spec: Spec) -> None:
-    """SpecError unless all addresses are ones of the network, and none is another's."""
-    own, extra, gateway = spec.get("address"), spec.get("extra_addresses", []), spec.get("gateway")
-    if "cidr" in spec:
-        named = [("address", own), ("network.gateway", gateway), *(("extra_addresses", item) for item in extra)]
-        for name, address in named:
-            if address is not None:
-                check_host_address(name, address, spec["cidr"])
-        if own is not None and own == gateway:
-            raise SpecError("address", own, "is the gateway of the network")
-    for address, whose in ((gateway, "the gateway of the network"), (own, "the address that it has anyway")):
-        if address in extra:
-            raise SpecError("extra_addresses", address, f"is {whose}")
 
 
 def check_kind(kind: str, spec: Spec) -> None:
@@ -264,7 +252,7 @@ def differences(kind: str, wanted: Spec, found: Spec) -> list[Difference]:
     for field in FIELDS:
         mend = getattr(field, kind)
         if field.name in want and mend != KEPT:
-            value, present = want[field.name], have.get(field.name, field.usual(kind, found) if field.usual else field.none(found))
+            value, present = want[field.name], have.get(field.name, field.none(kind, found))
             if value != present:
                 most = have.get(field.room)
                 grows = kind == "vm" and most is not None and present is not None and present < value <= most

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from .addresses import check_addresses
 from .errors import MissingError, RefusedError, SpecError
-from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, addresses_of, check_addresses, complete, differences, show_spec
+from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, addresses_of, complete, differences, show_spec
 from .instance_disks import disk_names
 from .names import mac_of
 from .plan import Difference, Plan, Step

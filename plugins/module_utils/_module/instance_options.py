@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._domain.domain_type import AUTO, DOMAIN_TYPES
 from .._domain.errors import SpecError
 from .._domain.field_values import CPU_POLICIES, RESTART_POLICIES
 from .._domain.fields import RECREATE, RESTART, Spec, check_kind, parse_spec
@@ -15,6 +16,14 @@ from .._domain.instance_disks import check_mounts
 from .._domain.names import parse_label
 
 _STATES = (RUNNING, STOPPED, PAUSED, ABSENT)
+# Options that are one value of a type, and those that are lists of text.
+_PLAIN = {
+    "str": "zone tenant app image memory max_memory cpu_model disk address hostname user_data".split(),
+    "int": "index vcpus max_vcpus cpu_shares".split(),
+    "bool": "autostart hugepages".split(),
+    "dict": "labels environment".split(),
+}
+_LISTS = ("extra_addresses", "pci_devices", "command", "capabilities")
 
 
 def instance_options() -> dict[str, Any]:
@@ -22,21 +31,18 @@ def instance_options() -> dict[str, Any]:
     return {
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": list(_STATES), "default": RUNNING},
-        "zone": {"type": "str"},
-        "tenant": {"type": "str"},
-        "app": {"type": "str"},
-        "index": {"type": "int"},
-        "image": {"type": "str"},
-        "vcpus": {"type": "int"},
-        "memory": {"type": "str"},
-        "disk": {"type": "str"},
+        **{name: {"type": kind} for kind, names in _PLAIN.items() for name in names},
+        **{name: {"type": "list", "elements": "str"} for name in _LISTS},
+        "ssh_keys": {"type": "list", "elements": "str", "no_log": False},
+        "restart_policy": {"type": "str", "choices": list(RESTART_POLICIES)},
+        "cpu_policy": {"type": "str", "choices": list(CPU_POLICIES)},
+        "boot": {"type": "str", "choices": ["kernel", "disk"]},
+        "link": {"type": "str", "choices": ["up", "down"]},
         "disks": {
             "type": "list",
             "elements": "dict",
             "options": {"name": {"type": "str", "required": True}, "size": {"type": "str"}, "mount": {"type": "str"}},
         },
-        "address": {"type": "str"},
-        "extra_addresses": {"type": "list", "elements": "str"},
         "network": {
             "type": "dict",
             "options": {
@@ -46,18 +52,6 @@ def instance_options() -> dict[str, Any]:
                 "dns": {"type": "list", "elements": "str"},
             },
         },
-        "hostname": {"type": "str"},
-        "ssh_keys": {"type": "list", "elements": "str", "no_log": False},
-        "user_data": {"type": "str"},
-        "autostart": {"type": "bool"},
-        "restart_policy": {"type": "str", "choices": list(RESTART_POLICIES)},
-        "max_vcpus": {"type": "int"},
-        "max_memory": {"type": "str"},
-        "cpu_shares": {"type": "int"},
-        "cpu_policy": {"type": "str", "choices": list(CPU_POLICIES)},
-        "cpu_model": {"type": "str"},
-        "hugepages": {"type": "bool"},
-        "pci_devices": {"type": "list", "elements": "str"},
         "io_limits": {
             "type": "dict",
             "options": {
@@ -68,12 +62,7 @@ def instance_options() -> dict[str, Any]:
             },
         },
         "snapshots": {"type": "dict", "options": {"every": {"type": "str"}, "keep": {"type": "int"}}},
-        "link": {"type": "str", "choices": ["up", "down"]},
         "bandwidth": {"type": "dict", "options": {"inbound": {"type": "str"}, "outbound": {"type": "str"}}},
-        "labels": {"type": "dict"},
-        "environment": {"type": "dict"},
-        "command": {"type": "list", "elements": "str"},
-        "capabilities": {"type": "list", "elements": "str"},
         "allow": {"type": "list", "elements": "str", "choices": [RESTART, RECREATE], "default": []},
         "restart": {"type": "bool", "default": False},
         "stop_timeout": {"type": "int", "default": 60},
@@ -91,9 +80,14 @@ def batch_options() -> dict[str, Any]:
         **common,
         "workers": {"type": "int", "default": 4},
         "progress": {"type": "int", "default": 10},
-        "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
+        **type_options(),
         **pool_options(),
     }
+
+
+def type_options() -> dict[str, Any]:
+    """Return the option that tells of which type new VMs are."""
+    return {"domain_type": {"type": "str", "choices": list(DOMAIN_TYPES), "default": AUTO}}
 
 
 def pool_options() -> dict[str, Any]:

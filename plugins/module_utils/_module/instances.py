@@ -37,7 +37,7 @@ from .instance_options import read_wish
 from .remembered import forget, remembered_containers, remembered_vms, remembered_volumes
 from .run import fail, locked, warn_pending
 from .vm import VmResource
-from .vm_host import accelerator_of
+from .vm_type import domain_type_of
 
 
 class _NotAskedAgain(ZonalError):
@@ -46,7 +46,7 @@ class _NotAskedAgain(ZonalError):
 
 @dataclass(frozen=True)
 class HostEngines:
-    """What instances are made with. ``accelerator`` tells whether kvm or qemu is to run a new VM."""
+    """What instances are made with. ``domain_type`` tells of which type a new VM is."""
 
     docker: ContainerEngine
     libvirt: VmEngine
@@ -54,7 +54,7 @@ class HostEngines:
     disks: GuestDisks
     filesystems: DataFilesystems
     boot: BootFolder
-    accelerator: Callable[[], str]
+    domain_type: Callable[[], str]
     copies: LayerCopies
 
 
@@ -239,7 +239,7 @@ def build_batch(params: dict[str, Any], command: Command) -> tuple[Batch, Lanes]
         disks,
         DiskFilesystems(command, disks),
         BootFolder(),
-        cache(partial(accelerator_of, params["accelerator"], command)),
+        cache(partial(domain_type_of, params["domain_type"], libvirt, command)),
         FolderLayers(command, lambda: docker.facts().root),
     )
     return batch_of(wishes, engines, params["stop_timeout"]), side_by_side(params["workers"], (docker, libvirt), params["progress"])
@@ -267,7 +267,7 @@ def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) ->
     def resource(wish: Wish) -> InstanceResource:
         if wish.kind == "container":
             return ContainerResource(wish, docker, libvirt, engines.copies, data, stop_timeout, given)
-        return VmResource(wish, libvirt, docker, volumes, engines.disks, data, engines.boot, engines.accelerator, stop_timeout, given)
+        return VmResource(wish, libvirt, docker, volumes, engines.disks, data, engines.boot, engines.domain_type, stop_timeout, given)
 
     return Batch(wishes, [resource(wish) for wish in wishes], partial(forget, docker, libvirt, volumes))
 

@@ -73,7 +73,7 @@ def remembered_containers(engine: ContainerEngine) -> ContainerEngine:
 
 def remembered_vms(engine: VmEngine) -> VmEngine:
     """Return libvirt as one that is not asked twice."""
-    return cast(VmEngine, _Remembered(engine, "domains", "find", "stats", lasting=("cpu_models",)))
+    return cast(VmEngine, _Remembered(engine, "domains", "find", "stats", lasting=("cpu_models", "driver")))
 
 
 def remembered_volumes(volumes: Volumes) -> Volumes:

@@ -17,6 +17,7 @@ from .._adapters.kernel import is_bridge
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._domain.disk import disk_volume_of
 from .._domain.domain_found import attached_in, parse_domain, pinned_in
+from .._domain.domain_type import LXC, check_fields
 from .._domain.domain_xml import Hardware, most_vcpus, render_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.field_values import PINNED
@@ -26,7 +27,6 @@ from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
 from .._domain.instance_disks import disk_names
 from .._domain.names import UNFINISHED, replaced_of, restored_of, volume_of
 from .._domain.plan import Plan, Step
-from .._domain.quantity import format_size
 from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, snapshots_of
 from .._ports import Command, ContainerEngine, Domain, VmEngine
 from .._ports_storage import GuestDisks, Volumes
@@ -34,15 +34,17 @@ from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import container_cpus, containers_beside, read_neighbour
+from .vm_boot import VmBoot
 from .vm_disks import plug
 from .vm_found import read_vm
-from .vm_host import accelerator_of, check_cpu_model, check_huge_pages, choose_pins
+from .vm_host import check_cpu_model, check_huge_pages, check_user_data, choose_pins, root_size
 from .vm_live import after_definition, before_definition
+from .vm_type import domain_type_of
 
 
 class VmResource(InstanceResource):
-    """An instance that is a VM. ``accelerator`` tells whether kvm or qemu is to run a new VM, ``given`` are the CPUs that other instances
-    of this run have got."""
+    """An instance that is a VM. ``domain_type`` tells of which type a new one is, ``given`` are the CPUs that other instances of this run
+    have got."""
 
     name = "vm"
 
@@ -55,7 +57,7 @@ class VmResource(InstanceResource):
         disks: GuestDisks,
         data: DataDisks,
         boot: BootFolder,
-        accelerator: Callable[[], str],
+        domain_type: Callable[[], str],
         stop_timeout: int,
         given: list[frozenset[int]] | None = None,
     ) -> None:
@@ -65,8 +67,8 @@ class VmResource(InstanceResource):
         self._containers = containers
         self._volumes = volumes
         self._disks = disks
-        self._boot = boot
-        self._accelerator = accelerator
+        self._boot = VmBoot(disks, volumes, boot)
+        self._domain_type = domain_type
         self._seen: Mapping[str, Volume] = {}
         self._domains: Collection[Domain] = ()
         self._cpus: frozenset[int] = frozenset()
@@ -114,6 +116,8 @@ class VmResource(InstanceResource):
         if "network.bridge" in step.fields:
             # Asked before it is stopped for the change: without the bridge it would not start again.
             self._check_bridge(self._target)
+        if "boot" in step.fields:
+            self._boot.check_change(self._wish.name, self._target, self._volumes.find(self._volume))
         if step.action == "stop" and self._wish.power == STOPPED:
             # First: after a crash it runs and differs.
             self._engine.set_autostart(self._wish.name, False)
@@ -123,7 +127,6 @@ class VmResource(InstanceResource):
 
     def prepare(self) -> None:
         self._check(self._target)
-        self._accelerator()
 
     def _create(self, spec: Spec) -> None:
         golden, kernel, initrd = self._check(spec)
@@ -137,7 +140,8 @@ class VmResource(InstanceResource):
             self._make_volume(spec, golden)
         self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
         disk = self._volumes.path(self._volume)
-        hardware = Hardware(disk, kernel, initrd, self._accelerator(), golden.is_block, self._data_of(spec), self._cpus)
+        self._boot.provide(spec, self._volumes.path(self._hidden) if fresh else disk)
+        hardware = Hardware(disk, kernel, initrd, self._domain_type(), golden.is_block, self._data_of(spec), self._cpus)
         self._define(spec, hardware, "")
         if fresh:
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
@@ -168,10 +172,11 @@ class VmResource(InstanceResource):
         super()._foresee(actions)
         if {"create", "update"}.isdisjoint(actions):
             return
+        check_fields(self._engine.driver(), self._target)
         kept = [parse_domain(domain.xml) for domain in self._domains if domain.name == self._wish.name and "create" not in actions]
         model = self._wish.spec.get("cpu_model")
         if model is not None and model == self._target.get("cpu_model"):
-            check_cpu_model(self._engine, model, kept[0].accelerator if kept else self._accelerator())
+            check_cpu_model(self._engine, model, kept[0].domain_type if kept else self._domain_type())
         self._cpus = kept[0].cpus if kept else frozenset()
         if self._target.get("cpu_policy") == PINNED and len(self._cpus) != most_vcpus(self._target):
             # Now, since all instances of a run are planned before the first is made: each shall get others.
@@ -183,52 +188,31 @@ class VmResource(InstanceResource):
     def _check_host(self, spec: Spec) -> None:
         golden = find_golden(self._seen.values(), spec["image"])
         if golden is not None:
-            self._check_user_data(spec, golden)
+            check_user_data(spec, golden)
             if not self._adopting:
-                self._check_size(spec, golden, self._seen.get(self._volume))
+                root_size(self._volumes, spec, golden, self._seen.get(self._volume))
 
     def _check_target(self, spec: Spec) -> None:
-        self._check_size(spec, self._check(spec)[0], self._seen.get(self._volume))
+        root_size(self._volumes, spec, self._check(spec)[0], self._seen.get(self._volume))
 
     def _check(self, spec: Spec) -> tuple[Volume, str, str]:
         """Return golden volume, kernel and initial ramdisk of the image; SpecError when a VM cannot be made on this host."""
+        self._domain_type()
         self._check_bridge(spec)
         self._data.check(self.name, spec.get("disks", ()))
         golden = find_golden(self._look_at_volumes().values(), spec["image"])
         if golden is None:
             raise SpecError("image", spec["image"], "is not on this host as a golden volume; bring it there with zonal.cloud.image")
-        self._check_user_data(spec, golden)
-        return (golden, *self._boot_files(spec, golden))
+        check_user_data(spec, golden)
+        return (golden, *self._boot.check(spec, golden))
 
     def _check_bridge(self, spec: Spec) -> None:
         if not is_bridge(spec["bridge"]):
             raise SpecError("network.bridge", spec["bridge"], "is not a bridge on this host; make it with zonal.cloud.bridge")
 
-    def _check_user_data(self, spec: Spec, golden: Volume) -> None:
-        if spec.get("user_data") and CLOUD_INIT_TAG not in golden.tags:
-            raise SpecError("user_data", "(not shown)", f"needs cloud-init, which the image {spec['image']} does not have")
-
-    def _boot_files(self, spec: Spec, golden: Volume) -> tuple[str, str]:
-        kernel, initrd = self._boot.paths(golden.name)
-        if not kernel:
-            raise SpecError("image", spec["image"], "has lost its kernel on this host; bring it there again with zonal.cloud.image")
-        return kernel, initrd
-
-    def _check_size(self, spec: Spec, golden: Volume, old: Volume | None) -> int:
-        """Return the size of the root disk that is made of ``golden`` in place of ``old``."""
-        size = spec.get("disk", golden.size)
-        if size < golden.size:
-            raise SpecError("disk", format_size(size), f"is smaller than the image {spec['image']}, which needs {format_size(golden.size)}")
-        free = self._volumes.free() + (old.size if old else 0)
-        if size > free:
-            raise SpecError(
-                "disk", format_size(size), f"does not fit: the thin pool of this host has {format_size(free // 1024**2 * 1024**2)} free"
-            )
-        return size
-
     def _make_volume(self, spec: Spec, golden: Volume) -> None:
         """Prepare the root disk under a hidden name, so that a crash leaves nothing half-made under the final one."""
-        size = self._check_size(spec, golden, None)
+        size = root_size(self._volumes, spec, golden, None)
         self._discard_hidden()
         clone = self._volumes.clone(golden.name, self._hidden, instance_tags(self._wish.name, golden), size)
         self._disks.personalise(clone.path, vm_files(self._wish.name, spec, cloud_init=CLOUD_INIT_TAG in golden.tags))
@@ -241,13 +225,20 @@ class VmResource(InstanceResource):
         spec = complete(self._wish.name, {"autostart": domain.autostart, **parsed.spec, **pick(self._wish.spec, options)})
         if "disk" in options:
             self._volumes.grow(self._volume, spec["disk"])
+            if parsed.domain_type == LXC:
+                # Nobody inside can let the file system grow.
+                self._disks.personalise(volume.path, ())
+        if "boot" in options:
+            self._boot.provide(spec, volume.path)
         if "disks" in options:
             # With the sizes of those for which none is wanted.
             spec["disks"] = self._target["disks"]
             self._data.check(self.name, spec["disks"])
             self._data.provide(Instance(self.name, self._wish.name, domain.power, spec))
         data = self._data_of(spec)
-        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data, self._cpus)
+        # One that boots from its disk knows of no kernel.
+        kernel, initrd = (parsed.kernel, parsed.initrd) if parsed.kernel else self._boot.paths(volume)
+        hardware = Hardware(volume.path, kernel, initrd, parsed.domain_type, volume.is_block, data, self._cpus)
         if domain.live_xml:
             before_definition(self._engine, self._wish.name, spec, options)
         self._define(spec, hardware, parsed.uuid, parsed.facts)
@@ -294,6 +285,6 @@ def build_vm(params: dict[str, Any], command: Command) -> VmResource:
         disks,
         DataDisks(volumes, DiskFilesystems(command, disks), libvirt),
         BootFolder(),
-        partial(accelerator_of, params["accelerator"], command),
+        partial(domain_type_of, params["domain_type"], libvirt, command),
         params["stop_timeout"],
     )

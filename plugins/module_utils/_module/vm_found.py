@@ -25,6 +25,7 @@ _RUNNING_FIELDS = (
     "vcpus",
     "max_vcpus",
     "cpu_policy",
+    "boot",
     "hugepages",
     "pci_devices",
     "io_limits",

@@ -1,27 +1,24 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: may change without notice.
-"""What a VM's CPUs and memory need of its host; asked before anything is stopped for them."""
+"""What a VM needs of its host; asked before anything is made or stopped for it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from .._adapters.kernel import cpu_nodes, huge_memory
-from .._adapters.kvm import kvm_usable
 from .._domain.cpus import choose_cpus
+from .._domain.domain_type import KVM
 from .._domain.domain_xml import most_vcpus
 from .._domain.errors import SpecError
 from .._domain.fields import Spec
 from .._domain.quantity import format_size, rough_size
-from .._ports import Command, VmEngine
+from .._domain.volume import CLOUD_INIT_TAG, Volume
+from .._ports import VmEngine
+from .._ports_storage import Volumes
 
-
-def accelerator_of(wanted: str, command: Command) -> str:
-    """Return what libvirt calls the wanted accelerator: auto, kvm or tcg."""
-    if wanted == "auto":
-        return "kvm" if kvm_usable(command)[0] else "qemu"
-    return "kvm" if wanted == "kvm" else "qemu"
+_MIB = 1024**2
 
 
 def check_huge_pages(spec: Spec) -> None:
@@ -32,10 +29,10 @@ def check_huge_pages(spec: Spec) -> None:
         raise SpecError("hugepages", True, f"{needs}; reserve them, as by the sysctl vm.nr_hugepages")
 
 
-def check_cpu_model(engine: VmEngine, model: str, accelerator: str) -> None:
-    """SpecError when VMs of the accelerator cannot have the CPU model on this host."""
-    if model not in engine.cpu_models(accelerator):
-        by = "KVM" if accelerator == "kvm" else "plain emulation"
+def check_cpu_model(engine: VmEngine, model: str, domain_type: str) -> None:
+    """SpecError when VMs of the type cannot have the CPU model on this host."""
+    if model not in engine.cpu_models(domain_type):
+        by = "KVM" if domain_type == KVM else "plain emulation"
         raise SpecError("cpu_model", model, f"is none that libvirt here can give a VM by {by}; see virsh domcapabilities")
 
 
@@ -43,3 +40,20 @@ def choose_pins(spec: Spec, used: Iterable[frozenset[int]]) -> frozenset[int]:
     """Return a CPU of the host for each that the VM may ever have; ``used`` are those of the others. SpecError when there are fewer."""
     count = most_vcpus(spec)
     return choose_cpus(count, cpu_nodes(), used, "vcpus" if count == spec["vcpus"] else "max_vcpus")
+
+
+def check_user_data(spec: Spec, golden: Volume) -> None:
+    """SpecError when nothing in the image would read the user-data."""
+    if spec.get("user_data") and CLOUD_INIT_TAG not in golden.tags:
+        raise SpecError("user_data", "(not shown)", f"needs cloud-init, which the image {spec['image']} does not have")
+
+
+def root_size(volumes: Volumes, spec: Spec, golden: Volume, old: Volume | None) -> int:
+    """Return the size of the root disk that is made of ``golden`` in place of ``old``; SpecError when it does not fit."""
+    size = spec.get("disk", golden.size)
+    if size < golden.size:
+        raise SpecError("disk", format_size(size), f"is smaller than the image {spec['image']}, which needs {format_size(golden.size)}")
+    free = volumes.free() + (old.size if old else 0)
+    if size > free:
+        raise SpecError("disk", format_size(size), f"does not fit: the thin pool of this host has {format_size(free // _MIB * _MIB)} free")
+    return size

@@ -172,3 +172,11 @@ class FileDisks(MountedGuestDisks):
         subprocess.run(["debugfs", "-w", "-f", "-", device], input="\n".join(lines), text=True, check=True, capture_output=True)
         for number in range(len(files)):
             Path(f"{device}.{number}").unlink()
+
+    def add_bootloader(self, device: str) -> None:
+        # Of a file that it may not write to, mount makes a device that cannot be written to.
+        made = subprocess.run(["losetup", "--find", "--show", device], check=True, capture_output=True, text=True).stdout.strip()
+        try:
+            super().add_bootloader(made)
+        finally:
+            subprocess.run(["losetup", "--detach", made], check=True)

@@ -124,6 +124,7 @@ VM = [
     Row("cpu_model", "Nehalem", RESTART, xml("<model fallback='forbid'>Nehalem</model>"), True),
     Row("max_vcpus", 4, RESTART, xml("<vcpu placement='static' current='1'>4<"), True),
     Row("max_memory", "192M", RESTART, lambda lab: lab.domain().info()[1], 192 * 1024),
+    Row("boot", "disk", RESTART, xml("<kernel>"), False),
     Row("disk", "152M", RESTART, lambda lab: lab.domain().blockInfo("vda")[0], 152 * MIB),
     Row(
         "io_limits",

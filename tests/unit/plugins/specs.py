@@ -40,6 +40,7 @@ _OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
 _OF_VMS: dict[str, st.SearchStrategy[Any]] = {
     "max_vcpus": st.just(255),
     "max_memory": st.just("2T"),
+    "boot": st.sampled_from(["kernel", "disk"]),
     "hugepages": st.booleans(),
     "snapshots": st.sampled_from([{}, {"every": "90m", "keep": 3}, {"every": 86400, "keep": 999}]),
     "cpu_policy": st.sampled_from(["shared", "pinned"]),

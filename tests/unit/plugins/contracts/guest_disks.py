@@ -310,6 +310,34 @@ def an_empty_file_system_has_no_content(bench: Bench) -> None:
     assert bench.disks.pack(bench.device, str(path), lost_found=False) == digest_of([])
 
 
+def a_bootloader_starts_the_guests_own_kernel(bench: Bench) -> None:
+    bench.make(file("boot/vmlinuz-1"), symlink("vmlinuz", "boot/vmlinuz-1"))
+    bench.disks.check_loader()
+    assert (bench.disks.has_kernel(bench.device), bench.disks.has_bootloader(bench.device)) == (True, False)
+    bench.disks.add_bootloader(bench.device)
+    assert bench.disks.has_bootloader(bench.device)
+    assert "LINUX /vmlinuz\n" in bench.ask("cat /boot/extlinux/extlinux.conf")
+    assert bench.mode("/boot/extlinux/ldlinux.sys") == "regular 0444 0 0"
+    run_command(["e2fsck", "-f", "-n", bench.device])
+    bench.disks.add_bootloader(bench.device)
+
+
+def a_bootloader_goes_into_the_guest_only_and_starts_what_the_guest_says(bench: Bench) -> None:
+    bench.make(file("boot/vmlinuz"), folder("x"), file("x/extlinux.conf"), symlink("boot/extlinux", "/x"))
+    bench.disks.add_bootloader(bench.device)
+    assert bench.ask("cat /x/extlinux.conf") == "x/extlinux.conf"
+    assert bench.mode("/x/ldlinux.sys") == "regular 0444 0 0"
+    for entry in (symlink("boot/extlinux", bench.empty), other("boot/extlinux", tarfile.FIFOTYPE)):
+        bench.make(file("boot/vmlinuz"), entry)
+        assert refused(lambda: bench.disks.add_bootloader(bench.device), "exists")
+        assert not bench.disks.has_bootloader(bench.device)
+
+
+def what_has_no_kernel_is_told(bench: Bench) -> None:
+    bench.make(symlink("vmlinuz", bench.canary), folder("boot/vmlinuz"))
+    assert not bench.disks.has_kernel(bench.device)
+
+
 def pack(bench: Bench, *, lost_found: bool) -> tuple[str, str]:
     """Return the digests that packing tells, and that of the archive; its bytes are the same each time."""
     path = bench.folder / "packed"
@@ -343,6 +371,9 @@ CONTRACT = (
     what_is_no_file_system_is_one_message,
     what_is_packed_is_what_was_unpacked,
     an_empty_file_system_has_no_content,
+    a_bootloader_starts_the_guests_own_kernel,
+    a_bootloader_goes_into_the_guest_only_and_starts_what_the_guest_says,
+    what_has_no_kernel_is_told,
 )
 
 

@@ -67,6 +67,11 @@ def nothing_is_found_under_an_unused_name(bench: Bench) -> None:
     assert NOWHERE not in [domain.name for domain in bench.engine.domains()]
 
 
+def it_tells_its_driver(bench: Bench) -> None:
+    # The other one is libvirt's own for tests.
+    assert bench.engine.driver() in ("qemu", "test")
+
+
 def a_defined_domain_is_found_and_off(bench: Bench) -> None:
     bench.define()
     domain = bench.found()
@@ -241,6 +246,7 @@ def what_is_not_there_cannot_be_changed(bench: Bench) -> None:
 
 
 CONTRACT = (
+    it_tells_its_driver,
     nothing_is_found_under_an_unused_name,
     a_defined_domain_is_found_and_off,
     a_definition_is_replaced,

@@ -11,7 +11,7 @@ from pathlib import Path
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles, Unpacked, Volume
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
@@ -50,11 +50,15 @@ class FilledVolumes(FakeVolumes):
 
 
 class FakeDisks:
-    """See ``GuestDisks`` in ``_ports.py``. Tests may set ``boot_files``."""
+    """See ``GuestDisks`` in ``_ports.py``.
+
+    Tests may set ``boot_files``, whether file systems have ``kernels``, and whether the host has a ``loader``.
+    """
 
     def __init__(self, volumes: FilledVolumes, boot_files: BootFiles = BOOT_FILES) -> None:
         self._volumes = volumes
         self.boot_files = boot_files
+        self.kernels = self.loader = True
 
     def make(self, device: str, archive: str, bytes_per_inode: int) -> Unpacked:
         files = self._volumes.device(device)
@@ -76,3 +80,17 @@ class FakeDisks:
 
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
         self._volumes.device(device).update({file.path: file.content for file in files})
+
+    def has_kernel(self, device: str) -> bool:
+        self._volumes.device(device)
+        return self.kernels
+
+    def has_bootloader(self, device: str) -> bool:
+        return "first sector" in self._volumes.device(device)
+
+    def check_loader(self) -> None:
+        if not self.loader:
+            raise EngineAbsent("run", "extlinux --version", "the program extlinux is not installed")
+
+    def add_bootloader(self, device: str) -> None:
+        self._volumes.device(device)["first sector"] = "boots"

@@ -16,10 +16,12 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, 
 
 class FakeVms:
     """A libvirt connection. Tests may set ``installed``, ``agents``, whether guests have one, ``deaf``, whether they keep what is to be
-    detached, ``sizes``, what guests see of disks by their paths, and ``counted``, their statistics; ``held`` tells who is held still."""
+    detached, ``sizes``, what guests see of disks by their paths, ``counted``, their statistics, and ``kind``, the driver; ``held``
+    tells who is held still."""
 
     def __init__(self) -> None:
         self.installed = True
+        self.kind = "qemu"
         self.agents = True
         self.deaf = False
         self.sizes: dict[str, int] = {}
@@ -30,6 +32,10 @@ class FakeVms:
     def snapshot(self) -> dict[str, Domain]:
         """Return all there is, to compare two worlds."""
         return dict(self._domains)
+
+    def driver(self) -> str:
+        self._must_be_installed()
+        return self.kind
 
     def find(self, name: str) -> Domain | None:
         self._must_be_installed()
@@ -173,9 +179,9 @@ class FakeVms:
         _child(root, "on_crash").text = action
         self._set_running(name, root)
 
-    def cpu_models(self, accelerator: str) -> Collection[str]:
+    def cpu_models(self, domain_type: str) -> Collection[str]:
         self._must_be_installed()
-        return {"host-model", "EPYC-Rome", *(["host-passthrough"] if accelerator == "kvm" else [])}
+        return {"host-model", "EPYC-Rome", *(["host-passthrough"] if domain_type == "kvm" else [])}
 
     def _blocks(self, root: ET.Element) -> dict[str, Any]:
         paths = [str(source.get("dev") or source.get("file")) for source in root.findall("devices/disk/source")]

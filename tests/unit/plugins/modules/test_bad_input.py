@@ -100,7 +100,7 @@ INSTANCE_MISTAKES: list[tuple[dict[str, Any], str]] = [
 VM_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"max_vcpus": 1}, r"^max_vcpus: 1 is less than vcpus, 2"),
     ({"command": ["sleep", "1"]}, r"^command: \['sleep', '1'\] is for containers only"),
-    ({"accelerator": "xen"}, "value of accelerator must be one of: auto, kvm, tcg, got: xen"),
+    ({"domain_type": "tcg"}, "value of domain_type must be one of: auto, kvm, qemu, xen, lxc, got: tcg"),
     ({"group": 'a" || "'}, r"^group: 'a. \|\| .' is not a name for LVM"),
     ({"group": ""}, r"^group: '' is not a name for LVM"),
     ({"pool": "../pool"}, r"^pool: '\.\./pool' is not a name for LVM"),
@@ -231,7 +231,7 @@ HOST_MISTAKES: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"instances": [VM, {**VM, "name": "db"}]}, r"^instances: '10\.20\.0\.7' is the address of web and of db"),
         ({"stop_timeout": -1}, r"stop_timeout: -1 is less than 0 seconds"),
         ({"group": "a b"}, r"^group: 'a b' is not a name for LVM"),
-        ({"accelerator": "xen"}, "value of accelerator must be one of: auto, kvm, tcg, got: xen"),
+        ({"domain_type": "tcg"}, "value of domain_type must be one of: auto, kvm, qemu, xen, lxc, got: tcg"),
     ],
     "disk": [
         ({"name": "a/b"}, r"^name: 'a/b' is not a valid name"),

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_cpu_models, parse_domain, pinned_in
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_type import check_fields
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import NAMESPACE, Hardware, most_vcpus, render_domain
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import fingerprint, with_printed
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, complete, differences
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import uuid_of
@@ -27,6 +28,9 @@ KVM = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "", "kvm")
 FILE = Hardware("/tmp/disk & <co>.raw", "/vmlinuz", "/initrd", "qemu", disk_is_block=False)
 # Neither in the XML nor among the facts: the volume tells it.
 ELSEWHERE = ("disk",)
+XEN = Hardware("/dev/zonal/vm-web", "/boot/zonal-img-1/vmlinuz", "/boot/zonal-img-1/initrd", "xen")
+LXC = Hardware("/dev/zonal/vm-web", "", "", "lxc")
+LXC_FILE = Hardware("/tmp/disk & <co>.raw", "", "", "lxc", disk_is_block=False)
 FULL: dict[str, Any] = {
     "max_vcpus": 4,
     "max_memory": "1G",
@@ -46,9 +50,23 @@ FULL: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(("file", "hardware"), [("vm-tcg.xml", TCG), ("vm-kvm.xml", KVM), ("vm-file.xml", FILE)])
+GOLDEN = {
+    "vm-tcg.xml": TCG,
+    "vm-kvm.xml": KVM,
+    "vm-file.xml": FILE,
+    "vm-xen.xml": XEN,
+    "vm-lxc.xml": LXC,
+    "vm-lxc-file.xml": LXC_FILE,
+}
+
+
+@pytest.mark.parametrize(("file", "hardware"), GOLDEN.items())
 def test_golden(file: str, hardware: Hardware) -> None:
     assert_golden(file, render_domain("web", wish("vm").spec, hardware))
+
+
+def test_golden_that_boots_from_its_disk() -> None:
+    assert_golden("vm-boot-disk.xml", render_domain("web", wish("vm", boot="disk").spec, Hardware("/dev/zonal/vm-web", "", "", "qemu")))
 
 
 def test_golden_with_all_fields() -> None:
@@ -64,8 +82,22 @@ def test_what_was_written_reads_back(named: tuple[str, Spec], hardware: Hardware
     found = with_printed(parsed.spec, parsed.facts, spec)
     assert [item.field for item in differences("vm", spec, found)] == [key for key in ELSEWHERE if key in spec]
     assert set(found) <= set(spec)
-    assert (parsed.ours, parsed.accelerator, parsed.kernel, parsed.initrd) == (True, hardware.accelerator, hardware.kernel, hardware.initrd)
+    kernel = ("", "") if spec.get("boot") == "disk" else (hardware.kernel, hardware.initrd)
+    assert (parsed.ours, parsed.domain_type, parsed.kernel, parsed.initrd) == (True, hardware.domain_type, *kernel)
     assert render_domain(name, spec, hardware) == text
+
+
+@given(vm_specs, st.sampled_from([XEN, LXC, LXC_FILE]))
+def test_what_was_written_for_other_drivers_reads_back(named: tuple[str, Spec], hardware: Hardware) -> None:
+    name, spec = named
+    try:
+        check_fields(hardware.domain_type, spec)
+    except SpecError:
+        return
+    parsed = parse_domain(render_domain(name, spec, hardware))
+    found = with_printed(parsed.spec, parsed.facts, spec)
+    assert [item.field for item in differences("vm", spec, found)] == [key for key in ELSEWHERE if key in spec]
+    assert (parsed.ours, parsed.domain_type, parsed.kernel, parsed.attached) == (True, hardware.domain_type, hardware.kernel, ())
 
 
 def test_keys_that_are_not_known_keep_their_fingerprint() -> None:
@@ -124,6 +156,8 @@ READ: dict[str, tuple[str, dict[str, Any]]] = {
         {},
     ),
     "no limits": (domain("<devices><disk><target dev='vda'/><iotune><read_bytes_sec>0</read_bytes_sec></iotune></disk></devices>"), {}),
+    "a disk to boot from": (domain("<os><type>hvm</type><boot dev='hd'/></os>"), {"boot": "disk"}),
+    "a kernel to boot": (domain("<os><type>hvm</type><kernel>/vmlinuz</kernel><boot dev='hd'/></os>"), {}),
     "a device": (
         domain(
             "<devices><hostdev type='pci'><source><address domain='0x0000' bus='0x3b' slot='0x02' function='0x1'/></source>"

@@ -20,6 +20,7 @@ NOT_KEPT = (
     "cpu_shares",
     "cpu_policy",
     "cpu_model",
+    "boot",
     "hugepages",
     "pci_devices",
     "disk",

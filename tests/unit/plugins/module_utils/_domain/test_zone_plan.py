@@ -237,9 +237,9 @@ WRONG: dict[str, tuple[list[Any], dict[str, Any], dict[str, list[str]]]] = {
         {
             "web": [
                 "instances[0].keys: 'cpus' is not a known key; known are address, affinity, anti_affinity, app, autostart, bandwidth, "
-                "capabilities, command, count, cpu_model, cpu_policy, cpu_shares, devices, disk, disks, environment, extra_addresses, "
-                "host, hostname, hugepages, image, io_limits, kind, labels, link, max_memory, max_vcpus, memory, name, pci_devices, protected, "
-                "restart_policy, snapshots, ssh_keys, state, tenant, user_data, vcpus, zone"
+                "boot, capabilities, command, count, cpu_model, cpu_policy, cpu_shares, devices, disk, disks, environment, "
+                "extra_addresses, host, hostname, hugepages, image, io_limits, kind, labels, link, max_memory, max_vcpus, memory, "
+                "name, pci_devices, protected, restart_policy, snapshots, ssh_keys, state, tenant, user_data, vcpus, zone"
             ]
         },
     ),

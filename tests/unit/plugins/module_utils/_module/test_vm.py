@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import render_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
@@ -23,7 +23,9 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import 
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm, vm_host
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_type import domain_type_of
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent
+from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
@@ -54,7 +56,7 @@ class Host:
         self.volumes = FilledVolumes()
         self.disks = FakeDisks(self.volumes)
         self.boot = BootFolder(str(folder))
-        self.accelerator = "qemu"
+        self.domain_type = "qemu"
         self.add_image("debian:13", DIGEST)
 
     def add_image(self, image: str, digest: str, *, cloud_init: bool = False) -> None:
@@ -74,9 +76,12 @@ class Host:
             fuse.guard(self.disks, *DISK_CHANGES),
             data_disks(self.volumes, self.engine),
             fuse.guard(self.boot, *BOOT_CHANGES),
-            lambda: self.accelerator,
+            self.tell_type,
             5,
         )
+
+    def tell_type(self) -> str:
+        return self.domain_type
 
     def converge(self, wanted: Wish) -> list[str]:
         return converge(self.resource(wanted))
@@ -145,6 +150,10 @@ SCENARIOS = {
     "more CPUs of its own": Scenario([wish("vm", **PINNED)], wish("vm", vcpus=3, **PINNED), "stop update start"),
     "shared CPUs again": Scenario([wish("vm", **PINNED)], wish("vm", cpu_policy="shared", allow=BOTH), "stop update start"),
     "more disk of a stopped one": Scenario([wish("vm", power=STOPPED)], wish("vm", disk="2G", power=STOPPED), "update"),
+    "create to boot from its disk": Scenario([], wish("vm", boot="disk"), "create start"),
+    "boot from its disk": Scenario([wish("vm")], wish("vm", boot="disk", allow=BOTH), "stop update start"),
+    "boot its image's kernel": Scenario([wish("vm", boot="disk")], wish("vm", boot="kernel", allow=BOTH), "stop update start"),
+    "boot from its disk, made anew": Scenario([wish("vm")], wish("vm", boot="disk", hostname="b", allow=BOTH), "remove create start"),
     "another address": Scenario([wish("vm")], wish("vm", address="10.20.0.9", allow=BOTH), "remove create start"),
     "another hostname, stopped": Scenario([wish("vm")], wish("vm", hostname="b", power=STOPPED, allow=BOTH), "remove create"),
     "remove": Scenario([wish("vm")], wish("vm", power=ABSENT), "remove"),
@@ -240,7 +249,7 @@ def test_a_new_vm_has_its_files_tags_and_hardware(host: Host) -> None:
     assert host.content()["archive"] == "archive of debian:13"
     assert host.content()["/etc/hostname"] == "web\n"
     assert host.content()["/root/.ssh/authorized_keys"] == KEY + "\n"
-    assert (domain.power, domain.autostart, parse_domain(domain.xml).accelerator) == (RUNNING, True, "qemu")
+    assert (domain.power, domain.autostart, parse_domain(domain.xml).domain_type) == (RUNNING, True, "qemu")
     assert parse_domain(domain.xml).kernel.endswith(f"/zonal-{GOLDEN}/vmlinuz")
 
 
@@ -365,10 +374,10 @@ def test_cpus_that_are_not_to_be_had_stop_nothing(host: Host, options: dict[str,
 
 
 def test_a_vm_on_kvm_gets_its_hosts_cpu(host: Host) -> None:
-    host.accelerator = "kvm"
+    host.domain_type = "kvm"
     host.converge(wish("vm"))
     # What counts is what the VM runs on, not what a new one would.
-    host.accelerator = "qemu"
+    host.domain_type = "qemu"
     assert host.converge(wish("vm", cpu_model="host-model")) == []
     assert host.converge(wish("vm", cpu_model="host-passthrough", allow=BOTH)) == ["stop", "update", "start"]
     assert host.converge(wish("vm", cpu_model="host-passthrough")) == []
@@ -388,6 +397,95 @@ def test_huge_pages_are_there_before_a_vm_is_stopped_for_them(host: Host, monkey
     assert host.snapshot() == before
     assert host.converge(wish("vm", hugepages=True, allow=BOTH)) == ["stop", "update", "start"]
     assert planned(host.resource(wish("vm", hugepages=True))) == ([], [])
+
+
+def test_what_boots_from_its_disk_has_a_bootloader_there_and_no_kernel_of_its_hosts(host: Host) -> None:
+    def boots() -> tuple[bool, bool]:
+        found = host.engine.find("web")
+        assert found is not None
+        return "first sector" in host.content(), bool(parse_domain(found.xml).kernel)
+
+    assert host.converge(wish("vm", boot="disk")) == ["create", "start"]
+    assert boots() == (True, False)
+    assert (planned(host.resource(wish("vm", boot="disk"))), planned(host.resource(wish("vm")))) == (([], []), ([], []))
+    assert planned(host.resource(wish("vm", boot="kernel"))) == ([], ["boot"])
+    assert host.converge(wish("vm", boot="kernel", allow=BOTH)) == ["stop", "update", "start"]
+    assert boots() == (True, True)
+    assert host.converge(wish("vm", memory="512M", allow=BOTH)) == ["stop", "update", "start"]
+    assert boots() == (True, True)
+    # What it has is left, and so needs nothing of the image or the host.
+    host.disks.kernels = host.disks.loader = False
+    assert host.converge(wish("vm", boot="disk", allow=BOTH)) == ["stop", "update", "start"]
+    assert boots() == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "message"),
+    [
+        ("kernels", "boot: 'disk' needs a kernel in the image, and debian:13 has none of its own"),
+        ("loader", "Cannot run extlinux --version: the program extlinux is not installed"),
+    ],
+)
+def test_what_cannot_boot_from_its_disk_is_left_as_it_is(host: Host, lacks: str, message: str) -> None:
+    setattr(host.disks, lacks, False)
+    with pytest.raises(ZonalError, match=f"^{message}$"):
+        host.converge(wish("vm", boot="disk"))
+    assert [volume.name for volume in host.volumes.list()] == [GOLDEN]
+    host.converge(wish("vm"))
+    before = host.snapshot()
+    for wanted in (wish("vm", boot="disk", allow=BOTH), wish("vm", boot="disk", hostname="b", allow=BOTH)):
+        with pytest.raises(ZonalError, match=f"^{message}$"):
+            host.converge(wanted)
+    assert host.snapshot() == before
+
+
+def test_a_kernel_that_is_lost_is_missed_before_a_vm_is_stopped_for_it(host: Host) -> None:
+    host.converge(wish("vm", boot="disk"))
+    before = host.snapshot()
+    host.boot.remove(GOLDEN)
+    with pytest.raises(SpecError, match=r"^image: 'debian:13' has lost its kernel on this host"):
+        host.converge(wish("vm", boot="kernel", allow=BOTH))
+    host.volumes.remove(GOLDEN)
+    with pytest.raises(SpecError, match=r"^boot: 'kernel' cannot be changed, since the image that web was made of is not on this host"):
+        host.converge(wish("vm", boot="kernel", allow=BOTH))
+    assert host.engine.snapshot() == before[0]
+
+
+@pytest.mark.parametrize("driver", ["xen", "lxc"])
+def test_a_host_of_another_driver_has_vms_of_its_type(host: Host, driver: str) -> None:
+    host.engine.kind = host.domain_type = driver
+    assert host.converge(wish("vm", disk="1G")) == ["create", "start"]
+    assert planned(host.resource(wish("vm", disk="1G"))) == ([], [])
+    assert host.converge(wish("vm", disk="2G", memory="512M", vcpus=4, allow=BOTH)) == ["stop", "update", "start"]
+    found = host.engine.find("web")
+    assert found is not None
+    assert (parse_domain(found.xml).domain_type, bool(parse_domain(found.xml).kernel)) == (driver, driver == "xen")
+    before = host.snapshot()
+    for wanted in (
+        wish("vm", disk="2G", io_limits={"read_iops": 5}),
+        wish("vm", "other", address="10.20.0.9", io_limits={"read_iops": 5}),
+        wish("vm", hostname="b", boot="disk", allow=BOTH),
+    ):
+        with pytest.raises(SpecError, match=f" is not for VMs of the type {driver}, which is what this host runs$"):
+            planned(host.resource(wanted))
+    assert host.snapshot() == before
+    assert host.converge(wish("vm", power=ABSENT)) == ["remove"]
+
+
+def test_a_type_that_the_host_has_not_is_found_before_anything_is_made(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "tell_type", lambda: domain_type_of("lxc", host.engine, run_command))
+    with pytest.raises(SpecError, match=r"^domain_type: 'lxc' is not what libvirt is used for on this host, which is qemu"):
+        host.converge(wish("vm"))
+    assert [volume.name for volume in host.volumes.list()] == [GOLDEN]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "driver", "made"),
+    [("auto", "xen", "xen"), ("auto", "lxc", "lxc"), ("lxc", "lxc", "lxc"), ("kvm", "qemu", "kvm"), ("qemu", "qemu", "qemu")],
+)
+def test_of_which_type_a_new_vm_is(host: Host, wanted: str, driver: str, made: str) -> None:
+    host.engine.kind = driver
+    assert domain_type_of(wanted, host.engine, run_command) == made
 
 
 def test_what_is_wanted_to_be_stopped_does_not_start_with_its_host(host: Host) -> None:
