@@ -108,7 +108,7 @@ pending:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.zonal.cloud.plugins.module_utils._module.disk import build_disk
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import pool_options
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import pool_options, rbd_options
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 
 
@@ -118,7 +118,10 @@ def main() -> None:
         "name": {"type": "str", "required": True},
         "size": {"type": "str"},
         "filesystem": {"type": "str", "choices": ["ext4", "xfs", "none"]},
+        "store": {"type": "str", "choices": ["thin", "rbd"], "default": "thin"},
+        "lost_host": {"type": "str"},
         **pool_options(),
+        **rbd_options(),
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     }
     run(AnsibleModule(argument_spec=options, supports_check_mode=True), build_disk)

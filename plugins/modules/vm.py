@@ -117,7 +117,7 @@ vm:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import instance_options, pool_options
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import instance_options, pool_options, rbd_options
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import build_vm
 
@@ -127,6 +127,7 @@ def main() -> None:
     options = {
         **instance_options(),
         **pool_options(),
+        **rbd_options(),
         "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
     }
     run(AnsibleModule(argument_spec=options, supports_check_mode=True), build_vm)

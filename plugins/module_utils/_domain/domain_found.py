@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .domain_xml import DISK_ALIAS, FACTS, PCI, ROOT_DISK
+from .domain_xml import DISK_ALIAS, FACTS, HELD, PCI, ROOT_DISK
 from .errors import ZonalError
 from .facts import load_facts
 from .field_values import BANDWIDTH, IO_LIMITS
 from .fields import Spec
+from .instance_disks import DiskEntry
+from .rbd import RBD
 
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 1024, "g": 1024**2, "gib": 1024**2}
@@ -23,8 +25,8 @@ _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 10
 
 @dataclass(frozen=True)
 class ParsedDomain:
-    """What a domain's XML tells: its spec as far as XML holds it, its facts, whether this collection made it, and which data disks are
-    attached."""
+    """What a domain's XML tells: its spec as far as XML holds it, its facts, whether this collection made it, which data disks are
+    attached, by name, and which on Ceph are not, but were, see ``Hardware``."""
 
     spec: Spec
     facts: Mapping[str, str]
@@ -33,7 +35,8 @@ class ParsedDomain:
     accelerator: str
     kernel: str
     initrd: str
-    attached: tuple[str, ...]
+    attached: Mapping[str, DiskEntry]
+    held: tuple[str, ...]
 
 
 def parse_domain(text: str) -> ParsedDomain:
@@ -57,7 +60,7 @@ def parse_domain(text: str) -> ParsedDomain:
     if passed:
         spec["pci_devices"] = passed
     spec.update(_parse_card(root.find("devices/interface[@type='bridge']")))
-    aliases = [alias.get("name", "") for alias in root.findall("devices/disk/alias")]
+    attached = {entry["name"]: entry for entry in map(_parse_disk, root.findall("devices/disk/alias/..")) if entry["name"]}
     return ParsedDomain(
         spec=cast(Spec, spec),
         facts=facts,
@@ -66,13 +69,30 @@ def parse_domain(text: str) -> ParsedDomain:
         accelerator=root.get("type", ""),
         kernel=root.findtext("os/kernel", ""),
         initrd=root.findtext("os/initrd", ""),
-        attached=tuple(name[len(DISK_ALIAS) :] for name in aliases if name.startswith(DISK_ALIAS)),
+        attached=attached,
+        held=tuple(name for name in facts.get(HELD, "").split() if name not in attached),
     )
 
 
-def attached_in(text: str) -> tuple[str, ...]:
+def attached_in(text: str) -> Mapping[str, DiskEntry]:
     """Return the data disks that are attached in a domain's XML; what has none is not read, since reading takes long."""
-    return parse_domain(text).attached if DISK_ALIAS in text else ()
+    return parse_domain(text).attached if DISK_ALIAS in text else {}
+
+
+def target_in(text: str, name: str) -> str:
+    """Return what libvirt calls the data disk ``name`` in a domain's XML, such as vdb; empty when that has none of it."""
+    target = ET.fromstring(text).find(f"devices/disk/alias[@name='{DISK_ALIAS}{name}']/../target")
+    return "" if target is None else target.get("dev", "")
+
+
+def _parse_disk(disk: ET.Element) -> DiskEntry:
+    """Return a data disk; without a name when it is another one."""
+    alias = disk.find("alias")
+    text = "" if alias is None else alias.get("name", "")
+    entry = DiskEntry(name=text[len(DISK_ALIAS) :] if text.startswith(DISK_ALIAS) else "")
+    if disk.get("type") == "network":
+        entry["store"] = RBD
+    return entry
 
 
 def _parse_size(root: ET.Element) -> dict[str, Any]:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import re
 import string
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Union
 
 from .facts import dump_facts
 from .fields import Spec
 from .instance_disks import MOST_DISKS, serial_of
 from .names import mac_of, tap_of, uuid_of
+from .rbd import RbdSource
 
 NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
 FACTS = f"{{{NAMESPACE}}}instance"
@@ -26,17 +28,22 @@ ROOT_DISK = "vda"
 _COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0"
 # By the alias of a device libvirt and QEMU know it; libvirt keeps those that begin with "ua-".
 DISK_ALIAS = "ua-zonal-disk-"
+# The fact that names disks on Ceph which a VM has no more; see ``Hardware``.
+HELD = "held"
 # Network card, root disk, agent, balloon and random numbers.
 _OTHER_SLOTS = 5
 _TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase[1:])
 PCI = ("domain", "bus", "slot", "function")
+# A path, or an image on Ceph.
+DiskSource = Union[str, RbdSource]
 
 
 @dataclass(frozen=True)
 class Hardware:
     """What the host provides for one VM. ``accelerator`` is kvm or qemu (libvirt's word for plain emulation).
 
-    ``disk`` is a block device, or a regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names.
+    ``disk`` is a block device, or a regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names,
+    unless they are on Ceph. ``held`` are disks there that the VM had, and that the cluster takes for its own still.
     """
 
     disk: str
@@ -44,7 +51,8 @@ class Hardware:
     initrd: str
     accelerator: str
     disk_is_block: bool = True
-    data: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, DiskSource] = field(default_factory=dict)
+    held: Collection[str] = ()
 
 
 def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str, str] | None = None, *, uuid: str = "") -> str:
@@ -59,6 +67,8 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     facts = ET.SubElement(ET.SubElement(root, "metadata"), FACTS)
     # libvirt's own flag is off while the VM is wanted to be stopped.
     declared = {**dump_facts(name, spec, known), "autostart": "yes" if spec["autostart"] else "no"}
+    if hardware.held:
+        declared[HELD] = " ".join(hardware.held)
     for key, value in sorted(declared.items()):
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
     _size(root, spec)
@@ -76,7 +86,7 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def render_disk(name: str, path: str, target: str, *, is_block: bool) -> str:
+def render_disk(name: str, path: DiskSource, target: str, *, is_block: bool) -> str:
     """Return the XML of a data disk that a running VM gets as the device ``target``."""
     return ET.tostring(_disk(ET.Element("devices"), path, target, is_block=is_block, name=name), encoding="unicode")
 
@@ -167,12 +177,19 @@ def _card(devices: ET.Element, name: str, spec: Spec) -> ET.Element:
     return card
 
 
-def _disk(devices: ET.Element, path: str, target: str, *, is_block: bool, name: str = "") -> ET.Element:
+def _disk(devices: ET.Element, path: DiskSource, target: str, *, is_block: bool, name: str = "") -> ET.Element:
     kind, attribute = ("block", "dev") if is_block else ("file", "file")
+    if isinstance(path, RbdSource):
+        kind = "network"
     disk = ET.SubElement(devices, "disk", type=kind, device="disk")
     # No host page cache: what the guest was told is written is on the SSD; freed blocks go back to the thin pool.
     ET.SubElement(disk, "driver", name="qemu", type="raw", cache="none", discard="unmap", detect_zeroes="unmap")
-    ET.SubElement(disk, "source", {attribute: path})
+    if isinstance(path, RbdSource):
+        source = ET.SubElement(disk, "source", protocol="rbd", name=path.image)
+        ET.SubElement(source, "config", file=path.conf)
+        ET.SubElement(ET.SubElement(source, "auth", username=path.user), "secret", type="ceph", usage=path.secret)
+    else:
+        ET.SubElement(disk, "source", {attribute: path})
     ET.SubElement(disk, "target", dev=target, bus="virtio")
     if name:
         _text(disk, "serial", serial_of(name))

@@ -12,6 +12,7 @@ from .._domain.fields import RECREATE, RESTART, Spec, check_kind, parse_spec
 from .._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from .._domain.instance_disks import check_mounts
 from .._domain.names import parse_label
+from .._domain.rbd import RBD, THIN
 
 _STATES = (RUNNING, STOPPED, PAUSED, ABSENT)
 
@@ -32,7 +33,12 @@ def instance_options() -> dict[str, Any]:
         "disks": {
             "type": "list",
             "elements": "dict",
-            "options": {"name": {"type": "str", "required": True}, "size": {"type": "str"}, "mount": {"type": "str"}},
+            "options": {
+                "name": {"type": "str", "required": True},
+                "size": {"type": "str"},
+                "mount": {"type": "str"},
+                "store": {"type": "str", "choices": [THIN, RBD]},
+            },
         },
         "address": {"type": "str"},
         "network": {
@@ -86,12 +92,22 @@ def batch_options() -> dict[str, Any]:
         "progress": {"type": "int", "default": 10},
         "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
         **pool_options(),
+        **rbd_options(),
     }
 
 
 def pool_options() -> dict[str, Any]:
     """Return the options that name the thin pool of the host's volumes."""
     return {"group": {"type": "str", "default": "zonal"}, "pool": {"type": "str", "default": "pool"}}
+
+
+def rbd_options() -> dict[str, Any]:
+    """Return the options that name the Ceph pool of disks there; documented in the fragment ``zonal.cloud.rbd``."""
+    return {
+        "rbd_pool": {"type": "str", "default": "zonal-disks"},
+        "rbd_user": {"type": "str", "default": "zonal-disks"},
+        "rbd_conf": {"type": "path", "default": "/etc/ceph/ceph.conf"},
+    }
 
 
 def read_wish(kind: str, params: dict[str, Any]) -> Wish:

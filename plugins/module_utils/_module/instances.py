@@ -26,14 +26,14 @@ from .._domain.errors import SpecError, ZonalError
 from .._domain.instance import RUNNING, Instance, Wish, show_instance
 from .._domain.plan import Plan
 from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine
-from .._ports_disks import DataFilesystems
+from .._ports_disks import DataFilesystems, DiskImages
 from .._ports_layers import LayerCopies
 from .._ports_storage import GuestDisks, Volumes
 from .container import ContainerResource
-from .data_disks import DataDisks, volumes_of
+from .data_disks import DataDisks, images_of, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
-from .remembered import forget, remembered_containers, remembered_vms, remembered_volumes
+from .remembered import forget, remembered_containers, remembered_images, remembered_vms, remembered_volumes
 from .run import fail, locked, warn_pending
 from .vm import VmResource, accelerator_of
 
@@ -54,6 +54,7 @@ class HostEngines:
     boot: BootFolder
     accelerator: Callable[[], str]
     copies: LayerCopies
+    images: DiskImages | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +242,7 @@ def build_batch(params: dict[str, Any], command: Command) -> tuple[Batch, Lanes]
         BootFolder(),
         cache(partial(accelerator_of, params["accelerator"], command)),
         FolderLayers(command, cache(lambda: docker.facts().root)),
+        images_of(params, command),
     )
     return batch_of(wishes, engines, params["stop_timeout"]), side_by_side(params["workers"], (docker, libvirt), params["progress"])
 
@@ -259,8 +261,8 @@ def side_by_side(workers: int, connections: Sequence[DockerEngine | LibvirtEngin
 def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) -> Batch:
     """Return the batch whose resources share the engines, so that none is asked twice."""
     docker, libvirt = remembered_containers(engines.docker), remembered_vms(engines.libvirt)
-    volumes = remembered_volumes(engines.volumes)
-    data = DataDisks(volumes, engines.filesystems, libvirt)
+    volumes, images = remembered_volumes(engines.volumes), engines.images and remembered_images(engines.images)
+    data = DataDisks(volumes, engines.filesystems, libvirt, images)
     # CPUs that containers of this run get: the next one shall get others.
     given: list[frozenset[int]] = []
 
@@ -269,7 +271,7 @@ def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) ->
             return ContainerResource(wish, docker, libvirt, engines.copies, data, stop_timeout, given)
         return VmResource(wish, libvirt, docker, volumes, engines.disks, data, engines.boot, engines.accelerator, stop_timeout)
 
-    return Batch(wishes, [resource(wish) for wish in wishes], partial(forget, docker, libvirt, volumes))
+    return Batch(wishes, [resource(wish) for wish in wishes], partial(forget, docker, libvirt, volumes, images))
 
 
 def _wish(item: dict[str, Any]) -> Wish:

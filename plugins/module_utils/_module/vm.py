@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Callable
 
@@ -16,21 +17,20 @@ from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import huge_memory, is_bridge
 from .._adapters.kvm import kvm_usable
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._domain.disk import disk_volume_of
 from .._domain.domain_found import attached_in, parse_domain
 from .._domain.domain_xml import Hardware, render_card, render_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
-from .._domain.instance_disks import disk_names
+from .._domain.instance_disks import is_rbd
 from .._domain.names import UNFINISHED, replaced_of, restored_of, volume_of
 from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size, rough_size
 from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, snapshots_of
 from .._ports import Command, ContainerEngine, Domain, VmEngine
 from .._ports_storage import GuestDisks, Volumes
-from .data_disks import DataDisks, volumes_of
+from .data_disks import DataDisks, images_of, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import containers_beside, read_neighbour
@@ -108,6 +108,8 @@ class VmResource(InstanceResource):
         if "network.bridge" in step.fields:
             # Asked before it is stopped for the change: without the bridge it would not start again.
             self._check_bridge(self._target)
+        if step.action == "start":
+            self._data.claim(self._wish.name, self._target.get("disks", ()))
         if step.action == "stop" and self._wish.power == STOPPED:
             # First: after a crash it runs and differs.
             self._engine.set_autostart(self._wish.name, False)
@@ -131,7 +133,8 @@ class VmResource(InstanceResource):
             self._make_volume(spec, golden)
         self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
         disk = self._volumes.path(self._volume)
-        self._define(spec, Hardware(disk, kernel, initrd, self._accelerator(), golden.is_block, self._data_of(spec)), "")
+        hardware = Hardware(disk, kernel, initrd, self._accelerator(), golden.is_block, self._data.sources(spec.get("disks", ())))
+        self._define(spec, hardware, "")
         if fresh:
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
             self._volumes.rename(self._hidden, self._volume)
@@ -231,8 +234,10 @@ class VmResource(InstanceResource):
             spec["disks"] = self._target["disks"]
             self._data.check(self.name, spec["disks"])
             self._data.provide(Instance(self.name, self._wish.name, domain.power, spec))
-        data = self._data_of(spec)
-        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data)
+        data = self._data.sources(spec.get("disks", ()))
+        had = {entry["name"]: entry for entry in read_neighbour(domain).spec["disks"] if is_rbd(entry)}
+        gone = {name: entry for name, entry in had.items() if name not in data}
+        hardware = Hardware(volume.path, parsed.kernel, parsed.initrd, parsed.accelerator, volume.is_block, data, gone)
         running = bool(domain.live_xml)
         # In this order a run that is cut off leaves a difference: memory is read from the definition, the others from what runs.
         if running and "memory" in options:
@@ -244,10 +249,9 @@ class VmResource(InstanceResource):
             self._engine.change_device(self._wish.name, render_card(self._wish.name, spec))
         if running and "disks" in options:
             plug(self._engine, self._wish.name, attached_in(domain.live_xml), data, is_block=volume.is_block)
-
-    def _data_of(self, spec: Spec) -> dict[str, str]:
-        """Return the devices of the data disks by their names."""
-        return {name: self._volumes.path(disk_volume_of(name)) for name in disk_names(spec)}
+        if gone and "disks" in options:
+            self._data.release(self._wish.name, gone.values())
+            self._define(spec, replace(hardware, held=()), parsed.uuid, parsed.facts)
 
     def _define(self, spec: Spec, hardware: Hardware, uuid: str, known: Mapping[str, str] | None = None) -> None:
         self._engine.define(render_domain(self._wish.name, spec, hardware, known, uuid=uuid))
@@ -255,8 +259,8 @@ class VmResource(InstanceResource):
 
     def _remove(self) -> None:
         """Hide the disk first, so that after a crash its old content is never taken for that of a new VM; its snapshots are gone then."""
-        found = self._engine.find(self._wish.name) is not None
-        if found:
+        found = self._engine.find(self._wish.name)
+        if found is not None:
             self._engine.stop(self._wish.name, self._stop_timeout)
         seen = self._look_at_volumes()
         for snapshot in snapshots_of(self._wish.name, seen.values()):
@@ -267,7 +271,8 @@ class VmResource(InstanceResource):
         self._discard_hidden()
         if self._volume in self._seen:
             self._volumes.rename(self._volume, self._hidden)
-        if found:
+        if found is not None:
+            self._data.release(self._wish.name, read_neighbour(found).spec["disks"])
             self._engine.remove(self._wish.name)
         self._volumes.remove(self._hidden)
 
@@ -288,7 +293,7 @@ def build_vm(params: dict[str, Any], command: Command) -> VmResource:
         DockerEngine(),
         volumes,
         disks,
-        DataDisks(volumes, DiskFilesystems(command, disks), libvirt),
+        DataDisks(volumes, DiskFilesystems(command, disks), libvirt, images_of(params, command)),
         BootFolder(),
         partial(accelerator_of, params["accelerator"], command),
         params["stop_timeout"],
