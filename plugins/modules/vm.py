@@ -42,6 +42,7 @@ seealso:
 extends_documentation_fragment:
   - zonal.cloud.attributes
   - zonal.cloud.instance
+  - zonal.cloud.rbd
 """
 
 EXAMPLES = r"""

@@ -138,7 +138,8 @@ class RbdImages:
     def _read(self, kind: type, program: str, *words: str) -> Any:
         text = self._run(program, *words, "--format", "json")
         try:
-            answer = json.loads(text)
+            # Of what is noted on an image on which nothing is, rbd prints nothing.
+            answer = json.loads(text) if text.strip() else kind()
         except ValueError:
             answer = None
         if not isinstance(answer, kind):
