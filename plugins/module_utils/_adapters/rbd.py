@@ -87,7 +87,9 @@ class RbdImages:
     def claim(self, name: str, instance: str) -> None:
         host, number = self._machine()
         found = self.holder(name)
-        if found is not None and found.here:
+        if found is not None and not found.here:
+            raise EngineError("give", f"{self.path(name)} to {instance}", f"{found.instance} on the host {found.host} has it")
+        if found is not None:
             if found.instance == instance:
                 return
             self.release(name, found)

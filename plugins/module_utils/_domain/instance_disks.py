@@ -70,8 +70,8 @@ def check_mounts(kind: str, disks: Iterable[DiskEntry]) -> None:
 
 def show_disks(disks: Iterable[DiskEntry]) -> list[dict[str, Any]]:
     """Return disks in the words and units of the options."""
-    shown = [{key: value for key, value in entry.items() if key in _KEYS} for entry in disks]
-    return [{**entry, **({"size": format_size(entry["size"])} if "size" in entry else {})} for entry in shown]
+    shown = [{**entry, **({"size": format_size(entry["size"])} if "size" in entry else {})} for entry in disks]
+    return [{key: value for key, value in entry.items() if key in _KEYS} for entry in shown]
 
 
 def is_rbd(entry: DiskEntry) -> bool:

@@ -36,6 +36,7 @@ from .._domain.volume import Volume, tag_value
 from .._ports import Command, ContainerEngine, VmEngine
 from .._ports_disks import DataFilesystems, DiskImages, DiskStore
 from .._ports_storage import Volumes
+from .remembered import remembered_images
 
 
 class DataDisks:
@@ -239,9 +240,9 @@ def volumes_of(params: Mapping[str, Any], command: Command) -> LvmVolumes:
     return LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
 
 
-def images_of(params: Mapping[str, Any], command: Command) -> RbdImages:
-    """Return the images of the Ceph pool that a module is told of."""
-    return RbdImages(command, parse_cluster(params))
+def images_of(params: Mapping[str, Any], command: Command) -> DiskImages:
+    """Return the images of the Ceph pool that a module is told of, as ones that are not asked for twice."""
+    return remembered_images(RbdImages(command, parse_cluster(params)))
 
 
 def with_sizes(instance: Instance, sizes: Mapping[str, int]) -> Instance:

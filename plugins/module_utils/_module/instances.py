@@ -21,16 +21,18 @@ from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.lanes import in_lanes
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
+from .._adapters.rbd import RbdImages
 from .._domain.batch import Outcome, check_batch, failure_of, in_turns, told_lines
 from .._domain.errors import SpecError, ZonalError
 from .._domain.instance import RUNNING, Instance, Wish, show_instance
 from .._domain.plan import Plan
+from .._domain.rbd import parse_cluster
 from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine
 from .._ports_disks import DataFilesystems, DiskImages
 from .._ports_layers import LayerCopies
 from .._ports_storage import GuestDisks, Volumes
 from .container import ContainerResource
-from .data_disks import DataDisks, images_of, volumes_of
+from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .remembered import forget, remembered_containers, remembered_images, remembered_vms, remembered_volumes
@@ -242,7 +244,7 @@ def build_batch(params: dict[str, Any], command: Command) -> tuple[Batch, Lanes]
         BootFolder(),
         cache(partial(accelerator_of, params["accelerator"], command)),
         FolderLayers(command, cache(lambda: docker.facts().root)),
-        images_of(params, command),
+        RbdImages(command, parse_cluster(params)),
     )
     return batch_of(wishes, engines, params["stop_timeout"]), side_by_side(params["workers"], (docker, libvirt), params["progress"])
 

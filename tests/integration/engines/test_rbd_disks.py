@@ -30,6 +30,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import 
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm_disks
 from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._module.disk import DiskResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.remembered import remembered_images
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles
@@ -66,7 +67,6 @@ class Host:
         self.engine = engine
         self.images = RbdImages(command, Cluster(POOL, USER, CONF), lambda: (name, f"machine-of-{name}"))
         self.volumes, self.boot = FileVolumes(folder), BootFolder(str(folder / "boot"))
-        self.data = DataDisks(self.volumes, file_filesystems(), engine, self.images)
         golden = self.volumes.create("img-111111111111", MIB, image_tags("guest:1", "1" * 64, "1" * 64))
         self.boot.store(golden.name, BootFiles(KERNEL, None, cloud_init=False))
 
@@ -75,13 +75,15 @@ class Host:
         raw = {"zone": "lab", "image": "guest:1", "vcpus": 1, "memory": "32M", "address": "10.88.0.41" if name == "db" else "10.88.0.42"}
         network = {"bridge": BRIDGE, "cidr": "10.88.0.0/24", "hostname": name, "ssh_keys": [KEY]}
         wish = Wish("vm", name, power, parse_spec({**raw, **network, "disks": disks}))
-        parts: Any = (FakeContainers(), self.volumes, NoGuest(), self.data, self.boot, lambda: "qemu", 0)
+        data = DataDisks(self.volumes, file_filesystems(), self.engine, remembered_images(self.images))
+        parts: Any = (FakeContainers(), self.volumes, NoGuest(), data, self.boot, lambda: "qemu", 0)
         return converge(VmResource(wish, self.engine, *parts))
 
     def disk(self, size: int | None = None, name: str = "data", **options: Any) -> list[str]:
         """Do what the module disk does, and return the steps."""
         spec = DiskSpec(name, "zonal", "pool", size=None if size is None else size * MIB, store="rbd", **options)
-        return converge(DiskResource(spec, self.volumes, file_filesystems(), FakeContainers(), self.engine, self.images))
+        images = remembered_images(self.images)
+        return converge(DiskResource(spec, self.volumes, file_filesystems(), FakeContainers(), self.engine, images))
 
 
 class World:
@@ -242,8 +244,8 @@ def test_what_is_not_ours_is_left(world: World) -> None:
 def test_a_lost_host_is_told_of(world: World) -> None:
     world.there.disk(16)
     world.there.images.claim("disk-data", "db")
-    with pytest.raises(SpecError, match=r"^disks: 'data' belongs to db on the host kvm02"):
-        world.here.vm("web", [{"name": "data", "store": "rbd"}], STOPPED)
+    with pytest.raises(EngineError, match=rf"^Cannot give {POOL}/disk-data to web: db on the host kvm02 has it"):
+        world.here.images.claim("disk-data", "web")
     assert world.here.disk(lost_host="kvm02") == ["free_disk"]
     assert world.here.vm("web", [{"name": "data", "store": "rbd"}], STOPPED) == ["create"]
 

@@ -383,6 +383,10 @@ def foreign_hidden_image(host: Host) -> None:
     host.images.create("disk-data.new", 32 * MIB, [])
 
 
+def lost_image(host: Host) -> None:
+    host.images.remove("disk-data")
+
+
 def opened_image(host: Host) -> None:
     host.images.busy.add("disk-data")
 
@@ -461,6 +465,7 @@ REFUSED: dict[str, tuple[list[Wanted], Callable[[Host], None], Wanted, str]] = {
         r"^lost_host: the disk data is open, so db on kvm02 may run yet",
     ),
     "one on Ceph of another VM": ([vm_with(CEPH)], nothing_by_hand, wish("vm", disks=[CEPH]), r"^disks: 'data' belongs to the vm db on"),
+    "one on Ceph that is lost": ([vm_with(CEPH)], lost_image, vm_with(MORE_CEPH), r"^rbd_pool: the vm db has the disk data, but no volume"),
     "one on Ceph that is open": ([FREE], opened_image, vm_with(CEPH), r"^disks: 'data' is in use somewhere although no instance has it"),
     "removal of an open one on Ceph": (
         [FREE],
@@ -587,7 +592,8 @@ def test_a_vm_does_not_start_with_a_disk_that_another_host_has(host: Host) -> No
 
 
 def outcomes(host: Host, *wishes: Wish, check_mode: bool = False) -> list[str]:
-    engines = HostEngines(host.containers, host.vms, host.volumes, host.disks, host.filesystems, host.boot, lambda: "qemu", NO_COPIES)
+    parts = (host.containers, host.vms, host.volumes, host.disks, host.filesystems, host.boot, lambda: "qemu", NO_COPIES, host.images)
+    engines = HostEngines(*parts)
     found = batch_of(wishes, engines, 0).converge(
         lambda numbers, work: ((number, work(number)) for number in numbers), check_mode=check_mode
     )
@@ -600,6 +606,15 @@ def test_in_one_run_a_disk_goes_from_what_goes_to_what_comes(host: Host, check_m
     host.volumes.busy.add("disk-data") if check_mode else None
     told = outcomes(host, vm_with(disk()), container_with(power=ABSENT), check_mode=check_mode)
     assert told == ["create start", "remove"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_in_one_run_a_disk_on_ceph_goes_from_what_goes_to_what_comes(host: Host, check_mode: bool) -> None:
+    host.converge(vm_with(CEPH))
+    host.images.busy.add("disk-data") if check_mode else None
+    told = outcomes(host, wish("vm", disks=[ANY_CEPH]), vm_with(power=ABSENT), check_mode=check_mode)
+    assert told == ["create start", "remove"]
+    assert host.images.holders == {"disk-data": ("db" if check_mode else "web", "kvm01")}
 
 
 def test_in_one_run_a_disk_is_not_taken_from_what_stays(host: Host) -> None:
