@@ -37,12 +37,14 @@ def this_machine() -> tuple[str, str]:
 
 
 class RbdImages:
-    """``DiskImages`` of a pool. ``machine`` tells the name of this host, and what no other has."""
+    """``DiskImages`` of a pool. ``machine`` tells the name of this host, and what no other has. A pool that could not be listed is not
+    asked again."""
 
     def __init__(self, command: Command, cluster: Cluster, machine: Callable[[], tuple[str, str]] = this_machine) -> None:
         self._command = command
         self._cluster = cluster
         self._machine = machine
+        self._lost: EngineError | None = None
 
     def find(self, name: str) -> Volume | None:
         if not self._is_there(name):
@@ -123,7 +125,14 @@ class RbdImages:
         return told[key]
 
     def _is_there(self, name: str) -> bool:
-        return name in self._read(list, "rbd", "ls", self._cluster.pool)
+        if self._lost is not None:
+            raise self._lost
+        try:
+            return name in self._read(list, "rbd", "ls", self._cluster.pool)
+        except EngineError as error:
+            # Each further call could take as long, for each disk of a host.
+            self._lost = error
+            raise
 
     def _resize(self, name: str, size: int) -> None:
         self._run("rbd", "resize", "--no-progress", "--size", f"{-(-size // EXTENT_SIZE) * EXTENT_SIZE}B", self.path(name))

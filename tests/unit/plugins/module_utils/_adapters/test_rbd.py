@@ -74,6 +74,15 @@ def test_an_answer_that_is_none_is_an_error_that_says_so(verb: str, text: str) -
         images(Ceph({verb: text})).find("disk-a")
 
 
+def test_a_cluster_that_does_not_answer_is_not_waited_for_again() -> None:
+    ceph = Ceph({"ls": "words"})
+    asked = images(ceph)
+    for call in (asked.find, asked.is_open, asked.holder, asked.remove):
+        with pytest.raises(EngineError, match=r"^Cannot read the answer of rbd ls zd"):
+            call("disk-a")
+    assert len(ceph.calls) == 1
+
+
 def test_a_host_without_ceph_still_has_its_other_instances() -> None:
     def absent(argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
         raise EngineAbsent("run", " ".join(argv), f"the program {argv[0]} is not installed")
