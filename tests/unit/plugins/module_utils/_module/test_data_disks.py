@@ -579,6 +579,12 @@ def test_a_disk_that_a_deaf_guest_was_to_lose_comes_back(host: Host) -> None:
     assert host.converge(vm_with(CEPH)) == []
 
 
+def test_a_vm_that_starts_has_its_disk_noted_again(host: Host) -> None:
+    host.converge(vm_with(CEPH, power=STOPPED))
+    host.images.holders.clear()
+    assert (host.converge(vm_with(disks=None)), host.images.holders) == (["start"], {"disk-data": ("db", "kvm01")})
+
+
 def test_a_vm_does_not_start_with_a_disk_that_another_host_has(host: Host) -> None:
     host.converge(vm_with(CEPH, power=STOPPED))
     host.images.holders["disk-data"] = ("db", "kvm02")
