@@ -69,7 +69,8 @@ options:
     description:
       - Data disks of the instance, which stay with their data when it is removed or made anew; see M(zonal.cloud.disk). When not set,
         what it has is left; an empty list takes all from it.
-      - Names and mounts are unique, and there are at most 8. A disk that another instance of the host has is refused.
+      - Names and mounts are unique, and there are at most 8. A disk that another instance of the host has is refused; one on Ceph also
+        when it is that of another host's instance.
       - A VM gets and loses disks while it runs, and has them as C(vdb), C(vdc) and so on in the order of the list from its next start on.
         A container is made anew for that, and mounts them when it starts.
       - A disk grows while it is in use, also that of a container.
@@ -82,12 +83,19 @@ options:
         required: true
       size:
         description:
-          - Size such as V(500G). The disk is made with C(ext4) if it is not there, and grows to that; it is never made smaller.
+          - Size such as V(500G). The disk is made with C(ext4) if it is not there, and grows to that; it is never made smaller. One on Ceph
+            is made without a file system.
           - Without a size the disk must be there, and is left as large as it is.
         type: str
       mount:
         description: Folder of a container at which it has the disk, an absolute path. Needed for a container, and not used by a VM.
         type: str
+      store:
+        description:
+          - Where the disk is. V(thin), which is the default, is the thin pool of the host; V(rbd) is Ceph, which all hosts of a zone reach,
+            and is for VMs only. A disk does not change its store.
+        type: str
+        choices: [thin, rbd]
   address:
     description: Static IPv4 address. Needed to create the instance. The MAC is C(02:42) and the four octets in hex.
     type: str

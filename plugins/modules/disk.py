@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: disk
 short_description: Manage a data disk, which instances can have one after the other
 description:
-  - Makes, grows and removes a disk with a life of its own, a thin volume C(disk-NAME). An instance has it by the option C(disks) of
-    M(zonal.cloud.vm), M(zonal.cloud.container) or M(zonal.cloud.instances), and leaves it behind with its data when it goes.
+  - Makes, grows and removes a disk with a life of its own, a thin volume or an image on Ceph C(disk-NAME). An instance has it by the option
+    C(disks) of M(zonal.cloud.vm), M(zonal.cloud.container) or M(zonal.cloud.instances), and leaves it behind with its data when it goes.
   - Its file system is made once, on the whole disk without a partition table, so that a VM and a container can have the same disk.
   - Those modules make a disk as well when they are told its size. This one is for disks without an instance, with another file system,
     and to remove one.
@@ -21,7 +21,7 @@ version_added: 0.1.0
 options:
   name:
     description:
-      - Name of the disk on this host; 1 to 63 lower-case letters, digits and hyphens (RFC 1123).
+      - Name of the disk on this host, or with O(store=rbd) in the pool; 1 to 63 lower-case letters, digits and hyphens (RFC 1123).
       - The guest of a VM finds the disk as C(/dev/disk/by-id/virtio-NAME). Of a name with more than 20 characters that is the beginning
         and a digest.
     type: str
@@ -38,9 +38,23 @@ options:
   filesystem:
     description:
       - What the disk is made with; when not set V(ext4). V(xfs) needs at least V(300M). A container cannot have a disk with V(none).
-      - It is not changed later.
+      - It is not changed later. A disk with O(store=rbd) has V(none), and the guest makes its own.
     type: str
     choices: [ext4, xfs, none]
+  store:
+    description:
+      - V(thin) is the thin pool of this host, whose instances can have the disk.
+      - V(rbd) is a pool of Ceph that all hosts of a zone reach. VMs of all of them can have the disk, one at a time.
+    type: str
+    choices: [thin, rbd]
+    default: thin
+  lost_host:
+    description:
+      - Name of a host, as RV(disk.used_by) shows it, that never runs again. What its instance has of a disk with O(store=rbd) is
+        forgotten, so that another one can have the disk.
+      - Refused while anything has the disk open. A host that comes back nevertheless would start its VM with a disk of somebody else, and
+        both would destroy its file system; see that it does not.
+    type: str
   group:
     description: Volume group of the thin pool.
     type: str
@@ -52,18 +66,21 @@ options:
   state:
     description:
       - V(present) makes the disk and lets it grow.
-      - V(absent) removes it B(with its data). That is refused while an instance of the host has it, running or not, or while it is open.
+      - V(absent) removes it B(with its data). That is refused while an instance of the host has it, running or not, or while it is open;
+        with O(store=rbd) of any host.
     type: str
     choices: [present, absent]
     default: present
 requirements:
   - lvm2, thin-provisioning-tools and e2fsprogs or xfsprogs on the host (role P(zonal.cloud.thin_storage#role))
+  - with O(store=rbd) ceph-common on the host (role P(zonal.cloud.hypervisor#role))
 seealso:
   - module: zonal.cloud.vm
   - module: zonal.cloud.container
   - module: zonal.cloud.thin_volume
 extends_documentation_fragment:
   - zonal.cloud.attributes
+  - zonal.cloud.rbd
 """
 
 EXAMPLES = r"""
@@ -72,6 +89,18 @@ EXAMPLES = r"""
     name: db-data
     size: 500G
     filesystem: xfs
+
+- name: A large one on Ceph, which can go from host to host
+  zonal.cloud.disk:
+    name: archive
+    size: 8T
+    store: rbd
+
+- name: Let others have it after its host has burned down
+  zonal.cloud.disk:
+    name: archive
+    store: rbd
+    lost_host: kvm01
 
 - name: Remove it with its data
   zonal.cloud.disk:
@@ -89,7 +118,10 @@ disk:
     state: {description: V(present) or V(absent)., type: str}
     size: {description: Size of the disk., type: str}
     filesystem: {description: What it was made with., type: str}
-    used_by: {description: The instance that has it; a list of one or none., type: list, elements: str}
+    used_by:
+      description: The instance that has it; a list of one or none. One of another host is told with that, such as V(db-101006 on kvm01).
+      type: list
+      elements: str
   sample: {name: db-data, state: present, size: 500G, filesystem: xfs, used_by: [db-101006]}
 plan:
   description: The steps that were done, or in check mode would be done, in their order.
@@ -108,7 +140,7 @@ pending:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.zonal.cloud.plugins.module_utils._module.disk import build_disk
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import pool_options
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import pool_options, rbd_options
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 
 
@@ -118,7 +150,10 @@ def main() -> None:
         "name": {"type": "str", "required": True},
         "size": {"type": "str"},
         "filesystem": {"type": "str", "choices": ["ext4", "xfs", "none"]},
+        "store": {"type": "str", "choices": ["thin", "rbd"], "default": "thin"},
+        "lost_host": {"type": "str"},
         **pool_options(),
+        **rbd_options(),
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     }
     run(AnsibleModule(argument_spec=options, supports_check_mode=True), build_disk)

@@ -80,6 +80,10 @@ options:
           mount:
             description: Folder at which a container has the disk.
             type: str
+          store:
+            description: Where the disk is; see O(zonal.cloud.vm#module:disks).
+            type: str
+            choices: [thin, rbd]
       address:
         description: Static IPv4 address. Needed to create the instance.
         type: str
@@ -244,6 +248,7 @@ seealso:
   - module: zonal.cloud.container
 extends_documentation_fragment:
   - zonal.cloud.attributes
+  - zonal.cloud.rbd
 """
 
 EXAMPLES = r"""

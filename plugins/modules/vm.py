@@ -47,6 +47,7 @@ seealso:
 extends_documentation_fragment:
   - zonal.cloud.attributes
   - zonal.cloud.instance
+  - zonal.cloud.rbd
 """
 
 EXAMPLES = r"""
@@ -122,7 +123,12 @@ vm:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import instance_options, pool_options, type_options
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import (
+    instance_options,
+    pool_options,
+    rbd_options,
+    type_options,
+)
 from ansible_collections.zonal.cloud.plugins.module_utils._module.run import run
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import build_vm
 
@@ -132,6 +138,7 @@ def main() -> None:
     options = {
         **instance_options(),
         **pool_options(),
+        **rbd_options(),
         **type_options(),
     }
     run(AnsibleModule(argument_spec=options, supports_check_mode=True), build_vm)

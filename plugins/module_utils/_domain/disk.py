@@ -13,6 +13,7 @@ from .errors import MissingError, RefusedError, SpecError
 from .names import UNFINISHED, parse_label
 from .plan import Plan, Step
 from .quantity import format_size, parse_size
+from .rbd import RBD, THIN, Holder
 from .thin_pool import EXTENT_SIZE, MIB, parse_name
 from .thin_volume import NO_FILESYSTEM, SMALLEST_XFS
 from .volume import Volume, tag_value
@@ -26,7 +27,8 @@ _SMALLEST = 16 * MIB
 
 @dataclass(frozen=True)
 class DiskSpec:
-    """What the user wants of a disk. ``size`` and ``filesystem`` are None when they are left as they are."""
+    """What the user wants of a disk. ``size`` and ``filesystem`` are None when they are left as they are. ``lost_host`` is one that never
+    runs again, whatever it has of the disk."""
 
     name: str
     group: str
@@ -34,13 +36,16 @@ class DiskSpec:
     present: bool = True
     size: int | None = None
     filesystem: str | None = None
+    store: str = THIN
+    lost_host: str = ""
 
 
 @dataclass(frozen=True)
 class Disk:
     """A disk as found, or as a plan leaves it. A ``size`` of 0 is all that a run has left which was cut off.
 
-    ``reached`` are the bytes of it that its file system and a VM that runs with it have got so far, ``used_by`` the instances that have it.
+    ``reached`` are the bytes of it that its file system and a VM that runs with it have got so far, ``used_by`` the instances of this host
+    that have it. ``holder`` is who has one on Ceph as the cluster knows.
     """
 
     size: int
@@ -48,6 +53,13 @@ class Disk:
     reached: int = 0
     used_by: tuple[str, ...] = ()
     is_open: bool = False
+    holder: Holder | None = None
+
+    @property
+    def users(self) -> list[str]:
+        """Return who has it."""
+        away = [f"{self.holder.instance} on {self.holder.host}"] if self.holder is not None and not self.holder.here else []
+        return [*self.used_by, *away]
 
 
 def disk_volume_of(name: str) -> str:
@@ -75,7 +87,8 @@ def find_disk(volumes: Iterable[Volume], name: str) -> tuple[Volume | None, Volu
     found = {volume.name: volume for volume in volumes}
     whole, hidden = found.get(disk_volume_of(name)), found.get(disk_volume_of(name) + UNFINISHED)
     for volume, suffix in ((whole, ""), (hidden, UNFINISHED)):
-        if volume is not None and not is_disk(volume, name):
+        # An image of Ceph gets its size when it says what it is.
+        if volume is not None and not is_disk(volume, name) and not (suffix and volume.size == 0):
             raise RefusedError(
                 f"name: the volume {disk_volume_of(name)}{suffix} was not made by zonal.cloud as a disk, so it is not touched; "
                 "rename one of the two",
@@ -90,6 +103,10 @@ def parse_disk_spec(params: Mapping[str, Any]) -> DiskSpec:
     size = None if params["size"] is None else parse_disk_size("size", params["size"])
     if params["filesystem"] == "xfs" and size is not None and size < SMALLEST_XFS:
         raise SpecError("size", params["size"], f"is too small for xfs, which needs at least {format_size(SMALLEST_XFS)}")
+    if params["store"] == RBD and params["filesystem"] not in (None, NO_FILESYSTEM):
+        raise SpecError("filesystem", params["filesystem"], "is for disks of a thin pool; on one with store: rbd the guest makes its own")
+    if params["lost_host"] is not None and params["store"] != RBD:
+        raise SpecError("lost_host", params["lost_host"], "is for disks with store: rbd, which other hosts can have")
     return DiskSpec(
         name=parse_label("name", params["name"]),
         group=parse_name("group", params["group"]),
@@ -97,22 +114,53 @@ def parse_disk_spec(params: Mapping[str, Any]) -> DiskSpec:
         present=params["state"] == "present",
         size=size,
         filesystem=params["filesystem"],
+        store=params["store"],
+        lost_host=params["lost_host"] or "",
     )
 
 
 def plan_disk(spec: DiskSpec, found: Disk | None) -> Plan[Disk | None]:
     """Return the steps to the wanted disk; RefusedError or SpecError when it must not be."""
     target = f"disk {spec.name}"
+    freed = _plan_freeing(spec, found, target)
+    if freed and found is not None:
+        rest = plan_disk(spec, replace(found, holder=None))
+        return replace(rest, steps=(*freed, *rest.steps))
     if not spec.present:
         return _plan_absent(spec, found, target)
     if found is None or not found.size:
         if spec.size is None:
             raise MissingError("size", f"it is needed to make the disk {spec.name}, such as 100G")
-        filesystem = spec.filesystem or DEFAULT_FILESYSTEM
+        filesystem = filesystem_wanted(spec)
         size = _whole_extents(spec.size)
         made = Disk(size, filesystem, size)
         return Plan(made, (Step("make_disk", target, f"does not exist; {format_size(spec.size)}, {filesystem}", ("size",)),))
     return _plan_existing(spec, found, target)
+
+
+def filesystem_wanted(spec: DiskSpec) -> str:
+    """Return what a disk is made with."""
+    return spec.filesystem or (NO_FILESYSTEM if spec.store == RBD else DEFAULT_FILESYSTEM)
+
+
+def _plan_freeing(spec: DiskSpec, found: Disk | None, target: str) -> tuple[Step, ...]:
+    """Return the step that lets the cluster know that nobody has a disk; none when somebody has, or it knows."""
+    holder = None if found is None else found.holder
+    if found is None or holder is None:
+        return ()
+    if holder.here:
+        if found.used_by or found.is_open:
+            return ()
+        reason = "a run was cut off"
+    elif spec.lost_host != holder.host:
+        return ()
+    elif found.is_open:
+        raise RefusedError(
+            f"lost_host: the disk {spec.name} is open, so {holder.instance} on {holder.host} may run yet; end it there first"
+        )
+    else:
+        reason = "its host never runs again"
+    return (Step("free_disk", target, f"{holder.instance} on {holder.host} has it no more: {reason}"),)
 
 
 def _plan_existing(spec: DiskSpec, found: Disk, target: str) -> Plan[Disk | None]:
@@ -126,6 +174,8 @@ def _plan_existing(spec: DiskSpec, found: Disk, target: str) -> Plan[Disk | None
     size = max(_whole_extents(size), found.size)
     if size <= found.reached:
         return Plan(found)
+    if found.holder is not None and not found.holder.here:
+        raise RefusedError(f"size: the disk {spec.name} belongs to {found.users[-1]}, whose guest must see it grow; let it grow there")
     seen = f"from {format_size(found.size)} to {format_size(size)}"
     if size == found.size:
         seen = f"only {format_size(found.reached)} of {format_size(size)} can be used"
@@ -135,10 +185,11 @@ def _plan_existing(spec: DiskSpec, found: Disk, target: str) -> Plan[Disk | None
 def _plan_absent(spec: DiskSpec, found: Disk | None, target: str) -> Plan[Disk | None]:
     if found is None:
         return Plan(None)
-    if found.used_by:
-        raise RefusedError(f"state: the disk {spec.name} belongs to {', '.join(found.used_by)}; take it out of its option disks first")
+    if found.users:
+        raise RefusedError(f"state: the disk {spec.name} belongs to {', '.join(found.users)}; take it out of its option disks first")
     if found.is_open:
-        raise RefusedError(f"state: the disk {spec.name} is in use on this host, such as mounted by hand; free it first")
+        where = "somewhere" if spec.store == RBD else "on this host"
+        raise RefusedError(f"state: the disk {spec.name} is in use {where}, such as mounted by hand; free it first")
     return Plan(None, (Step("remove_disk", target, "it is wanted to be absent", ("state",)),))
 
 
@@ -146,7 +197,7 @@ def show_disk(spec: DiskSpec, disk: Disk | None) -> dict[str, Any]:
     """Return a disk in the words of the module's options."""
     shown: dict[str, Any] = {"name": spec.name, "state": "absent"}
     if disk is not None and disk.size:
-        shown.update(state="present", size=format_size(disk.size), filesystem=disk.filesystem, used_by=list(disk.used_by))
+        shown.update(state="present", size=format_size(disk.size), filesystem=disk.filesystem, used_by=disk.users)
     return shown
 
 

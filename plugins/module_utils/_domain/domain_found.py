@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from .cpus import parse_cpus
-from .domain_xml import DISK_ALIAS, FACTS, PCI, ROOT_DISK
+from .domain_xml import DISK_ALIAS, FACTS, HELD, PCI, ROOT_DISK
 from .errors import ZonalError
 from .facts import load_facts
 from .field_values import BANDWIDTH, BOOT_DISK, HOST_MODEL, HOST_PASSTHROUGH, IO_LIMITS, NEVER, PINNED
 from .fields import Spec
+from .instance_disks import DiskEntry
+from .rbd import RBD
 
 # A kernel list of numbers that a host may have.
 _LIST = re.compile(r"\d{1,4}(?:-\d{1,4})?(?:,\d{1,4}(?:-\d{1,4})?)*", re.ASCII)
@@ -26,8 +28,9 @@ _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 10
 
 @dataclass(frozen=True)
 class ParsedDomain:
-    """What a domain's XML tells: its spec as far as XML holds it, its facts, whether this collection made it, and which data disks are
-    attached. ``cpus`` are the CPUs of the host that it is bound to, none when it may run on any."""
+    """What a domain's XML tells: its spec as far as XML holds it, its facts, whether this collection made it, which data disks are
+    attached, by name, and which on Ceph are not, but were, see ``Hardware``. ``cpus`` are the CPUs of the host that it is bound to, none
+    when it may run on any."""
 
     spec: Spec
     facts: Mapping[str, str]
@@ -36,7 +39,8 @@ class ParsedDomain:
     domain_type: str
     kernel: str
     initrd: str
-    attached: tuple[str, ...]
+    attached: Mapping[str, DiskEntry]
+    held: tuple[str, ...]
     cpus: frozenset[int]
 
 
@@ -68,7 +72,7 @@ def parse_domain(text: str) -> ParsedDomain:
     if root.findtext("on_crash") == "destroy":
         spec["restart_policy"] = NEVER
     spec.update(_parse_card(root.find("devices/interface[@type='bridge']")))
-    aliases = [alias.get("name", "") for alias in root.findall("devices/disk/alias")]
+    attached = {entry["name"]: entry for entry in map(_parse_disk, root.findall("devices/disk/alias/..")) if entry["name"]}
     return ParsedDomain(
         spec=cast(Spec, spec),
         facts=facts,
@@ -77,14 +81,31 @@ def parse_domain(text: str) -> ParsedDomain:
         domain_type=root.get("type", ""),
         kernel=root.findtext("os/kernel", ""),
         initrd=root.findtext("os/initrd", ""),
-        attached=tuple(name[len(DISK_ALIAS) :] for name in aliases if name.startswith(DISK_ALIAS)),
+        attached=attached,
+        held=tuple(name for name in facts.get(HELD, "").split() if name not in attached),
         cpus=frozenset().union(*pins.values()),
     )
 
 
-def attached_in(text: str) -> tuple[str, ...]:
+def attached_in(text: str) -> Mapping[str, DiskEntry]:
     """Return the data disks that are attached in a domain's XML; what has none is not read, since reading takes long."""
-    return parse_domain(text).attached if DISK_ALIAS in text else ()
+    return parse_domain(text).attached if DISK_ALIAS in text else {}
+
+
+def target_in(text: str, name: str) -> str:
+    """Return what libvirt calls the data disk ``name`` in a domain's XML, such as vdb; empty when that has none of it."""
+    target = ET.fromstring(text).find(f"devices/disk/alias[@name='{DISK_ALIAS}{name}']/../target")
+    return "" if target is None else target.get("dev", "")
+
+
+def _parse_disk(disk: ET.Element) -> DiskEntry:
+    """Return a data disk; without a name when it is another one."""
+    alias = disk.find("alias")
+    text = "" if alias is None else alias.get("name", "")
+    entry = DiskEntry(name=text[len(DISK_ALIAS) :] if text.startswith(DISK_ALIAS) else "")
+    if disk.get("type") == "network":
+        entry["store"] = RBD
+    return entry
 
 
 def pinned_in(text: str) -> frozenset[int]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import string
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Union, cast
 
 from .cpus import format_cpus
 from .domain_type import KVM, LXC, XEN
@@ -22,6 +22,7 @@ from .field_values import BOOT_DISK, HOST_MODEL, HOST_PASSTHROUGH, NEVER, PINNED
 from .fields import Spec
 from .instance_disks import MOST_DISKS, serial_of
 from .names import mac_of, tap_of, uuid_of
+from .rbd import RbdSource
 
 NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
 FACTS = f"{{{NAMESPACE}}}instance"
@@ -34,21 +35,26 @@ _XEN_COMMAND_LINE = f"root=/dev/{_XEN_DISK} rw console=hvc0 net.ifnames=0"
 _PERIOD = 100_000
 # By the alias of a device libvirt and QEMU know it; libvirt keeps those that begin with "ua-".
 DISK_ALIAS = "ua-zonal-disk-"
+# The fact that names disks on Ceph which a VM has no more; see ``Hardware``.
+HELD = "held"
 # Network card, root disk, agent, balloon and random numbers.
 _OTHER_SLOTS = 5
 # How a device, or a file in place of one, is named.
 _SOURCES = {"block": "dev", "file": "file"}
 _TARGETS = tuple(f"vd{letter}" for letter in string.ascii_lowercase[1:])
 PCI = ("domain", "bus", "slot", "function")
+# A path, or an image on Ceph.
+DiskSource = Union[str, RbdSource]
 
 
 @dataclass(frozen=True)
 class Hardware:
     """What the host provides for one VM. ``domain_type`` is kvm, qemu (libvirt's word for plain emulation), xen or lxc.
 
-    ``kernel`` and ``initrd`` are paths, not used for a VM that boots from its disk. ``disk`` is a block device, or a
-    regular file when ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names. ``cpus`` are those that a VM of
-    pinned CPUs has, as many as it ever may have.
+    ``kernel`` and ``initrd`` are paths, not used for a VM that boots from its disk. ``disk`` is a block device, or a regular file when
+    ``disk_is_block`` is False; so are ``data``, the paths of data disks by their names, unless they are on Ceph. ``held`` are disks there
+    that the VM had, and that the cluster takes for its own still. ``cpus`` are those that a VM of pinned CPUs has, as many as it ever may
+    have.
     """
 
     disk: str
@@ -56,7 +62,8 @@ class Hardware:
     initrd: str
     domain_type: str
     disk_is_block: bool = True
-    data: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, DiskSource] = field(default_factory=dict)
+    held: Collection[str] = ()
     cpus: frozenset[int] = frozenset()
 
 
@@ -72,6 +79,8 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     facts = ET.SubElement(ET.SubElement(root, "metadata"), FACTS)
     # libvirt's own flag is off while the VM is wanted to be stopped.
     declared = {**dump_facts(name, spec, known), "autostart": "yes" if spec["autostart"] else "no"}
+    if hardware.held:
+        declared[HELD] = " ".join(hardware.held)
     for key, value in sorted(declared.items()):
         ET.SubElement(facts, f"{{{NAMESPACE}}}fact", name=key).text = value
     _size(root, spec)
@@ -87,7 +96,7 @@ def render_domain(name: str, spec: Spec, hardware: Hardware, known: Mapping[str,
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
-def render_disk(name: str, path: str, target: str, *, is_block: bool) -> str:
+def render_disk(name: str, path: DiskSource, target: str, *, is_block: bool) -> str:
     """Return the XML of a data disk that a running VM gets as the device ``target``."""
     return ET.tostring(_disk(ET.Element("devices"), path, target, is_block=is_block, name=name), encoding="unicode")
 
@@ -264,12 +273,19 @@ def _card(devices: ET.Element, name: str, spec: Spec, model: str = "virtio") -> 
     return card
 
 
-def _disk(devices: ET.Element, path: str, target: str, *, is_block: bool, name: str = "") -> ET.Element:
+def _disk(devices: ET.Element, path: DiskSource, target: str, *, is_block: bool, name: str = "") -> ET.Element:
     kind, attribute = ("block", "dev") if is_block else ("file", "file")
+    if isinstance(path, RbdSource):
+        kind = "network"
     disk = ET.SubElement(devices, "disk", type=kind, device="disk")
     # No host page cache: what the guest was told is written is on the SSD; freed blocks go back to the thin pool.
     ET.SubElement(disk, "driver", name="qemu", type="raw", cache="none", discard="unmap", detect_zeroes="unmap")
-    ET.SubElement(disk, "source", {attribute: path})
+    if isinstance(path, RbdSource):
+        source = ET.SubElement(disk, "source", protocol="rbd", name=path.image)
+        ET.SubElement(source, "config", file=path.conf)
+        ET.SubElement(ET.SubElement(source, "auth", username=path.user), "secret", type="ceph", usage=path.secret)
+    else:
+        ET.SubElement(disk, "source", {attribute: path})
     ET.SubElement(disk, "target", dev=target, bus="virtio")
     if name:
         _text(disk, "serial", serial_of(name))

@@ -13,7 +13,7 @@ from typing import Any, cast
 from .addresses import check_addresses
 from .errors import MissingError, RefusedError, SpecError
 from .fields import FIELDS, LIVE, RECREATE, RESTART, Spec, addresses_of, complete, differences, show_spec
-from .instance_disks import disk_names
+from .instance_disks import disk_names, is_rbd
 from .names import mac_of
 from .plan import Difference, Plan, Step
 from .quantity import format_size
@@ -90,13 +90,14 @@ def check_disks(wish: Wish, names: Collection[str], neighbours: Iterable[Instanc
 
 def check_volumes(wish: Wish, names: Collection[str], found: Instance) -> None:
     """RefusedError when the instance was found with one of these disks, of which no volume is there, so that its size is not known."""
-    lost = [entry["name"] for entry in found.spec.get("disks", ()) if "size" not in entry and entry["name"] in names]
+    lost = [entry for entry in found.spec.get("disks", ()) if "size" not in entry and entry["name"] in names]
     if lost:
+        option, group = ("rbd_pool", "pool of Ceph") if is_rbd(lost[0]) else ("group", "volume group")
         # No run that was cut off leaves this behind. An empty disk would take the place of one with data.
         raise RefusedError(
-            f"group: the {wish.kind} {wish.name} has the disk {lost[0]}, but no volume of that is in the given volume group; "
-            "name the right group, or take the disk out of its disks",
-            field="group",
+            f"{option}: the {wish.kind} {wish.name} has the disk {lost[0]['name']}, but no volume of that is in the given {group}; "
+            "name the right one, or take the disk out of its disks",
+            field=option,
         )
 
 

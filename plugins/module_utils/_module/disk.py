@@ -13,14 +13,14 @@ from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._domain.disk import DEFAULT_FILESYSTEM, Disk, DiskSpec, check_room, parse_disk_spec, plan_disk, show_disk
+from .._domain.disk import Disk, DiskSpec, check_room, filesystem_wanted, parse_disk_spec, plan_disk, show_disk
 from .._domain.instance import Instance
-from .._domain.instance_disks import disk_names
+from .._domain.instance_disks import DiskEntry, is_rbd
 from .._domain.plan import Plan, Step
 from .._ports import Command, ContainerEngine, EngineAbsent, VmEngine
-from .._ports_disks import DataFilesystems
+from .._ports_disks import DataFilesystems, DiskImages
 from .._ports_storage import Volumes
-from .data_disks import DataDisks, forget_stand_ins, volumes_of
+from .data_disks import DataDisks, forget_stand_ins, images_of, volumes_of
 from .neighbours import containers_beside, vms_beside
 
 
@@ -29,10 +29,19 @@ class DiskResource:
 
     name = "disk"
 
-    def __init__(self, spec: DiskSpec, volumes: Volumes, filesystems: DataFilesystems, containers: ContainerEngine, vms: VmEngine) -> None:
+    def __init__(
+        self,
+        spec: DiskSpec,
+        volumes: Volumes,
+        filesystems: DataFilesystems,
+        containers: ContainerEngine,
+        vms: VmEngine,
+        images: DiskImages | None = None,
+    ) -> None:
         self._spec = spec
+        self._entry = DiskEntry(name=spec.name, store=spec.store)
         self._volumes = volumes
-        self._data = DataDisks(volumes, filesystems, vms)
+        self._data = DataDisks(volumes, filesystems, vms, images)
         self._containers = containers
         self._vms = vms
         self._is_there = False
@@ -40,8 +49,8 @@ class DiskResource:
 
     def observe(self) -> Disk | None:
         beside = [*containers_beside(self._containers), *vms_beside(self._vms)]
-        self._users = [item for item in beside if self._spec.name in disk_names(item.spec)]
-        found = self._data.find(self._spec.name, self._users)
+        self._users = [item for item in beside if any(map(self._is_it, item.spec.get("disks", ())))]
+        found = self._data.find(self._entry, self._users)
         self._is_there = True
         return found
 
@@ -50,20 +59,26 @@ class DiskResource:
 
     def plan(self, found: Disk | None) -> Plan[Disk | None]:
         plan = plan_disk(self._spec, found)
-        if plan.steps and plan.after is not None and self._is_there:
+        if plan.steps and plan.after is not None and self._is_there and not is_rbd(self._entry):
             check_room("size", plan.after.size - (found.size if found else 0), self._volumes.free())
         return plan
 
     def apply(self, step: Step) -> None:
-        name, size = self._spec.name, self._spec.size or 0
-        if step.action == "make_disk":
-            self._data.make(name, size, self._spec.filesystem or DEFAULT_FILESYSTEM)
+        size = self._spec.size or 0
+        if step.action == "free_disk":
+            self._data.free(self._entry)
+        elif step.action == "make_disk":
+            self._data.make(self._entry, size, filesystem_wanted(self._spec))
         elif step.action == "grow_disk":
-            self._data.grow(name, size, self._users)
+            self._data.grow(self._entry, size, self._users)
         elif step.action == "remove_disk":
-            with suppress(EngineAbsent):
-                forget_stand_ins(self._containers, [name])
-            self._data.remove(name)
+            if not is_rbd(self._entry):
+                with suppress(EngineAbsent):
+                    forget_stand_ins(self._containers, [self._spec.name])
+            self._data.remove(self._entry)
+
+    def _is_it(self, entry: DiskEntry) -> bool:
+        return entry["name"] == self._spec.name and is_rbd(entry) == is_rbd(self._entry)
 
     def report(self, state: Disk | None) -> dict[str, Any]:
         return show_disk(self._spec, state)
@@ -72,4 +87,5 @@ class DiskResource:
 def build_disk(params: Mapping[str, Any], command: Command) -> DiskResource:
     """Return the resource of the module's options."""
     filesystems = DiskFilesystems(command, MountedGuestDisks(command))
-    return DiskResource(parse_disk_spec(params), volumes_of(params, command), filesystems, DockerEngine(), LibvirtEngine())
+    spec, images = parse_disk_spec(params), images_of(params, command)
+    return DiskResource(spec, volumes_of(params, command), filesystems, DockerEngine(), LibvirtEngine(), images)

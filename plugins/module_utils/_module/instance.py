@@ -14,7 +14,7 @@ from .._adapters.kernel import memory_total
 from .._domain.errors import SpecError
 from .._domain.fields import Spec
 from .._domain.instance import RUNNING, Instance, Wish, check_address, check_disks, check_volumes, plan_instance, show_instance
-from .._domain.instance_disks import disk_names
+from .._domain.instance_disks import check_stores, disk_names
 from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size, rough_size
 from .._ports import PowerEngine
@@ -109,14 +109,16 @@ class InstanceResource(ABC):
         if not disks:
             return
         check_volumes(self._wish, disk_names(self._target), found)
+        check_stores(disks, found.spec.get("disks", ()))
+        self._data.check_holders(disks)
         self._data.check_sizes(self._wish.spec.get("disks", ()))
         self._data.check(self.name, disks, there=False)
-        coming = [name for name in disk_names(self._target) if name not in had]
+        coming = [entry for entry in disks if entry["name"] not in had]
         if coming:
             others = [*self._neighbours(), *self._elsewhere()]
-            check_disks(self._wish, coming, self._staying(others))
+            check_disks(self._wish, [entry["name"] for entry in coming], self._staying(others))
             going = {name for other in others if (other.kind, other.name) in self._ignored for name in disk_names(other.spec)}
-            self._data.check_free(name for name in coming if name not in going)
+            self._data.check_free(entry for entry in coming if entry["name"] not in going)
 
     def _staying(self, instances: Iterable[Instance]) -> Iterator[Instance]:
         return (item for item in instances if (item.kind, item.name) not in self._ignored)

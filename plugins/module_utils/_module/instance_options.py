@@ -14,6 +14,7 @@ from .._domain.fields import RECREATE, RESTART, Spec, check_kind, parse_spec
 from .._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from .._domain.instance_disks import check_mounts
 from .._domain.names import parse_label
+from .._domain.rbd import RBD, THIN
 
 _STATES = (RUNNING, STOPPED, PAUSED, ABSENT)
 # Options that are one value of a type, and those that are lists of text.
@@ -41,7 +42,12 @@ def instance_options() -> dict[str, Any]:
         "disks": {
             "type": "list",
             "elements": "dict",
-            "options": {"name": {"type": "str", "required": True}, "size": {"type": "str"}, "mount": {"type": "str"}},
+            "options": {
+                "name": {"type": "str", "required": True},
+                "size": {"type": "str"},
+                "mount": {"type": "str"},
+                "store": {"type": "str", "choices": [THIN, RBD]},
+            },
         },
         "network": {
             "type": "dict",
@@ -82,6 +88,7 @@ def batch_options() -> dict[str, Any]:
         "progress": {"type": "int", "default": 10},
         **type_options(),
         **pool_options(),
+        **rbd_options(),
     }
 
 
@@ -93,6 +100,15 @@ def type_options() -> dict[str, Any]:
 def pool_options() -> dict[str, Any]:
     """Return the options that name the thin pool of the host's volumes."""
     return {"group": {"type": "str", "default": "zonal"}, "pool": {"type": "str", "default": "pool"}}
+
+
+def rbd_options() -> dict[str, Any]:
+    """Return the options that name the Ceph pool of disks there; documented in the fragment ``zonal.cloud.rbd``."""
+    return {
+        "rbd_pool": {"type": "str", "default": "zonal-disks"},
+        "rbd_user": {"type": "str", "default": "zonal-disks"},
+        "rbd_conf": {"type": "path", "default": "/etc/ceph/ceph.conf"},
+    }
 
 
 def read_wish(kind: str, params: dict[str, Any]) -> Wish:

@@ -21,20 +21,22 @@ from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.lanes import in_lanes
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
+from .._adapters.rbd import RbdImages
 from .._domain.batch import Outcome, check_batch, in_turns, told_lines
 from .._domain.errors import SpecError, ZonalError
 from .._domain.failure import failure_of
 from .._domain.instance import Instance, Wish, show_instance
 from .._domain.plan import Plan
+from .._domain.rbd import parse_cluster
 from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine
-from .._ports_disks import DataFilesystems
+from .._ports_disks import DataFilesystems, DiskImages
 from .._ports_layers import LayerCopies
 from .._ports_storage import GuestDisks, Volumes
 from .container import ContainerResource
 from .data_disks import DataDisks, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
-from .remembered import forget, remembered_containers, remembered_vms, remembered_volumes
+from .remembered import forget, remembered_containers, remembered_images, remembered_vms, remembered_volumes
 from .run import fail, locked, warn_pending
 from .vm import VmResource
 from .vm_type import domain_type_of
@@ -56,6 +58,7 @@ class HostEngines:
     boot: BootFolder
     domain_type: Callable[[], str]
     copies: LayerCopies
+    images: DiskImages | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +244,7 @@ def build_batch(params: dict[str, Any], command: Command) -> tuple[Batch, Lanes]
         BootFolder(),
         cache(partial(domain_type_of, params["domain_type"], libvirt, command)),
         FolderLayers(command, lambda: docker.facts().root),
+        RbdImages(command, parse_cluster(params)),
     )
     return batch_of(wishes, engines, params["stop_timeout"]), side_by_side(params["workers"], (docker, libvirt), params["progress"])
 
@@ -259,8 +263,8 @@ def side_by_side(workers: int, connections: Sequence[DockerEngine | LibvirtEngin
 def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) -> Batch:
     """Return the batch whose resources share the engines, so that none is asked twice."""
     docker, libvirt = remembered_containers(engines.docker), remembered_vms(engines.libvirt)
-    volumes = remembered_volumes(engines.volumes)
-    data = DataDisks(volumes, engines.filesystems, libvirt)
+    volumes, images = remembered_volumes(engines.volumes), engines.images and remembered_images(engines.images)
+    data = DataDisks(volumes, engines.filesystems, libvirt, images)
     # CPUs that instances of this run get: the next one shall get others.
     given: list[frozenset[int]] = []
 
@@ -269,7 +273,7 @@ def batch_of(wishes: Sequence[Wish], engines: HostEngines, stop_timeout: int) ->
             return ContainerResource(wish, docker, libvirt, engines.copies, data, stop_timeout, given)
         return VmResource(wish, libvirt, docker, volumes, engines.disks, data, engines.boot, engines.domain_type, stop_timeout, given)
 
-    return Batch(wishes, [resource(wish) for wish in wishes], partial(forget, docker, libvirt, volumes))
+    return Batch(wishes, [resource(wish) for wish in wishes], partial(forget, docker, libvirt, volumes, images))
 
 
 def _wish(item: dict[str, Any]) -> Wish:

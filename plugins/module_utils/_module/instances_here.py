@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
-from .._domain.instance import show_instance
+from .._domain.instance import Instance, show_instance
+from .._domain.instance_disks import is_rbd
 from .._domain.names import parse_label
 from .._domain.thin_pool import parse_name
 from .._ports import Command, ContainerEngine, VmEngine
@@ -28,8 +30,14 @@ def instances_here(docker: ContainerEngine, copies: LayerCopies, libvirt: VmEngi
     found = or_none(lambda: list_containers(docker, copies)) + or_none(lambda: list_vms(libvirt, volumes))
     if any("disks" in instance.spec for instance in found):
         sizes = volume_sizes(volumes)
-        found = [with_sizes(instance, sizes) for instance in found]
+        found = [with_sizes(instance, _of_thin(instance, sizes)) for instance in found]
     return [show_instance(instance) for instance in sorted(found, key=lambda instance: (instance.name, instance.kind))]
+
+
+def _of_thin(instance: Instance, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the sizes of an instance's disks; of those on Ceph only Ceph knows, and is not asked here."""
+    named = [entry["name"] for entry in instance.spec.get("disks", ()) if not is_rbd(entry)]
+    return {name: sizes[name] for name in named if name in sizes}
 
 
 def read_instances(params: dict[str, Any], command: Command) -> dict[str, Any]:

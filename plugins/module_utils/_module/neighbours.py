@@ -12,7 +12,8 @@ from .._domain.container_found import parse_container
 from .._domain.domain_found import attached_in, parse_domain, pinned_in
 from .._domain.fields import Spec
 from .._domain.instance import Instance
-from .._domain.instance_disks import DiskEntry, disk_names
+from .._domain.instance_disks import DiskEntry
+from .._domain.rbd import RBD
 from .._ports import ContainerEngine, Domain, EngineAbsent, EngineSilent, VmEngine
 
 Item = TypeVar("Item")
@@ -43,8 +44,9 @@ def vm_cpus(engine: VmEngine) -> list[frozenset[int]]:
 def read_neighbour(domain: Domain) -> Instance:
     """Return a VM as others must see it: it has the disks of its definition, and those that it has not let go of yet."""
     parsed = parse_domain(domain.xml)
-    names = dict.fromkeys([*disk_names(parsed.spec), *attached_in(domain.live_xml)])
-    spec = cast(Spec, {**parsed.spec, "disks": [DiskEntry(name=name) for name in names]})
+    held = {name: DiskEntry(name=name, store=RBD) for name in parsed.held}
+    defined = {entry["name"]: entry for entry in parsed.spec.get("disks", ())}
+    spec = cast(Spec, {**parsed.spec, "disks": list({**held, **attached_in(domain.live_xml), **defined}.values())})
     return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Callable, cast
 
 from .._ports import ContainerEngine, EngineAbsent, EngineError, EngineSilent, VmEngine
+from .._ports_disks import DiskImages
 from .._ports_storage import Volumes
 
 
@@ -81,7 +82,12 @@ def remembered_volumes(volumes: Volumes) -> Volumes:
     return cast(Volumes, _Remembered(volumes, "list", "find", "free", "path", "is_open"))
 
 
+def remembered_images(images: DiskImages) -> DiskImages:
+    """Return the images of Ceph as ones that are not asked for twice."""
+    return cast(DiskImages, _Remembered(images, "find", "is_open", "holder", lasting=("source",)))
+
+
 def forget(*engines: object) -> None:
     """Let these be asked anew: another process has changed something."""
-    for engine in engines:
+    for engine in filter(None, engines):
         cast(_Remembered, engine).forget()

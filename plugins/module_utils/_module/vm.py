@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Callable
 
@@ -15,7 +16,6 @@ from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import is_bridge
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._domain.disk import disk_volume_of
 from .._domain.domain_found import attached_in, parse_domain, pinned_in
 from .._domain.domain_type import LXC, check_fields
 from .._domain.domain_xml import Hardware, most_vcpus, render_domain
@@ -24,13 +24,13 @@ from .._domain.field_values import PINNED
 from .._domain.fields import Spec, complete, pick
 from .._domain.guest_files import vm_files
 from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
-from .._domain.instance_disks import disk_names
+from .._domain.instance_disks import is_rbd
 from .._domain.names import UNFINISHED, replaced_of, restored_of, volume_of
 from .._domain.plan import Plan, Step
 from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, snapshots_of
 from .._ports import Command, ContainerEngine, Domain, VmEngine
 from .._ports_storage import GuestDisks, Volumes
-from .data_disks import DataDisks, volumes_of
+from .data_disks import DataDisks, images_of, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
 from .neighbours import container_cpus, containers_beside, read_neighbour
@@ -118,6 +118,8 @@ class VmResource(InstanceResource):
             self._check_bridge(self._target)
         if "boot" in step.fields:
             self._boot.check_change(self._wish.name, self._target, self._volumes.find(self._volume))
+        if step.action == "start":
+            self._data.claim(self._wish.name, self._target.get("disks", ()))
         if step.action == "stop" and self._wish.power == STOPPED:
             # First: after a crash it runs and differs.
             self._engine.set_autostart(self._wish.name, False)
@@ -141,7 +143,8 @@ class VmResource(InstanceResource):
         self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
         disk = self._volumes.path(self._volume)
         self._boot.provide(spec, self._volumes.path(self._hidden) if fresh else disk)
-        hardware = Hardware(disk, kernel, initrd, self._domain_type(), golden.is_block, self._data_of(spec), self._cpus)
+        data = self._data.sources(spec.get("disks", ()))
+        hardware = Hardware(disk, kernel, initrd, self._domain_type(), golden.is_block, data, cpus=self._cpus)
         self._define(spec, hardware, "")
         if fresh:
             # Last of all: had it this name before, a run with another address could not tell it from a disk that was used.
@@ -235,10 +238,12 @@ class VmResource(InstanceResource):
             spec["disks"] = self._target["disks"]
             self._data.check(self.name, spec["disks"])
             self._data.provide(Instance(self.name, self._wish.name, domain.power, spec))
-        data = self._data_of(spec)
+        data = self._data.sources(spec.get("disks", ()))
+        had = {entry["name"]: entry for entry in read_neighbour(domain).spec["disks"] if is_rbd(entry)}
+        gone = {name: entry for name, entry in had.items() if name not in data}
         # One that boots from its disk knows of no kernel.
         kernel, initrd = (parsed.kernel, parsed.initrd) if parsed.kernel else self._boot.paths(volume)
-        hardware = Hardware(volume.path, kernel, initrd, parsed.domain_type, volume.is_block, data, self._cpus)
+        hardware = Hardware(volume.path, kernel, initrd, parsed.domain_type, volume.is_block, data, gone, self._cpus)
         if domain.live_xml:
             before_definition(self._engine, self._wish.name, spec, options)
         self._define(spec, hardware, parsed.uuid, parsed.facts)
@@ -246,10 +251,9 @@ class VmResource(InstanceResource):
             after_definition(self._engine, self._wish.name, spec, options)
             if "disks" in options:
                 plug(self._engine, self._wish.name, attached_in(domain.live_xml), data, is_block=volume.is_block)
-
-    def _data_of(self, spec: Spec) -> dict[str, str]:
-        """Return the devices of the data disks by their names."""
-        return {name: self._volumes.path(disk_volume_of(name)) for name in disk_names(spec)}
+        if gone and "disks" in options:
+            self._data.release(self._wish.name, gone.values())
+            self._define(spec, replace(hardware, held=()), parsed.uuid, parsed.facts)
 
     def _define(self, spec: Spec, hardware: Hardware, uuid: str, known: Mapping[str, str] | None = None) -> None:
         self._engine.define(render_domain(self._wish.name, spec, hardware, known, uuid=uuid))
@@ -257,8 +261,8 @@ class VmResource(InstanceResource):
 
     def _remove(self) -> None:
         """Hide the disk first, so that after a crash its old content is never taken for that of a new VM; its snapshots are gone then."""
-        found = self._engine.find(self._wish.name) is not None
-        if found:
+        found = self._engine.find(self._wish.name)
+        if found is not None:
             self._engine.stop(self._wish.name, self._stop_timeout)
         seen = self._look_at_volumes()
         for snapshot in snapshots_of(self._wish.name, seen.values()):
@@ -269,7 +273,8 @@ class VmResource(InstanceResource):
         self._discard_hidden()
         if self._volume in self._seen:
             self._volumes.rename(self._volume, self._hidden)
-        if found:
+        if found is not None:
+            self._data.release(self._wish.name, read_neighbour(found).spec["disks"])
             self._engine.remove(self._wish.name)
         self._volumes.remove(self._hidden)
 
@@ -283,7 +288,7 @@ def build_vm(params: dict[str, Any], command: Command) -> VmResource:
         DockerEngine(),
         volumes,
         disks,
-        DataDisks(volumes, DiskFilesystems(command, disks), libvirt),
+        DataDisks(volumes, DiskFilesystems(command, disks), libvirt, images_of(params, command)),
         BootFolder(),
         partial(domain_type_of, params["domain_type"], libvirt, command),
         params["stop_timeout"],

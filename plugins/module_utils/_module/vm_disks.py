@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from .._domain.domain_xml import disk_alias, free_target, render_disk
+from .._domain.domain_xml import DiskSource, disk_alias, free_target, render_disk
 from .._ports import VmEngine
 
 # A guest that runs needs a moment to let a disk go, and one that hangs never does.
 _DETACH_SECONDS = 30
 
 
-def plug(engine: VmEngine, name: str, attached: Collection[str], wanted: Mapping[str, str], *, is_block: bool) -> None:
+def plug(engine: VmEngine, name: str, attached: Collection[str], wanted: Mapping[str, DiskSource], *, is_block: bool) -> None:
     """Take from a running VM the disks that are ``attached`` and not ``wanted``, and give it those that it lacks; ``wanted`` are devices
-    by the names of disks. Its definition has them already, so that the next run goes on where this one is cut off.
+    or images by the names of disks. Its definition has them already, so that the next run goes on where this one is cut off.
     """
     for disk in attached:
         if disk not in wanted:

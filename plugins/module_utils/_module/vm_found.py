@@ -12,8 +12,9 @@ from .._domain.domain_found import parse_domain
 from .._domain.facts import with_printed
 from .._domain.fields import Spec
 from .._domain.instance import STOPPED, Instance
-from .._domain.instance_disks import attached_disks
+from .._domain.instance_disks import DiskEntry, attached_disks
 from .._domain.names import volume_of
+from .._domain.rbd import RBD
 from .._domain.thin_pool import EXTENT_SIZE
 from .._domain.volume import Volume
 from .._ports import Domain, VmEngine
@@ -51,6 +52,10 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
         spec, attached = _running_spec(spec, running.spec), running.attached
     if attached or "disks" in spec:
         spec["disks"] = attached_disks(spec.get("disks", []), attached)
+    leaving = [DiskEntry(name=name, store=RBD, leaving=True) for name in parsed.held if name not in attached]
+    if leaving and "disks" in (wanted or {}):
+        # In whatever way disks are wanted it differs from that, until the cluster knows.
+        spec["disks"] = [*spec.get("disks", []), *leaving]
     if volume is not None:
         size = (wanted or {}).get("disk", volume.size)
         spec["disk"] = size if 0 <= volume.size - size < EXTENT_SIZE else volume.size

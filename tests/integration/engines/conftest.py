@@ -26,7 +26,7 @@ BRIDGE, CIDR, ROUTER = "br0", "10.88.0.0/24", "10.88.0.1"
 IMAGE = "engines:1"
 BUSYBOX = Path("/bin/busybox")
 LONG = ("registry", "test_ceph_growth.py")
-OF_THE_REGISTRY = ("test_ceph_registry.py", "test_disk_copies.py", "test_image_publish.py")
+OF_THE_REGISTRY = ("test_ceph_registry.py", "test_disk_copies.py", "test_image_publish.py", "test_rbd_disks.py")
 INIT = """\
 #!/bin/sh
 trap 'exit 0' TERM

@@ -43,8 +43,8 @@ class Bench:
     def plugged(self) -> tuple[str, ...]:
         """What the running domain has; its definition never has it."""
         domain = self.found()
-        assert parse_domain(domain.xml).attached == ()
-        return parse_domain(domain.live_xml).attached
+        assert parse_domain(domain.xml).attached == {}
+        return tuple(parse_domain(domain.live_xml).attached)
 
     def power(self) -> str:
         return self.found().power

@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import DATA_CHANGES, VM_CHANGES, VOLUME_CHANGES, Fuse
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import DATA_CHANGES, IMAGE_CHANGES, VM_CHANGES, VOLUME_CHANGES, Fuse
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import FilledVolumes
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.images import FakeImages
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
 
@@ -37,7 +38,10 @@ class FakeFilesystems:
         return next(str(volume.size) for volume in self._volumes.list() if volume.path == path)
 
 
-def data_disks(volumes: FilledVolumes, vms: FakeVms, filesystems: Any = None, fuse: Fuse | None = None) -> DataDisks:
+def data_disks(
+    volumes: FilledVolumes, vms: FakeVms, filesystems: Any = None, fuse: Fuse | None = None, images: FakeImages | None = None
+) -> DataDisks:
     """Return the data disks of a host of fakes; ``fuse`` cuts off what is done to them."""
     fuse, systems = fuse or Fuse(-1), filesystems or FakeFilesystems(volumes)
-    return DataDisks(fuse.guard(volumes, *VOLUME_CHANGES), fuse.guard(systems, *DATA_CHANGES), fuse.guard(vms, *VM_CHANGES))
+    guarded = fuse.guard(volumes, *VOLUME_CHANGES), fuse.guard(systems, *DATA_CHANGES), fuse.guard(vms, *VM_CHANGES)
+    return DataDisks(*guarded, images and fuse.guard(images, *IMAGE_CHANGES))

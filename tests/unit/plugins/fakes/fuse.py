@@ -51,6 +51,7 @@ class _Guarded:
 
 
 VOLUME_CHANGES = ("create", "clone", "preserve", "grow", "rename", "retag", "set_read_only", "remove")
+IMAGE_CHANGES = ("create", "grow", "rename", "remove", "claim", "release")
 DISK_CHANGES = ("make", "pack", "flatten", "personalise", "add_bootloader")
 OBJECT_CHANGES = ("put", "put_file", "delete")
 BOOT_CHANGES = ("store", "remove")

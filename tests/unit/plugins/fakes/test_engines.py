@@ -13,9 +13,10 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import uuid_of
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
-from ansible_collections.zonal.cloud.tests.unit.plugins.contracts import containers, vms
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts import containers, images, vms
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import FakeDisks, FilledVolumes
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.images import FakeImages
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
 
@@ -36,6 +37,12 @@ def test_containers(check: Callable[[containers.Bench], None], tmp_path: Path) -
 def test_vms(check: Callable[[vms.Bench], None]) -> None:
     fake = FakeVms()
     check(vms.Bench(fake, domain, "c-", agents=True, file="/disk"))
+
+
+@pytest.mark.parametrize("check", images.CONTRACT, ids=lambda check: check.__name__)
+def test_images(check: Callable[[images.Bench], None]) -> None:
+    fake = FakeImages("kvm01")
+    check(images.Bench(fake, fake.seen_from("kvm02"), ("kvm01", "kvm02"), "c-"))
 
 
 def test_nothing_works_without_the_engines() -> None:

@@ -16,8 +16,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, 
 
 class FakeVms:
     """A libvirt connection. Tests may set ``installed``, ``agents``, whether guests have one, ``deaf``, whether they keep what is to be
-    detached, ``sizes``, what guests see of disks by their paths, ``counted``, their statistics, and ``kind``, the driver; ``held``
-    tells who is held still."""
+    detached, ``sizes``, what guests see of disks by their paths (on Ceph: targets), ``counted``, their statistics, and ``kind``, the
+    driver; ``held`` tells who is held still."""
 
     def __init__(self) -> None:
         self.installed = True
@@ -105,7 +105,7 @@ class FakeVms:
 
     def resize(self, name: str, path: str, size: int) -> None:
         blocks = self._blocks(self._running("let a disk grow in VM", name))
-        if path not in blocks.values():
+        if path not in [value for key, value in blocks.items() if key.endswith((".path", ".name"))]:
             raise EngineError("let a disk grow in VM", name, f"invalid path {path} not assigned to domain")
         self.sizes[path] = size
 
@@ -184,12 +184,17 @@ class FakeVms:
         return {"host-model", "EPYC-Rome", *(["host-passthrough"] if domain_type == "kvm" else [])}
 
     def _blocks(self, root: ET.Element) -> dict[str, Any]:
-        paths = [str(source.get("dev") or source.get("file")) for source in root.findall("devices/disk/source")]
-        told: dict[str, Any] = {"block.count": len(paths)}
-        for number, path in enumerate(paths):
-            told[f"block.{number}.path"] = path
-            if path in self.sizes:
-                told[f"block.{number}.capacity"] = self.sizes[path]
+        disks = root.findall("devices/disk/source/..")
+        told: dict[str, Any] = {"block.count": len(disks)}
+        for number, disk in enumerate(disks):
+            (source,), (target,) = disk.findall("source"), disk.findall("target")
+            path, name = source.get("dev") or source.get("file"), target.get("dev", "")
+            told[f"block.{number}.name"] = name
+            if path:
+                told[f"block.{number}.path"] = path
+            seen = path or name
+            if seen in self.sizes:
+                told[f"block.{number}.capacity"] = self.sizes[seen]
         return told
 
     def _running(self, tried: str, name: str) -> ET.Element:

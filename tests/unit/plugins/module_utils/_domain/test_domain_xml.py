@@ -97,7 +97,7 @@ def test_what_was_written_for_other_drivers_reads_back(named: tuple[str, Spec], 
     parsed = parse_domain(render_domain(name, spec, hardware))
     found = with_printed(parsed.spec, parsed.facts, spec)
     assert [item.field for item in differences("vm", spec, found)] == [key for key in ELSEWHERE if key in spec]
-    assert (parsed.ours, parsed.domain_type, parsed.kernel, parsed.attached) == (True, hardware.domain_type, hardware.kernel, ())
+    assert (parsed.ours, parsed.domain_type, parsed.kernel, parsed.attached) == (True, hardware.domain_type, hardware.kernel, {})
 
 
 def test_keys_that_are_not_known_keep_their_fingerprint() -> None:

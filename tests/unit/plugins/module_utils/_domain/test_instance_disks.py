@@ -11,12 +11,19 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import EngineFacts, render_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk import disk_tags
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain, target_in
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import Hardware, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.facts import dump_facts, load_facts
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import Spec, differences, parse_spec, show_spec
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance_disks import attached_disks, bytes_of, check_mounts, serial_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance_disks import (
+    DiskEntry,
+    attached_disks,
+    bytes_of,
+    check_mounts,
+    serial_of,
+)
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.rbd import RbdSource
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import Volume
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import assert_golden
@@ -24,6 +31,8 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.golden_files import asse
 GIB = 1024**3
 LONG = "more-than-twenty-characters"
 DISKS: list[dict[str, Any]] = [{"name": "data", "size": "500G", "mount": "/srv/data"}, {"name": LONG, "size": "1G", "mount": "/var/log"}]
+ON_CEPH: list[dict[str, Any]] = [{"name": "data", "size": "500G"}, {"name": "archive", "size": "2T", "store": "rbd"}]
+IMAGE = RbdSource("zonal-disks/disk-archive", "zonal-disks", "/etc/ceph/ceph.conf")
 DATA = {"data": "/dev/zonal/disk-data", LONG: f"/dev/zonal/disk-{LONG}"}
 
 BAD: dict[str, tuple[Any, str]] = {
@@ -33,6 +42,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "a bad name": ([{"name": "a;reboot"}], r"disks\[0\]\.name: 'a;reboot' is not a valid name"),
     "XML": ([{"name": "<a>"}], r"disks\[0\]\.name: '<a>' is not a valid name"),
     "another key": ([{"name": "a", "bus": "scsi"}], r"disks\[0\]\.bus: 'scsi' is none of name, size, mount"),
+    "another store": ([{"name": "a", "store": "nfs"}], r"disks\[0\]\.store: 'nfs' is neither thin nor rbd"),
     "a bad size": ([{"name": "a", "size": "much"}], r"disks\[0\]\.size: 'much' is not a size"),
     "a small size": ([{"name": "a", "size": "1M"}], r"disks\[0\]\.size: '1M' is too small for a disk; the least is 16M"),
     "a relative mount": ([{"name": "a", "mount": "srv"}], r"disks\[0\]\.mount: 'srv' is not a folder for a disk"),
@@ -67,6 +77,14 @@ def test_a_container_must_know_where_it_has_a_disk() -> None:
     disks = parse_spec({"disks": [{"name": "a", "mount": "/a"}, {"name": "b"}]})["disks"]
     check_mounts("vm", disks)
     with pytest.raises(ZonalError, match=r"^disks\[1\]\.mount: is missing; a container must know where it has the disk b"):
+        check_mounts("container", disks)
+
+
+def test_a_container_has_no_disk_on_ceph() -> None:
+    disks = parse_spec({"disks": [{"name": "a", "mount": "/a", "store": "thin"}, {"name": "b", "mount": "/b", "store": "rbd"}]})["disks"]
+    assert disks == [{"name": "a", "mount": "/a"}, {"name": "b", "mount": "/b", "store": "rbd"}]
+    check_mounts("vm", disks)
+    with pytest.raises(ZonalError, match=r"^disks\[1\]\.store: 'rbd' is for VMs only"):
         check_mounts("container", disks)
 
 
@@ -105,7 +123,17 @@ def test_facts_tell_of_disks_and_not_how_large_they_are() -> None:
 def test_golden_vm() -> None:
     text = render_domain("web", wish("vm", disks=DISKS).spec, Hardware("/dev/zonal/vm-web", "/vmlinuz", "", "qemu", data=DATA))
     assert_golden("vm-disks.xml", text)
-    assert parse_domain(text).attached == ("data", LONG)
+    assert list(parse_domain(text).attached) == ["data", LONG]
+
+
+def test_golden_vm_with_a_disk_on_ceph() -> None:
+    hardware = Hardware("/dev/zonal/vm-web", "/vmlinuz", "", "qemu", data={"data": DATA["data"], "archive": IMAGE}, held=["old", "older"])
+    text = render_domain("web", wish("vm", disks=ON_CEPH).spec, hardware)
+    assert_golden("vm-rbd.xml", text)
+    parsed = parse_domain(text)
+    assert parsed.attached == {"data": {"name": "data"}, "archive": {"name": "archive", "store": "rbd"}}
+    assert parsed.held == ("old", "older")
+    assert (target_in(text, "archive"), target_in(text, "old")) == ("vdc", "")
 
 
 def test_golden_container() -> None:
@@ -122,16 +150,27 @@ def test_a_serial_is_short_and_its_own(name: str) -> None:
     assert serial_of(name) != serial_of(name + "x")
 
 
+def found(*names: str) -> dict[str, DiskEntry]:
+    return {name: DiskEntry(name=name) for name in names}
+
+
 def test_a_vm_has_what_is_attached() -> None:
     declared: list[Any] = [{"name": "a", "mount": "/a"}, {"name": "b"}]
-    assert attached_disks(declared, ("b", "a")) == declared
-    assert attached_disks(declared, ("c", "a")) == [{"name": "a", "mount": "/a"}, {"name": "c"}]
-    assert attached_disks(declared, ()) == []
+    assert attached_disks(declared, found("b", "a")) == declared
+    assert attached_disks(declared, found("c", "a")) == [{"name": "a", "mount": "/a"}, {"name": "c"}]
+    assert attached_disks(declared, {}) == []
 
 
 @pytest.mark.parametrize(
     ("spec", "promised", "expected"),
-    [({}, 7, 7), ({"disk": 5}, 7, 5), ({"disk": 5, "disks": [A, B]}, 7, 5 + 2 * GIB), ({"disks": [A]}, 7, GIB), ({"disks": [{}]}, 7, 7)],
+    [
+        ({}, 7, 7),
+        ({"disk": 5}, 7, 5),
+        ({"disk": 5, "disks": [A, B]}, 7, 5 + 2 * GIB),
+        ({"disks": [A]}, 7, GIB),
+        ({"disk": 5, "disks": [{**A, "store": "rbd"}]}, 7, 5),
+        ({"disks": [{}]}, 7, 7),
+    ],
 )
 def test_what_it_takes_of_the_pool(spec: dict[str, Any], promised: int, expected: int) -> None:
     assert bytes_of(spec, promised) == expected

@@ -15,6 +15,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk import Di
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found import parse_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.rbd import Holder
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container, vm
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource
@@ -28,12 +29,14 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import 
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
     CONTAINER_CHANGES,
     DATA_CHANGES,
+    IMAGE_CHANGES,
     VM_CHANGES,
     VOLUME_CHANGES,
     Fuse,
     PowerCut,
 )
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import BOOT_FILES, FakeDisks, FilledVolumes
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.images import FakeImages
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import converge, wish
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
@@ -49,7 +52,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.containers, self.vms, self.volumes = FakeContainers(), FakeVms(), FilledVolumes()
-        self.filesystems = FakeFilesystems(self.volumes)
+        self.filesystems, self.images = FakeFilesystems(self.volumes), FakeImages()
         self.disks, self.boot = FakeDisks(self.volumes), BootFolder(str(folder))
         self.containers.import_image("archive", "debian:13", {})
         golden = self.volumes.create("img-111111111111", 64 * MIB, image_tags("debian:13", DIGEST, DIGEST))
@@ -60,9 +63,10 @@ class Host:
         fuse = fuse or Fuse(-1)
         docker, libvirt = fuse.guard(self.containers, *CONTAINER_CHANGES), fuse.guard(self.vms, *VM_CHANGES)
         volumes = fuse.guard(self.volumes, *VOLUME_CHANGES)
-        data = data_disks(self.volumes, self.vms, self.filesystems, fuse)
+        data = data_disks(self.volumes, self.vms, self.filesystems, fuse, self.images)
         if isinstance(wanted, DiskSpec):
-            return DiskResource(wanted, volumes, fuse.guard(self.filesystems, *DATA_CHANGES), docker, libvirt)
+            images = fuse.guard(self.images, *IMAGE_CHANGES)
+            return DiskResource(wanted, volumes, fuse.guard(self.filesystems, *DATA_CHANGES), docker, libvirt, images)
         if wanted.kind == "container":
             return ContainerResource(wanted, docker, libvirt, NO_COPIES, data, 0)
         return VmResource(wanted, libvirt, docker, volumes, self.disks, data, self.boot, lambda: "qemu", 0)
@@ -87,10 +91,11 @@ class Host:
         used = [mount["Source"] for body in docker["containers"].values() for mount in body["HostConfig"].get("Mounts", ())]
         # One that is left of a container is removed when the disk is next given to one, and holds nothing.
         docker["volumes"] = {name: body for name, body in docker["volumes"].items() if name in used}
-        return docker, self.vms.snapshot(), self.volumes.snapshot(), dict(self.vms.sizes)
+        ceph = self.images.list(), dict(self.images.holders)
+        return docker, self.vms.snapshot(), self.volumes.snapshot(), ceph, dict(self.vms.sizes)
 
     def names(self) -> list[str]:
-        return [volume.name for volume in self.volumes.list() if volume.name.startswith("disk-")]
+        return [volume.name for volume in [*self.volumes.list(), *self.images.list()] if volume.name.startswith("disk-")]
 
 
 @pytest.fixture
@@ -111,7 +116,7 @@ def disk(size: str | None = None, name: str = "data", mount: str | None = "/srv"
 
 
 def vm_with(*disks: dict[str, Any], **options: Any) -> Wish:
-    return wish("vm", "db", address="10.20.0.9", disks=list(disks), **options)
+    return wish("vm", "db", **{"address": "10.20.0.9", "disks": list(disks), **options})
 
 
 def container_with(*disks: dict[str, Any], **options: Any) -> Wish:
@@ -144,6 +149,28 @@ def nothing_by_hand(host: Host) -> None:
     pass
 
 
+def empty_image(host: Host) -> None:
+    """A run was cut off before the image told what it is."""
+    host.images.create("disk-data.new", 0, [])
+
+
+def half_made_image(host: Host) -> None:
+    host.images.create("disk-data.new", 0, ["zonal.disk=data"])
+
+
+def grown_image(host: Host) -> None:
+    host.images.grow("disk-data", 64 * MIB)
+    host.vms.sizes["vdb"] = 32 * MIB
+
+
+def claimed_by_what_is_gone(host: Host) -> None:
+    host.images.claim("disk-data", "gone")
+
+
+def claimed_elsewhere(host: Host) -> None:
+    host.images.holders["disk-data"] = ("db", "kvm02")
+
+
 class Scenario(NamedTuple):
     """What was there before, the wish whose run is cut off, its steps, and what was done by hand or by a run before."""
 
@@ -155,6 +182,9 @@ class Scenario(NamedTuple):
 
 SMALL, LARGE = disk("32M"), disk("64M")
 SECOND = disk("16M", "more", "/more")
+ANY_CEPH = {"name": "data", "store": "rbd"}
+CEPH, MORE_CEPH = {**ANY_CEPH, "size": "32M"}, {**ANY_CEPH, "size": "64M"}
+OF_A_LOST_HOST = spec(64, store="rbd", lost_host="kvm02")
 SCENARIOS = {
     "a disk": Scenario([], spec(32), "make_disk"),
     "a disk of another kind": Scenario([], spec(512, filesystem="xfs"), "make_disk"),
@@ -191,6 +221,28 @@ SCENARIOS = {
     "from a VM to a container": Scenario([vm_with(SMALL), vm_with()], container_with(disk()), "create start"),
     "from a grown VM to a container": Scenario([vm_with(SMALL), vm_with(LARGE), vm_with()], container_with(disk()), "create start"),
     "from a container to a VM": Scenario([container_with(SMALL), container_with(power=ABSENT)], vm_with(disk()), "create start"),
+    "a disk on Ceph": Scenario([], spec(32, store="rbd"), "make_disk"),
+    "after an empty image": Scenario([], spec(32, store="rbd"), "make_disk", empty_image),
+    "after a half-made image": Scenario([], vm_with(CEPH), "create start", half_made_image),
+    "one on Ceph grows": Scenario([spec(32, store="rbd")], spec(64, store="rbd"), "grow_disk"),
+    "one on Ceph goes": Scenario([spec(32, store="rbd")], spec(store="rbd", present=False), "remove_disk"),
+    "a VM with one on Ceph": Scenario([], vm_with(CEPH, SECOND), "create start"),
+    "a VM gets one on Ceph": Scenario([vm_with()], vm_with(CEPH), "update"),
+    "a VM gets one on Ceph, stopped": Scenario([vm_with(power=STOPPED)], vm_with(CEPH, power=STOPPED), "update"),
+    "a VM loses one on Ceph": Scenario([vm_with(CEPH)], vm_with(), "update"),
+    "a VM loses one on Ceph, stopped": Scenario([vm_with(CEPH, power=STOPPED)], vm_with(power=STOPPED), "update"),
+    "a VM changes one on Ceph for another": Scenario([vm_with(CEPH)], vm_with(SECOND), "update"),
+    "a VM's on Ceph grows": Scenario([vm_with(CEPH)], vm_with(MORE_CEPH), "update"),
+    "a VM's on Ceph grows by its own module": Scenario([vm_with(CEPH)], spec(64, store="rbd"), "grow_disk"),
+    "a VM has not seen yet that one on Ceph grew": Scenario([vm_with(CEPH)], vm_with(ANY_CEPH), "update", grown_image),
+    "a VM with one on Ceph is made anew": Scenario([vm_with(CEPH)], vm_with(CEPH, hostname="b", allow=BOTH), "remove create start"),
+    "a VM with one on Ceph goes": Scenario([vm_with(CEPH)], vm_with(power=ABSENT), "remove"),
+    "a VM that had one on Ceph goes": Scenario([vm_with(CEPH), vm_with()], vm_with(power=ABSENT), "remove"),
+    "one on Ceph that another VM had": Scenario([vm_with(CEPH), vm_with()], wish("vm", disks=[CEPH]), "create start"),
+    "one on Ceph that a cut-off run had given": Scenario([spec(32, store="rbd")], vm_with(CEPH), "create start", claimed_by_what_is_gone),
+    "and is free": Scenario([spec(32, store="rbd")], spec(store="rbd"), "free_disk", claimed_by_what_is_gone),
+    "and goes": Scenario([spec(32, store="rbd")], spec(store="rbd", present=False), "free_disk remove_disk", claimed_by_what_is_gone),
+    "one on Ceph of a lost host": Scenario([spec(32, store="rbd")], OF_A_LOST_HOST, "free_disk grow_disk", claimed_elsewhere),
     "it goes after its instance": Scenario([container_with(SMALL), container_with(power=ABSENT)], spec(present=False), "remove_disk"),
 }
 
@@ -323,6 +375,28 @@ def lost(host: Host) -> None:
     host.volumes.remove("disk-data")
 
 
+def foreign_image(host: Host) -> None:
+    host.images.create("disk-data", 32 * MIB, [])
+
+
+def foreign_hidden_image(host: Host) -> None:
+    host.images.create("disk-data.new", 32 * MIB, [])
+
+
+def lost_image(host: Host) -> None:
+    host.images.remove("disk-data")
+
+
+def opened_image(host: Host) -> None:
+    host.images.busy.add("disk-data")
+
+
+def opened_elsewhere(host: Host) -> None:
+    claimed_elsewhere(host)
+    opened_image(host)
+
+
+FREE, GONE = spec(32, store="rbd"), spec(store="rbd", present=False)
 REFUSED: dict[str, tuple[list[Wanted], Callable[[Host], None], Wanted, str]] = {
     "a VM without it": ([], nothing_by_hand, vm_with(disk()), r"^disks\[0\]\.name: 'data' is no disk of this host; give it a size, or"),
     "another VM's": ([vm_with(SMALL)], nothing_by_hand, wish("vm", disks=[disk()]), r"^disks: 'data' belongs to the vm db on this host"),
@@ -369,6 +443,59 @@ REFUSED: dict[str, tuple[list[Wanted], Callable[[Host], None], Wanted, str]] = {
     "a foreign volume for a VM": ([], foreign, vm_with(SMALL), r"^name: the volume disk-data was not made by zonal\.cloud as a disk"),
     "a foreign hidden volume": ([], foreign_hidden, spec(32), r"^name: the volume disk-data\.new was not made by zonal\.cloud as a disk"),
     "removal of a foreign one": ([], foreign, spec(present=False), r"^name: the volume disk-data was not made by zonal\.cloud as a disk"),
+    "another host's": ([FREE], claimed_elsewhere, vm_with(CEPH), r"^disks: 'data' belongs to db on the host kvm02; take it out of its"),
+    "one that another host has got meanwhile": ([vm_with(CEPH)], claimed_elsewhere, vm_with(MORE_CEPH), r"^disks: 'data' belongs to db on"),
+    "growth of another host's": ([FREE], claimed_elsewhere, spec(64, store="rbd"), r"^size: the disk data belongs to db on kvm02, whose"),
+    "removal of another host's": (
+        [FREE],
+        claimed_elsewhere,
+        GONE,
+        r"^state: the disk data belongs to db on kvm02; take",
+    ),
+    "a lost host that another one is": (
+        [FREE],
+        claimed_elsewhere,
+        spec(store="rbd", present=False, lost_host="kvm03"),
+        r"^state: the disk data belongs to db on kvm02",
+    ),
+    "a lost host that is not": (
+        [FREE],
+        opened_elsewhere,
+        spec(store="rbd", lost_host="kvm02"),
+        r"^lost_host: the disk data is open, so db on kvm02 may run yet",
+    ),
+    "one on Ceph of another VM": ([vm_with(CEPH)], nothing_by_hand, wish("vm", disks=[CEPH]), r"^disks: 'data' belongs to the vm db on"),
+    "one on Ceph that is lost": ([vm_with(CEPH)], lost_image, vm_with(MORE_CEPH), r"^rbd_pool: the vm db has the disk data, but no volume"),
+    "one on Ceph that is open": ([FREE], opened_image, vm_with(CEPH), r"^disks: 'data' is in use somewhere although no instance has it"),
+    "removal of an open one on Ceph": (
+        [FREE],
+        opened_image,
+        GONE,
+        r"^state: the disk data is in use somewhere",
+    ),
+    "a foreign image": ([], foreign_image, FREE, r"^name: the volume disk-data was not made by zonal\.cloud as a disk"),
+    "a foreign image for a VM": ([], foreign_image, vm_with(CEPH), r"^name: the volume disk-data was not made by zonal\.cloud as a disk"),
+    "a foreign hidden image": ([], foreign_hidden_image, FREE, r"^name: the volume disk-data\.new was not made by zonal\.cloud as a disk"),
+    "removal of a foreign image": (
+        [],
+        foreign_image,
+        GONE,
+        r"^name: the volume disk-data was not made by zonal\.cloud as a disk",
+    ),
+    "one on Ceph that is not": (
+        [],
+        nothing_by_hand,
+        vm_with({**CEPH, "size": None}),
+        r"^disks\[0\]\.name: 'data' is no disk on Ceph; give",
+    ),
+    "a smaller one on Ceph": (
+        [vm_with(MORE_CEPH)],
+        nothing_by_hand,
+        vm_with(CEPH),
+        r"^disks\[0\]\.size: '32M' is smaller than the disk data",
+    ),
+    "to Ceph": ([vm_with(SMALL)], nothing_by_hand, vm_with(CEPH), r"^disks\[0\]\.store: 'rbd' is not where the disk data is"),
+    "from Ceph": ([vm_with(CEPH)], nothing_by_hand, vm_with(SMALL), r"^disks\[0\]\.store: 'thin' is not where the disk data is"),
     "a foreign volume of docker": (
         [],
         foreign_volume_of_docker,
@@ -406,8 +533,73 @@ def test_a_check_mode_needs_no_lvm(host: Host) -> None:
         assert resource.plan(resource.nothing()).steps
 
 
+def test_who_has_a_disk_on_ceph_is_known_to_all_hosts(host: Host) -> None:
+    host.converge(vm_with(CEPH))
+    away = host.images.seen_from("kvm02")
+    assert away.holder("disk-data") == Holder("db", "kvm01", here=False)
+    told = {"name": "data", "state": "present", "size": "32M", "filesystem": "none", "used_by": ["db"]}
+    assert host.report(spec(store="rbd")) == told
+    host.images = away
+    host.vms.remove("db")
+    assert host.report(spec(store="rbd")) == {**told, "used_by": ["db on kvm01"]}
+
+
+def test_a_disk_of_the_pool_and_one_on_ceph_are_two(host: Host) -> None:
+    host.converge(vm_with(CEPH), spec(32))
+    assert host.report(spec())["used_by"] == []
+    assert host.converge(spec(64), spec(present=False)) == ["grow_disk", "remove_disk"]
+    assert host.report(spec(store="rbd"))["used_by"] == ["db"]
+
+
+def test_a_disk_on_ceph_is_not_free_before_the_guest_lets_go_of_it(host: Host) -> None:
+    host.converge(vm_with(CEPH))
+    host.vms.deaf = True
+    for _dummy in range(2):
+        with pytest.raises(EngineError, match="the guest does not let go of it"):
+            host.converge(vm_with())
+        assert host.images.holders == {"disk-data": ("db", "kvm01")}
+    assert host.converge(vm_with(app="other", disks=None)) == ["update"]
+    assert host.images.holders == {"disk-data": ("db", "kvm01")}
+    # When it has stopped it has let go, whatever it did.
+    host.vms.stop("db", 0)
+    with pytest.raises(SpecError, match=r"^disks: 'data' belongs to the vm db on this host"):
+        host.converge(wish("vm", disks=[CEPH]))
+    assert (host.converge(vm_with()), host.images.holders) == (["update", "start"], {})
+    assert host.converge(vm_with()) == []
+
+
+def test_a_disk_that_a_deaf_guest_was_to_lose_comes_back(host: Host) -> None:
+    host.converge(vm_with(CEPH))
+    host.vms.deaf = True
+    with pytest.raises(EngineError):
+        host.converge(vm_with())
+    host.vms.stop("db", 0)
+    assert host.converge(vm_with(CEPH)) == ["update", "start"]
+    assert (host.plugged(), host.images.holders) == ({"defined": ["data"], "running": ["data"]}, {"disk-data": ("db", "kvm01")})
+    assert host.converge(vm_with(CEPH)) == []
+
+
+def test_a_vm_that_starts_has_its_disk_noted_again(host: Host) -> None:
+    host.converge(vm_with(CEPH, power=STOPPED))
+    host.images.holders.clear()
+    assert (host.converge(vm_with(disks=None)), host.images.holders) == (["start"], {"disk-data": ("db", "kvm01")})
+
+
+def test_a_vm_does_not_start_with_a_disk_that_another_host_has(host: Host) -> None:
+    host.converge(vm_with(CEPH, power=STOPPED))
+    host.images.holders["disk-data"] = ("db", "kvm02")
+    with pytest.raises(SpecError, match=r"^disks: 'data' belongs to db on the host kvm02"):
+        host.converge(vm_with(CEPH))
+    with pytest.raises(SpecError, match=r"^disks: 'data' belongs to db on the host kvm02"):
+        host.converge(vm_with(disks=None))
+    found = host.vms.find("db")
+    assert found is not None
+    assert found.power == STOPPED
+
+
 def outcomes(host: Host, *wishes: Wish, check_mode: bool = False) -> list[str]:
-    engines = HostEngines(host.containers, host.vms, host.volumes, host.disks, host.filesystems, host.boot, lambda: "qemu", NO_COPIES)
+    parts = (host.containers, host.vms, host.volumes, host.disks, host.filesystems, host.boot, lambda: "qemu", NO_COPIES, host.images)
+    engines = HostEngines(*parts)
     found = batch_of(wishes, engines, 0).converge(
         lambda numbers, work: ((number, work(number)) for number in numbers), check_mode=check_mode
     )
@@ -420,6 +612,15 @@ def test_in_one_run_a_disk_goes_from_what_goes_to_what_comes(host: Host, check_m
     host.volumes.busy.add("disk-data") if check_mode else None
     told = outcomes(host, vm_with(disk()), container_with(power=ABSENT), check_mode=check_mode)
     assert told == ["create start", "remove"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_in_one_run_a_disk_on_ceph_goes_from_what_goes_to_what_comes(host: Host, check_mode: bool) -> None:
+    host.converge(vm_with(CEPH))
+    host.images.busy.add("disk-data") if check_mode else None
+    told = outcomes(host, wish("vm", disks=[ANY_CEPH]), vm_with(power=ABSENT), check_mode=check_mode)
+    assert told == ["create start", "remove"]
+    assert host.images.holders == {"disk-data": ("db" if check_mode else "web", "kvm01")}
 
 
 def test_in_one_run_a_disk_is_not_taken_from_what_stays(host: Host) -> None:
