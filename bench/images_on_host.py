@@ -49,6 +49,9 @@ _IMAGE = {
 }
 _VM: dict[str, Any] = {
     "name": NAME,
+    "rbd_pool": "none",
+    "rbd_user": "none",
+    "rbd_conf": "/etc/ceph/ceph.conf",
     "zone": "bench",
     "tenant": None,
     "app": None,
