@@ -118,9 +118,9 @@ class Lab:
         """Run a playbook to its end and return its output; a playbook that fails fails the test."""
         return self.start_play(playbook, *arguments).finish(timeout)
 
-    def module(self, host: str, name: str, **options: int | str) -> dict[str, Any]:
+    def module(self, host: str, module: str, /, **options: int | str) -> dict[str, Any]:
         """Run a module on a host and return its result; one that fails fails the test."""
-        command = ["ansible", host, "-i", str(INVENTORY), "-m", name, "-a", " ".join(f"{key}={value}" for key, value in options.items())]
+        command = ["ansible", host, "-i", str(INVENTORY), "-m", module, "-a", " ".join(f"{key}={value}" for key, value in options.items())]
         output = self._run(command, 300, {**ENVIRONMENT, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"})
         told: dict[str, Any] = json.loads(output.partition("=>")[2])
         return told

@@ -10,7 +10,6 @@ import re
 import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -25,8 +24,6 @@ from .shims import end_shim
 
 _ONLINE = "/sys/devices/system/cpu/online"
 _TIMEOUT = 300
-# Containers that are looked up at a time: docker answers one while the answer for another is read.
-_ASKING = 4
 # containerd cleans up behind a task that was killed, which takes a moment; until then the task's folder is there.
 _ATTEMPTS, _PAUSE = 5, 1.0
 _LOST_TASK = re.compile("(?:task |/moby/)([0-9a-f]{64}): (?:already|file) exists")
@@ -73,14 +70,9 @@ class DockerEngine:
         return body if body is not None and body.get("Name") == f"/{name}" else None
 
     def managed(self) -> list[Mapping[str, Any]]:
-        ids = [item["Id"] for item in self.listed()]
-        # All threads have ended when this returns: whoever forks later must have none.
-        with ThreadPoolExecutor(_ASKING) as pool:
-            return [body for body in pool.map(self._inspected, ids) if body is not None]
-
-    def _inspected(self, number: str) -> Mapping[str, Any] | None:
-        body: Mapping[str, Any] | None = self._found("look up container", number, lambda api: api.inspect_container(number))
-        return body
+        listed = self.listed()
+        bodies = (self._found("look up container", item["Id"], lambda api, id=item["Id"]: api.inspect_container(id)) for item in listed)
+        return [body for body in bodies if body is not None]
 
     def listed(self) -> list[Mapping[str, Any]]:
         with self._asking("list", "containers") as api:

@@ -23,6 +23,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files im
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import Command
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles, Unpacked, Volume
 from ansible_collections.zonal.cloud.tests.host_command import run_command
+from ansible_collections.zonal.cloud.tests.integration.engines.node import wait_for
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
 
@@ -162,6 +163,8 @@ class FileDisks(MountedGuestDisks):
         return made
 
     def personalise(self, device: str, files: Sequence[GuestFile]) -> None:
+        # These tools, unlike the kernel, know nothing of a mount in another namespace, and docker ends its one a moment after a container.
+        wait_for("the end of its mounts", lambda: _is_unused(device), 20)
         subprocess.run(["e2fsck", "-f", "-p", device], check=False, capture_output=True)
         subprocess.run(["resize2fs", device], check=True, capture_output=True)
         lines = []
@@ -180,3 +183,12 @@ class FileDisks(MountedGuestDisks):
             super().add_bootloader(made)
         finally:
             subprocess.run(["losetup", "--detach", made], check=True)
+
+
+def _is_unused(device: str) -> bool:
+    if Path(device).is_block_device():
+        try:
+            os.close(os.open(device, os.O_RDONLY | os.O_EXCL))
+        except OSError:
+            return False
+    return True
