@@ -1,19 +1,22 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run test tiers one after the other, those joined by '+' side by side, go no further when one fails, and end with a table.
+"""Run test tiers one after the other, go no further when one fails, and end with a table.
 
-tiers.py unit engines+lab ...   each is a make target that leaves .work/reports/<tier>.xml, or several <tier>.<part>.xml
+tiers.py unit lint,engines+lab ...   first unit; then lab, and beside it lint and after that engines. Each is a make target that leaves
+                                     .work/reports/<tier>.xml, or several <tier>.<part>.xml
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from reports import REPORTS, Counts, failures, read
@@ -61,13 +64,26 @@ def _run_with_prefix(command: list[str], prefix: str) -> int:
     return running.returncode
 
 
+def run_lane(tiers: list[str], *, alone: bool) -> list[Result]:
+    """Run tiers one after the other up to the first that fails."""
+    results: list[Result] = []
+    for tier in tiers:
+        results.append(run(tier, alone=alone))
+        if not results[-1].ok:
+            break
+    return results
+
+
 def table(results: list[Result], tiers: list[str]) -> str:
     """Return the table for people: one line per tier, those that did not get their turn included."""
     rows = [("tier", "passed", "failed", "skipped", "seconds")]
-    for result in results:
-        counts = result.counts
-        rows.append((result.tier, str(counts.passed), str(counts.failed), str(counts.skipped), f"{result.seconds:.0f}"))
-    rows += [(tier, "-", "-", "-", "not run") for tier in tiers[len(results) :]]
+    ran = {result.tier: result for result in results}
+    for tier in tiers:
+        if tier in ran:
+            counts = ran[tier].counts
+            rows.append((tier, str(counts.passed), str(counts.failed), str(counts.skipped), f"{ran[tier].seconds:.0f}"))
+        else:
+            rows.append((tier, "-", "-", "-", "not run"))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows)
 
@@ -76,14 +92,14 @@ def main(stages: list[str]) -> int:
     """Run the tiers and print the table, then the one line that machines look for."""
     results: list[Result] = []
     for stage in stages:
-        tiers = stage.split("+")
-        with ThreadPoolExecutor(len(tiers)) as pool:
-            results += pool.map(partial(run, alone=len(tiers) == 1), tiers)
+        lanes = [lane.split(",") for lane in stage.split("+")]
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            results += chain.from_iterable(pool.map(partial(run_lane, alone=len(lanes) == 1), lanes))
         failed = [result.tier for result in results if not result.ok]
         if failed:
             break
     total = sum((result.counts for result in results), Counts())
-    print(f"\n{table(results, '+'.join(stages).split('+'))}\n")
+    print(f"\n{table(results, re.split('[ +,]', ' '.join(stages)))}\n")
     for tier in failed:
         for path in reports_of(tier):
             for line in failures(path):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs of site.yml that die at any moment, and two that run at once, leave nothing that the next run does not mend."""
+"""Runs of site.yml that die at any moment, alone, with the engines or with a host, and two at once: the next run mends what they leave."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import re
 import time
 from typing import Any
 
-_CUTS = 5
+# What dies together with the run.
+_FAULTS = ("nothing", "engines", "nothing", "host", "engines")
+_HOSTS = ("h1", "h2")
 # Seconds. A first run takes about seventy in the lab; each goes on where the one before it was cut.
 _EARLIEST, _LATEST = 4.0, 32.0
 _LEFTOVERS = r"""
@@ -21,15 +23,26 @@ true
 """
 
 
+def _let_die(lab: Any, what: str, host: str) -> None:
+    if what == "engines":
+        for one in _HOSTS:
+            lab.on(one, "pkill -KILL -x 'dockerd|containerd|libvirtd|lvcreate' || true")
+    elif what == "host":
+        lab.cli("kill", host)
+
+
 def test_the_run_after_many_cut_and_two_parallel_runs_converges(lab: Any) -> None:
     seed = random.SystemRandom().randrange(2**32)
     moments = random.Random(seed)
-    for cut in range(_CUTS):
-        after = moments.uniform(_EARLIEST, _LATEST)
+    for fault in _FAULTS:
+        after, host = moments.uniform(_EARLIEST, _LATEST), moments.choice(_HOSTS)
         run = lab.start_play("zonal.cloud.site")
         time.sleep(after)
+        _let_die(lab, fault, host)
         lines = run.kill().strip().splitlines()
-        print(f"seed {seed}, cut {cut + 1} after {after:.0f} s, at {lines[-1] if lines else 'its very beginning'}", flush=True)
+        at = lines[-1] if lines else "its very beginning"
+        print(f"seed {seed}: after {after:.0f} s died the run and {fault} ({host}), at {at}", flush=True)
+        lab.cli("start", host, timeout=600)
     outputs = [run.wait() for run in [lab.start_play("zonal.cloud.site") for _dummy in range(2)]]
     for output in outputs:
         assert "Traceback" not in output, output[-6000:]
@@ -37,7 +50,7 @@ def test_the_run_after_many_cut_and_two_parallel_runs_converges(lab: Any) -> Non
     # One may have lost a race on a host, which is said and does no harm: a further run mends it.
     if any(re.search(r"(unreachable|failed)=[1-9]", output) for output in outputs):
         lab.play("zonal.cloud.site")
-    for host in ("h1", "h2"):
+    for host in _HOSTS:
         assert lab.on(host, _LEFTOVERS).split() == []
     for address in ("10.99.1.11", "10.99.1.12", "10.99.1.13", "10.99.1.14"):
         lab.eventually(lambda address=address: lab.answers(address), f"{address} answers")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -155,6 +156,11 @@ def fake_make(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     monkeypatch.setenv("MAKE", str(folder / "make"))
 
 
+def rows(output: str) -> list[list[str]]:
+    """Return the tiers of the table that an output ends with, each with how many tests passed and failed."""
+    return [line.split()[:3] for line in output.splitlines() if re.fullmatch(r"[a-z]+ +[-\d]+ +[-\d]+ +.*", line)]
+
+
 CASE = '<testsuite><testcase name="a"/><testcase name="b"><skipped/></testcase></testsuite>'
 BAD_CASE = '<testsuite><testcase name="a"/><testcase name="b"><error/></testcase></testsuite>'
 
@@ -185,14 +191,23 @@ def test_tiers_side_by_side_end_all_and_their_lines_are_told_apart(
     wait = f"touch $reports/$tier.on; while [ ! -e $reports/{other}.on ]; do sleep 0.01; done; echo line of $tier"
     fake_make(folder, monkeypatch, f"{wait}; [ $tier = unit ] && exit 1; sleep 0.1; echo '{CASE}' > $reports/$tier.xml")
     assert tiers.main(["unit+lint", "lab"]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert {"unit | line of unit", "lint | line of lint"} <= set(lines)
-    assert [line.split()[:3] for line in lines if line.startswith(("unit  ", "lint  ", "lab  "))] == [
-        ["unit", "0", "1"],
+    output = capsys.readouterr().out
+    assert {"unit | line of unit", "lint | line of lint"} <= set(output.splitlines())
+    assert rows(output) == [["unit", "0", "1"], ["lint", "1", "0"], ["lab", "-", "-"]]
+    assert output.endswith("\n1 passed, 1 failed\n")
+
+
+def test_tiers_of_a_lane_wait_for_each_other(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lane that fails goes no further, the one beside it does."""
+    fake_make(folder, monkeypatch, f"[ $tier = unit ] && exit 1; echo '{CASE}' > $reports/$tier.xml")
+    assert tiers.main(["lint,lab+unit,engines", "matrix"]) == 1
+    assert rows(capsys.readouterr().out) == [
         ["lint", "1", "0"],
-        ["lab", "-", "-"],
+        ["lab", "1", "0"],
+        ["unit", "0", "1"],
+        ["engines", "-", "-"],
+        ["matrix", "-", "-"],
     ]
-    assert lines[-1] == "1 passed, 1 failed"
 
 
 @pytest.mark.parametrize(
