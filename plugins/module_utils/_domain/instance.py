@@ -147,9 +147,11 @@ def _plan_change(wish: Wish, found: Instance, neighbours: Iterable[Instance], ta
     options = tuple(_OPTIONS[item.field] for item in mended)
     steps: list[Step] = []
     power = found.power
-    if power != STOPPED and any(item.mend == RESTART for item in mended):
-        forced = ", ".join(_OPTIONS[item.field] for item in mended if item.mend == RESTART)
-        steps += [Step("stop", target, f"{forced} takes effect at a restart", options), Step("update", target, "differs", options)]
+    forced = ", ".join(_OPTIONS[item.field] for item in mended if item.mend == RESTART)
+    if mended and power != STOPPED and (forced or wish.power == STOPPED):
+        # A guest that answers nothing can be stopped, but not changed.
+        reason = "it is wanted to be stopped" if wish.power == STOPPED else f"{forced} takes effect at a restart"
+        steps += [Step("stop", target, reason, options), Step("update", target, "differs", options)]
         power = STOPPED
     elif mended:
         steps.append(Step("update", target, "differs from what is wanted", options))

@@ -457,6 +457,15 @@ def test_a_guest_that_crashes(cleaned: Lab) -> None:
     wait_for("its end", lambda: not lab.domain().isActive(), BOOT_TIMEOUT)
 
 
+def test_a_guest_that_answers_nothing_is_stopped_before_a_disk_goes(cleaned: Lab) -> None:
+    lab = cleaned
+    assert lab.converge(lab.wish(disks=[{"name": "data", "size": "16M"}])) == ["create", "start"]
+    lab.domain().suspend()
+    without = lab.wish(STOPPED, disks=[])
+    assert lab.converge(without) == ["stop", "update"]
+    assert (lab.converge(without), lab.pending(without)) == ([], [])
+
+
 def test_a_cpu_that_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
     lab = cleaned
     lab.converge(lab.wish())

@@ -69,7 +69,7 @@ CASES = [
     # What may be changed while it runs.
     Case("vm", RUNNING, RUNNING, OTHER_APP, (), "update"),
     Case("vm", RUNNING, STOPPED, OTHER_APP, (), "update start"),
-    Case("vm", STOPPED, RUNNING, OTHER_APP, (), "update stop"),
+    Case("vm", STOPPED, RUNNING, OTHER_APP, (), "stop update"),
     Case("vm", RUNNING, PAUSED, OTHER_APP, (), "update resume"),
     Case("container", RUNNING, RUNNING, MORE_MEMORY, (), "update"),
     Case("container", RUNNING, RUNNING, {"vcpus": 3, "autostart": False}, (), "update"),

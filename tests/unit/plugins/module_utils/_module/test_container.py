@@ -98,7 +98,7 @@ SCENARIOS = {
     "more CPUs of the same weight": Scenario([wish("container", cpu_shares=2048)], wish("container", vcpus=3, cpu_shares=2048), "update"),
     "restart on failure": Scenario([wish("container")], wish("container", **FAILING), "update"),
     "restart on failure from now on, stopped": Scenario(
-        [wish("container", autostart=False)], wish("container", power=STOPPED, **FAILING), "update stop"
+        [wish("container", autostart=False)], wish("container", power=STOPPED, **FAILING), "stop update"
     ),
     "never restart": Scenario([wish("container", **FAILING)], wish("container", restart_policy="never", autostart=False), "update"),
     "stop what restarts on failure": Scenario([wish("container", **FAILING)], wish("container", power=STOPPED, **FAILING), "stop"),
