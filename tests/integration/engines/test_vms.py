@@ -272,7 +272,7 @@ def test_a_vm_of_somebody_else_is_not_touched(cleaned: Lab) -> None:
 def test_a_guest(cleaned: Lab) -> None:
     """One guest and one story: booting under emulation costs the most here."""
     lab = cleaned
-    wanted = lab.wish(disk="150M", extra_addresses=[EXTRA])
+    wanted = lab.wish(disk="150M", extra_addresses=[EXTRA], max_vcpus=2)
     assert lab.converge(wanted) == ["create", "start"]
     assert lab.converge(wanted) == []
     _check_schema(lab)
@@ -291,8 +291,9 @@ def test_a_guest(cleaned: Lab) -> None:
     synced = _take_snapshots_under_load(lab)
     _check_changes_that_need_a_restart(lab)
     _check_disks_of_the_next_start(lab)
-    assert lab.converge(lab.wish(STOPPED, memory="160M")) == ["stop"]
-    assert lab.converge(lab.wish(STOPPED, memory="160M")) == []
+    _check_a_cpu_more(lab)
+    assert lab.converge(lab.wish(STOPPED, memory="160M", vcpus=2)) == ["stop"]
+    assert lab.converge(lab.wish(STOPPED, memory="160M", vcpus=2)) == []
     # What is stopped needs no permission to be restarted.
     assert lab.converge(lab.wish(STOPPED, memory="128M", disk="200M")) == ["update"]
     assert Path(lab.volumes.path("vm-web")).stat().st_size == 200 * MIB
@@ -420,6 +421,14 @@ def _check_disks_of_the_next_start(lab: Lab) -> None:
     assert lab.converge(lab.wish(disks=[], memory="160M")) == ["update"]
     assert lab.inside("ls /sys/block | grep vd") == "vda\n"
     lab.volumes.remove(f"disk-{LONG}")
+
+
+def _check_a_cpu_more(lab: Lab) -> None:
+    """The guest sees it at once, and works with it once it was told to."""
+    assert lab.inside("nproc") == "1\n"
+    assert lab.converge(lab.wish(memory="160M", vcpus=2)) == ["update"]
+    wait_for("the second CPU", lambda: lab.inside("ls /sys/devices/system/cpu | grep -c 'cpu[0-9]'") == "2\n", 20)
+    assert lab.inside("echo 1 > /sys/devices/system/cpu/cpu1/online; nproc") == "2\n"
 
 
 def _is_up(lab: Lab) -> bool:
