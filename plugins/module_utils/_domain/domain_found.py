@@ -30,7 +30,7 @@ _KIB = {"b": 1 / 1024, "bytes": 1 / 1024, "k": 1, "kib": 1, "m": 1024, "mib": 10
 class ParsedDomain:
     """What a domain's XML tells: its spec as far as XML holds it, its facts, whether this collection made it, which data disks are
     attached, by name, and which on Ceph are not, but were, see ``Hardware``. ``cpus`` are the CPUs of the host that it is bound to, none
-    when it may run on any."""
+    when it may run on any; ``mac`` is that of its first card on a bridge, if it has one."""
 
     spec: Spec
     facts: Mapping[str, str]
@@ -42,6 +42,7 @@ class ParsedDomain:
     attached: Mapping[str, DiskEntry]
     held: tuple[str, ...]
     cpus: frozenset[int]
+    mac: str
 
 
 def parse_domain(text: str) -> ParsedDomain:
@@ -71,7 +72,9 @@ def parse_domain(text: str) -> ParsedDomain:
     spec.update(_parse_cpu(root, pins))
     if root.findtext("on_crash") == "destroy":
         spec["restart_policy"] = NEVER
-    spec.update(_parse_card(root.find("devices/interface[@type='bridge']")))
+    card = root.find("devices/interface[@type='bridge']")
+    spec.update(_parse_card(card))
+    mac = None if card is None else card.find("mac")
     attached = {entry["name"]: entry for entry in map(_parse_disk, root.findall("devices/disk/alias/..")) if entry["name"]}
     return ParsedDomain(
         spec=cast(Spec, spec),
@@ -84,6 +87,7 @@ def parse_domain(text: str) -> ParsedDomain:
         attached=attached,
         held=tuple(name for name in facts.get(HELD, "").split() if name not in attached),
         cpus=frozenset().union(*pins.values()),
+        mac="" if mac is None else mac.get("address", "").lower(),
     )
 
 

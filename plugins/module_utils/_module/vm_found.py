@@ -13,7 +13,7 @@ from .._domain.facts import with_printed
 from .._domain.fields import Spec
 from .._domain.instance import STOPPED, Instance
 from .._domain.instance_disks import DiskEntry, attached_disks
-from .._domain.names import volume_of
+from .._domain.names import mac_of, volume_of
 from .._domain.rbd import RBD
 from .._domain.thin_pool import EXTENT_SIZE
 from .._domain.volume import Volume
@@ -46,10 +46,10 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
     # One that was stopped on purpose does not start with its host, whatever is declared of it.
     autostart = domain.autostart or (domain.power == STOPPED and parsed.spec.get("autostart", False))
     spec: Spec = {**parsed.spec, "autostart": autostart}
-    attached = parsed.attached
+    attached, mac = parsed.attached, parsed.mac
     if domain.live_xml:
         running = parse_domain(domain.live_xml)
-        spec, attached = _running_spec(spec, running.spec), running.attached
+        spec, attached, mac = _running_spec(spec, running.spec), running.attached, running.mac
     if attached or "disks" in spec:
         spec["disks"] = attached_disks(spec.get("disks", []), attached)
     leaving = [DiskEntry(name=name, store=RBD, leaving=True) for name in parsed.held if name not in attached]
@@ -61,6 +61,9 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
         spec["disk"] = size if 0 <= volume.size - size < EXTENT_SIZE else volume.size
     if wanted is not None:
         spec = with_printed(spec, parsed.facts, wanted)
+        if mac and "address" in spec and mac != mac_of(spec["address"]) and "bridge" in spec:
+            # That has no field of its own: somebody's other address is mended as another bridge would be.
+            spec["bridge"] += f", with the MAC address {mac}"
     return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours, whole=volume is not None)
 
 

@@ -114,6 +114,11 @@ def test_a_mac_stays(zone: Zone, wanted: list[Wish]) -> None:
         if wish.power != ABSENT:
             macs += [card.get("address") for card in definition(zone).findall("devices/interface/mac")]
     assert macs == [mac_of("10.88.0.62")] * 3
+    # And is mended when somebody has given it another one.
+    zone.lab.connection.defineXML(domain(zone).XMLDesc().replace(macs[0], "52:54:00:00:00:01"))
+    assert steps(zone.converge(vm)) == ["update"]
+    assert [card.get("address") for card in definition(zone).findall("devices/interface/mac")] == macs[:1]
+    assert is_left_alone(zone, vm)
 
 
 def test_autostart_that_was_changed_by_hand_is_mended_without_a_restart(zone: Zone, wanted: list[Wish]) -> None:

@@ -19,6 +19,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm, vm_host
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
@@ -519,6 +520,23 @@ def test_what_is_pending_is_not_written_by_another_change(host: Host) -> None:
     found = host.engine.find("web")
     assert found is not None
     assert parse_domain(found.xml).spec == {**parse_domain(found.live_xml).spec, "tenant": "other"}
+
+
+@pytest.mark.parametrize(("power", "steps"), [(RUNNING, ["stop", "update", "start"]), (STOPPED, ["update"])])
+def test_a_mac_that_somebody_has_changed_is_mended(host: Host, power: str, steps: list[str]) -> None:
+    host.converge(wish("vm", power=power))
+    found = host.engine.find("web")
+    assert found is not None
+    host.engine.stop("web", 0)
+    host.engine.define(found.xml.replace(mac_of("10.20.0.7"), "52:54:00:00:00:01"))
+    if power == RUNNING:
+        host.engine.start("web")
+        resource = host.resource(wish("vm"))
+        plan = resource.plan(resource.observe())
+        assert [(item.field, item.found) for item in plan.pending] == [("network.bridge", "br0, with the MAC address 52:54:00:00:00:01")]
+        assert plan.steps == ()
+    assert host.converge(wish("vm", power=power, allow=BOTH)) == steps
+    assert host.converge(wish("vm", power=power)) == []
 
 
 def test_a_change_of_one_option_forgets_no_keys(host: Host) -> None:
