@@ -53,8 +53,8 @@ lab-bare: $(DEV) $(LAB) ## bootstrap hosts from a bare Debian 13 and 12; not par
 matrix: $(DEV) ## unit tests, playbook syntax and ansible-doc on every supported ansible-core and Python found here
 	python tools/matrix.py
 
-test: $(DEV) $(LAB) $(ENGINE) ## unit, then the lab, and beside it lint, matrix and engines; ends with a table
-	@python tools/tiers.py unit lint,matrix,engines+lab
+test: $(DEV) $(LAB) $(ENGINE) ## unit, then the lab, and beside it engines, lint and matrix; ends with a table
+	@python tools/tiers.py unit engines,lint,matrix+lab
 
 build: $(DEV) ## build the collection's tarball into .work/dist
 	python tools/dist_check.py --build

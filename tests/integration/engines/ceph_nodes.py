@@ -36,6 +36,7 @@ OPTIONS = {
     "paxos_min_wait": 0.02,
     "bluestore_cache_autotune": "false",
     "bluestore_cache_size": 64 << 20,
+    "osd_pool_default_pg_num": 8,
     "rgw_override_bucket_index_max_shards": 1,
 }
 

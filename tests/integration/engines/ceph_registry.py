@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob
@@ -111,9 +111,9 @@ class Registry:
             raise RuntimeError(done.stderr)
         return done.stdout.strip()
 
-    def play(self, *arguments: str, others: Sequence[CephNode] = (), **variables: Any) -> Ran:
-        """Run the playbook again, as the first time; on ``others``, too."""
-        return play(self.folder, [self.node, *others], *arguments, ceph_registry_images_quota=QUOTA, **variables)
+    def play(self, *arguments: str, **variables: Any) -> Ran:
+        """Run the playbook again, as the first time."""
+        return play(self.folder, [self.node], *arguments, ceph_registry_images_quota=QUOTA, **variables)
 
     def docker(self) -> docker.APIClient:
         return docker.APIClient(base_url=self.docker_url, version="auto", timeout=120)

@@ -25,7 +25,8 @@ from ansible_collections.zonal.cloud.tests.integration.engines.node import Node
 BRIDGE, CIDR, ROUTER = "br0", "10.88.0.0/24", "10.88.0.1"
 IMAGE = "engines:1"
 BUSYBOX = Path("/bin/busybox")
-OF_THE_REGISTRY = ("test_ceph_growth.py", "test_ceph_registry.py", "test_disk_copies.py", "test_image_publish.py", "test_rbd_disks.py")
+LONG = ("registry", "test_ceph_growth.py")
+OF_THE_REGISTRY = ("test_ceph_registry.py", "test_disk_copies.py", "test_image_publish.py", "test_rbd_disks.py")
 INIT = """\
 #!/bin/sh
 trap 'exit 0' TERM
@@ -104,8 +105,8 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes a worker longest, so that none has work left when the others have ended. Growth ends what else uses it."""
-    items.sort(key=lambda item: (worker_of(item.nodeid) != "registry", item.path.name == "test_ceph_growth.py"))
+    """Begin with what takes a worker longest, so that none has work left when the others have ended."""
+    items.sort(key=lambda item: worker_of(item.nodeid) not in LONG)
 
 
 @pytest.hookimpl(optionalhook=True)

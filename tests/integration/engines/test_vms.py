@@ -357,7 +357,7 @@ def _check_disks(lab: Lab) -> None:
     both = lab.wish(disks=[{"name": "data", "size": "64M"}, {"name": LONG, "size": "16M"}])
     assert lab.converge(both) == ["update"]
     assert (lab.converge(both), lab.pending(both)) == ([], [])
-    wait_for("both disks", lambda: lab.inside("cat /sys/block/vd[bc]/serial") == f"data{serial_of(LONG)}", 20)
+    wait_for("both disks", lambda: lab.inside("cat /sys/block/vd[bc]/serial") == f"data{serial_of(LONG)}", BOOT_TIMEOUT)
     lab.inside("mount -t ext4 /dev/vdb /mnt && echo kept > /mnt/file && umount /mnt && sync")
     # A run that was cut off before the guest was told.
     lab.volumes.grow("disk-data", 128 * MIB)
@@ -427,7 +427,7 @@ def _check_a_cpu_more(lab: Lab) -> None:
     """The guest sees it at once, and works with it once it was told to."""
     assert lab.inside("nproc") == "1\n"
     assert lab.converge(lab.wish(memory="160M", vcpus=2)) == ["update"]
-    wait_for("the second CPU", lambda: lab.inside("ls /sys/devices/system/cpu | grep -c 'cpu[0-9]'") == "2\n", 20)
+    wait_for("the second CPU", lambda: lab.inside("ls /sys/devices/system/cpu | grep -c 'cpu[0-9]'") == "2\n", BOOT_TIMEOUT)
     assert lab.inside("echo 1 > /sys/devices/system/cpu/cpu1/online; nproc") == "2\n"
 
 

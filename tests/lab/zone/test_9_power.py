@@ -47,8 +47,7 @@ def test_then_a_run_has_nothing_to_do(lab: Any) -> None:
 
 
 def test_then_the_registry_serves_again(registry: Registry, lab: Any, entries: list[dict[str, str]]) -> None:
-    output = lab.play("zonal.cloud.registry", *registry.options, timeout=1800)
-    assert set(re.findall(r"changed=(\d+)", output)) == {"0"}, output
+    """By itself: nobody runs registry.yml, whose second run tests/integration/engines/test_ceph_growth.py has."""
     registry.play("zonal.cloud.images", "--limit", USER, zonal_images=entries[1:])
     lab.on(USER, f"docker image rm {PUSHED}")
     assert "changed=1" in registry.play("zonal.cloud.images", "--limit", USER, zonal_images=entries[1:])
