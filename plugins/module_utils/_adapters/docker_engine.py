@@ -27,8 +27,6 @@ _TIMEOUT = 300
 # Seconds between attempts: containerd cleans up behind a task that was killed, and a container that is busy comes to rest.
 _ATTEMPTS, _PAUSE = 5, 1.0
 _LOST_TASK = re.compile("(?:task |/moby/)([0-9a-f]{64}): (?:already|file) exists")
-# What runc says when it has tried long enough to hold a container still whose processes come and go.
-_BUSY = "unable to freeze"
 _IMAGE_ID = re.compile("sha256:[0-9a-f]{64}")
 _NAMELESS = "<none>:<none>"
 # How registries say that they have no such tag, or no such repository; docker passes it on with various codes.
@@ -115,13 +113,13 @@ class DockerEngine:
     def pause(self, name: str) -> None:
         with self._asking("pause container", name) as api:
             for attempt in range(_ATTEMPTS):
-                if api.inspect_container(name)["State"]["Paused"]:
-                    return
                 try:
-                    api.pause(name)
+                    if not api.inspect_container(name)["State"]["Paused"]:
+                        api.pause(name)
                     return
                 except need_docker().errors.APIError as error:
-                    if _BUSY not in str(error.explanation) or attempt == _ATTEMPTS - 1:
+                    # Said by runc when it has tried long enough to hold still what comes and goes.
+                    if "unable to freeze" not in str(error.explanation) or attempt == _ATTEMPTS - 1:
                         raise
                     time.sleep(_PAUSE)
 
