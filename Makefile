@@ -50,7 +50,7 @@ lab: $(DEV) $(LAB) ## molecule: hosts boot, are bootstrapped, provisioned, cut o
 lab-bare: $(DEV) $(LAB) ## bootstrap hosts from a bare Debian 13 and 12; not part of 'make test'
 	$(pytest) -s tests/lab_bare $(ARGS)
 
-matrix: $(DEV) ## unit tests, playbook syntax and ansible-doc on every supported ansible-core and Python found here
+matrix: $(DEV) ## unit tests of what Ansible has a part in, playbook syntax and ansible-doc on every supported ansible-core and Python found here
 	python tools/matrix.py
 
 test: $(DEV) $(LAB) $(ENGINE) ## unit, then the lab, and beside it engines, lint and matrix; ends with a table

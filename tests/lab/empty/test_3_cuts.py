@@ -26,7 +26,7 @@ true
 def _let_die(lab: Any, what: str, host: str) -> None:
     if what == "engines":
         for one in _HOSTS:
-            lab.on(one, "pkill -KILL -x 'dockerd|containerd|libvirtd|lvcreate' || true")
+            lab.on(one, "pkill -KILL -x 'dockerd|containerd|libvirtd|lvcreate' || [ $? = 1 ]")
     elif what == "host":
         lab.cli("kill", host)
 
