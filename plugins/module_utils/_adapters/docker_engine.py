@@ -20,13 +20,12 @@ from .._domain.guest_files import GuestFile
 from .._ports import EngineAbsent, EngineError, EngineSilent, Login, StoredImage
 from .deps import need_docker
 from .kernel import disk_under
-from .shims import end_shim
+from .shims import end_lost, end_shim
 
 _ONLINE = "/sys/devices/system/cpu/online"
 _TIMEOUT = 300
 # Seconds between attempts: containerd cleans up behind a task that was killed, and a container that is busy comes to rest.
 _ATTEMPTS, _PAUSE = 5, 1.0
-_LOST_TASK = re.compile("(?:task |/moby/)([0-9a-f]{64}): (?:already|file) exists")
 _IMAGE_ID = re.compile("sha256:[0-9a-f]{64}")
 _NAMELESS = "<none>:<none>"
 # How registries say that they have no such tag, or no such repository; docker passes it on with various codes.
@@ -99,11 +98,8 @@ class DockerEngine:
                     api.start(name)
                     return
                 except need_docker().errors.APIError as error:
-                    # Up to 20.10, a docker that was killed in the middle of a start forgets what its containerd goes on with.
-                    lost = _LOST_TASK.search(str(error.explanation))
-                    if lost is None or attempt == _ATTEMPTS - 1:
+                    if attempt == _ATTEMPTS - 1 or not end_lost(api.inspect_container(name)["Id"], str(error.explanation)):
                         raise
-                    end_shim(lost[1])
                     time.sleep(_PAUSE)
 
     def stop(self, name: str, timeout: int) -> None:

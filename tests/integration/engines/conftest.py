@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.zonal.cloud.plugins.module_utils._adapters import docker_engine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters import docker_engine, shims
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.kernel import disk_under
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.shims import remove_bundle
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container, vm
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import free_network
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import Registry, made_registry
@@ -81,6 +82,8 @@ def bridges_of_the_node(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
         monkeypatch.setattr(container, "is_bridge", found.is_bridge)
         monkeypatch.setattr(vm, "is_bridge", found.is_bridge)
         monkeypatch.setattr(docker_engine, "disk_under", lambda path: disk_under(found.path(path)))
+        # Of /var/run the kernel would make this machine's /run.
+        monkeypatch.setattr(shims, "remove_bundle", lambda folder: remove_bundle(found.path(folder.removeprefix("/var"))))
 
 
 @pytest.fixture(scope="session")

@@ -206,6 +206,8 @@ def test_dockerd_dies_in_a_start(host: Host) -> None:
     wanted = several(host)
     assert "Cannot start container container-21: docker does not answer" in dockerd_dies(host, wanted, "start", 0.1)
     wait_for("all of them", lambda: not failure(host.run(*wanted)) and host.instances() == states(wanted), 30)
+    host.check(*wanted)
+    host.remove(*wanted)
 
 
 def test_libvirt_hangs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
