@@ -3,7 +3,8 @@
 """Run test tiers one after the other, go no further when one fails, and end with a table.
 
 tiers.py unit lint,engines+lab ...   first unit; then lab, and beside it lint and after that engines. Each is a make target that leaves
-                                     .work/reports/<tier>.xml, or several <tier>.<part>.xml
+                                     .work/reports/<tier>.xml, or several <tier>.<part>.xml. The last lane of a stage is the one that
+                                     all wait for: the others give way to it
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 from reports import REPORTS, Counts, failures, read
 from stage import ROOT
 
+_GIVES_WAY = 10
+
 
 @dataclass(frozen=True)
 class Result:
@@ -38,13 +41,13 @@ def reports_of(tier: str) -> list[Path]:
     return sorted([*REPORTS.glob(f"{tier}.xml"), *REPORTS.glob(f"{tier}.*.xml")])
 
 
-def run(tier: str, *, alone: bool) -> Result:
+def run(tier: str, nice: int, *, alone: bool) -> Result:
     """Run one tier. A tier that fails without a failed test counts as one failure, one that ran nothing has failed."""
     for old in reports_of(tier):
         old.unlink()
     print(f"\n== {tier} ==", flush=True)
     begin = time.monotonic()
-    command = [os.environ.get("MAKE", "make"), "--no-print-directory", tier]
+    command = ["nice", "-n", str(nice), os.environ.get("MAKE", "make"), "--no-print-directory", tier]
     code = subprocess.run(command, cwd=ROOT, check=False).returncode if alone else _run_with_prefix(command, f"{tier} | ")
     seconds = time.monotonic() - begin
     counts = sum((read(path) for path in reports_of(tier)), Counts())
@@ -64,11 +67,11 @@ def _run_with_prefix(command: list[str], prefix: str) -> int:
     return running.returncode
 
 
-def run_lane(tiers: list[str], *, alone: bool) -> list[Result]:
+def run_lane(tiers: list[str], nice: int, *, alone: bool) -> list[Result]:
     """Run tiers one after the other up to the first that fails."""
     results: list[Result] = []
     for tier in tiers:
-        results.append(run(tier, alone=alone))
+        results.append(run(tier, nice, alone=alone))
         if not results[-1].ok:
             break
     return results
@@ -94,7 +97,8 @@ def main(stages: list[str]) -> int:
     for stage in stages:
         lanes = [lane.split(",") for lane in stage.split("+")]
         with ThreadPoolExecutor(len(lanes)) as pool:
-            results += chain.from_iterable(pool.map(partial(run_lane, alone=len(lanes) == 1), lanes))
+            nices = [*[_GIVES_WAY] * (len(lanes) - 1), 0]
+            results += chain.from_iterable(pool.map(partial(run_lane, alone=len(lanes) == 1), lanes, nices))
         failed = [result.tier for result in results if not result.ok]
         if failed:
             break

@@ -186,13 +186,14 @@ def test_tiers_name_what_failed(folder: Path, monkeypatch: pytest.MonkeyPatch, c
 def test_tiers_side_by_side_end_all_and_their_lines_are_told_apart(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each waits for a sign of the other one; the one that fails first does not end the other."""
+    """Each waits for a sign of the other one; the one that fails first does not end the other. The last lane has the right of way."""
     other = "$([ $tier = lint ] && echo unit || echo lint)"
-    wait = f"touch $reports/$tier.on; while [ ! -e $reports/{other}.on ]; do sleep 0.01; done; echo line of $tier"
+    wait = f"touch $reports/$tier.on; while [ ! -e $reports/{other}.on ]; do sleep 0.01; done; echo line of $tier, nice $(nice)"
     fake_make(folder, monkeypatch, f"{wait}; [ $tier = unit ] && exit 1; sleep 0.1; echo '{CASE}' > $reports/$tier.xml")
     assert tiers.main(["unit+lint", "lab"]) == 1
     output = capsys.readouterr().out
-    assert {"unit | line of unit", "lint | line of lint"} <= set(output.splitlines())
+    own = os.nice(0)
+    assert {f"unit | line of unit, nice {min(own + 10, 19)}", f"lint | line of lint, nice {own}"} <= set(output.splitlines())
     assert rows(output) == [["unit", "0", "1"], ["lint", "1", "0"], ["lab", "-", "-"]]
     assert output.endswith("\n1 passed, 1 failed\n")
 
