@@ -42,6 +42,11 @@ options:
     type: str
     required: true
     aliases: [src]
+  snapshot:
+    description:
+      - With O(from=instance), name of a snapshot that M(zonal.cloud.snapshot) took of it. What this holds is published, and not what the
+        instance holds now, which is not touched.
+    type: str
   bucket:
     description: Bucket of the store, which is there.
     type: str
@@ -107,11 +112,12 @@ EXAMPLES = r"""
     s3_access_key: "{{ images_access_key }}"
     s3_secret_key: "{{ images_secret_key }}"
 
-- name: Publish what an instance holds now
+- name: Publish what an instance held when a snapshot was taken
   zonal.cloud.image_publish:
     name: "web-of-monday:1"
     from: instance
     source: idc01-dev-web-101001
+    snapshot: before-upgrade  # without it, what it holds now
     s3_endpoint: https://kvm01.example:7480
     s3_access_key: "{{ images_access_key }}"
     s3_secret_key: "{{ images_secret_key }}"
@@ -126,13 +132,14 @@ captured:
     name: {description: Its name., type: str}
     kind: {description: "V(vm) or V(container).", type: str}
     zone: {description: Its zone., type: str}
+    snapshot: {description: "The snapshot that was published; empty for what it held at that moment.", type: str}
     consistent:
       description:
         - Whether nothing was being written at that moment. docker pauses a container; a VM's guest agent freezes its file systems.
         - If not, the image holds what the disk would hold after a power cut at that moment.
       type: bool
     why: {description: "Why it was not consistent, in the engine's words.", type: str}
-  sample: {name: lab-web-001011, kind: container, zone: lab, consistent: true, why: ""}
+  sample: {name: lab-web-001011, kind: container, zone: lab, snapshot: "", consistent: true, why: ""}
 plan:
   description: The steps that were done, or in check mode would be done, in their order.
   type: list
@@ -209,6 +216,7 @@ def main() -> None:
         "name": {"type": "str", "required": True},
         "from": {"type": "str", "choices": ["tgz", "volume", "docker", "instance"], "default": "tgz"},
         "source": {"type": "str", "required": True, "aliases": ["src"]},
+        "snapshot": {"type": "str"},
         "bucket": {"type": "str", "default": "images"},
         "s3_endpoint": {"type": "str", "required": True},
         "s3_access_key": {"type": "str", "required": True, "no_log": False},

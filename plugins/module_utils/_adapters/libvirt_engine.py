@@ -21,6 +21,7 @@ from .deps import need_libvirt
 from .libvirt_settings import system_uri
 
 _POLL = 0.5
+_RETRIES = 6
 # A VM of much memory that is all taken at its start needs some of that.
 _TIMEOUT = 300
 _AGENT_SECONDS = 30
@@ -184,8 +185,17 @@ class LibvirtEngine:
                 domain.suspend()
 
     def resume(self, name: str) -> None:
+        libvirt = need_libvirt()
         with self._asking("resume VM", name) as connection:
-            connection.lookupByName(name).resume()
+            domain = connection.lookupByName(name)
+            # What cannot be written is tried once more, and holds the VM again.
+            failed = domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]
+            domain.resume()
+            for _attempt in range(_RETRIES if failed else 0):
+                time.sleep(_POLL)
+                for disk, error in domain.diskErrors().items():
+                    what = "no space is left" if error == libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE else "there are errors"
+                    raise EngineError("resume VM", name, f"{what} where its disk {disk} is; make room in that pool, or mend it")
 
     def remove(self, name: str) -> None:
         libvirt = need_libvirt()

@@ -16,6 +16,7 @@ from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.guest_release import released_after_us
 from .._adapters.host_lock import host_lock
+from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
 from .._adapters.rootfs_archive import Archive
@@ -25,7 +26,7 @@ from .._domain.errors import RefusedError, SpecError
 from .._domain.image_manifest import LONGEST, Blob, ImageManifest, Pushed, manifest_key, read_manifest, write_manifest
 from .._domain.image_policy import Policy
 from .._domain.image_publish import Candidate, Published, PublishWish, plan_publication, report
-from .._domain.names import parse_image, parse_label
+from .._domain.names import parse_image, parse_label, parse_snapshot
 from .._domain.plan import Plan, Step
 from .._domain.quantity import parse_size
 from .._domain.s3_bucket import parse_bucket
@@ -36,7 +37,7 @@ from .._ports_s3 import Objects
 from .image import DIGEST_LABEL, SHA256_LABEL
 from .image_source import ArchiveSource, DockerSource, ImageSource, VolumeSource, Workshop
 from .image_stores import registry_login, s3_access
-from .instance_source import instance_source
+from .instance_source import Engines, instance_source
 
 
 class ImagePublishResource:
@@ -164,14 +165,21 @@ def build_image_publish(params: Mapping[str, Any], command: Command) -> ImagePub
 
 def _source(params: Mapping[str, Any], wish: PublishWish, policy: Policy, command: Command) -> ImageSource:
     source = params["source"]
+    if params["snapshot"] and params["from"] != "instance":
+        raise SpecError("snapshot", params["snapshot"], "is one of an instance, and goes with from: instance only")
     if params["from"] == "tgz":
         return ArchiveSource(os.path.expanduser(source), policy)
-    volumes = LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"]))
+    group = parse_name("group", params["group"])
+    volumes = LvmVolumes(command, group, parse_name("pool", params["pool"]))
     workshop = Workshop(params["folder"], volumes, MountedGuestDisks(command), host_lock)
     images = LocalImages(command)
     if params["from"] == "instance":
-        release = partial(released_after_us, command)
-        return instance_source(parse_label("source", source), policy, workshop, images, DockerEngine(), LibvirtEngine(), release)
+        docker = DockerEngine()
+        copies = FolderLayers(command, lambda: docker.facts().root)
+        engines = Engines(docker, images, copies, LibvirtEngine(), partial(released_after_us, command))
+        name = parse_label("source", source)
+        label = parse_snapshot("snapshot", params["snapshot"], group, name) if params["snapshot"] else ""
+        return instance_source(name, label, policy, workshop, engines)
     if params["from"] == "volume":
         return VolumeSource(parse_name("source", source), policy, workshop)
     if source == wish.reference:

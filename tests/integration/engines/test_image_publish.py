@@ -324,7 +324,7 @@ def test_a_storage_daemon_that_dies_meanwhile_is_told_and_waited_for(builder: Bu
 
 def large(builder: Builder) -> Blob:
     """Make an archive that takes its time."""
-    size = 192 * _MIB
+    size = 128 * _MIB
     with tarfile.open(builder.options["source"], "w") as tar:
         entry = tarfile.TarInfo("bytes")
         entry.size = size

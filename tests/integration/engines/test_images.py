@@ -30,7 +30,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import K
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import DockerSource, VolumeSource, Workshop
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import instance_source
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import Engines, instance_source
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Unpacked
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
@@ -47,6 +47,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives impor
     with_xattr,
 )
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE, Hostile
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import converge
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
 
@@ -289,7 +290,9 @@ def test_what_a_container_holds_is_captured_while_it_runs(host: Host, docker_url
         wait_for("what it runs", lambda: host.api.exec_start(host.api.exec_create(made, ready)["Id"]) == b"/made/ready\n", 20)
         before = host.state()
         images = LocalImages(run_command, docker_url)
-        source = instance_source(name, Policy(), workshop(host), images, host.docker, FakeVms(), lambda name: nullcontext())
+        source = instance_source(
+            name, "", Policy(), workshop(host), Engines(host.docker, images, NO_COPIES, FakeVms(), lambda name: nullcontext())
+        )
         with source.archive() as packed, tarfile.open(packed.path) as tar:
             names = {entry.removeprefix("./") for entry in tar.getnames()}
             motd = tar.extractfile(next(entry for entry in tar.getnames() if entry.endswith("etc/motd")))
@@ -300,7 +303,14 @@ def test_what_a_container_holds_is_captured_while_it_runs(host: Host, docker_url
             # It is an image again, by the same checks.
             converge(host.resource(host.wish(packed.path, "container"), packed.path, Policy()))
             assert saved_digest(host) == packed.content.digest
-        assert source.about()["captured"] == {"name": name, "kind": "container", "zone": "lab", "consistent": True, "why": ""}
+        assert source.about()["captured"] == {
+            "name": name,
+            "kind": "container",
+            "zone": "lab",
+            "snapshot": "",
+            "consistent": True,
+            "why": "",
+        }
         assert host.api.inspect_container(made)["State"]["Status"] == "running"
         assert host.state()[1:3] == before[1:3]
         assert (host.volumes.list(), os.listdir(host.folder / "work")) == ([], [])

@@ -25,6 +25,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_disks 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_release import released_after_us
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.layer_copies import FolderLayers
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engine import LibvirtEngine
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.skopeo import LocalImages
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk_copy_plan import CopyWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
@@ -33,12 +34,15 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.pools import R
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import CURRENT, PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import disk_copy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import VolumeSource, Workshop
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import Engines, instance_source
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.integration.engines import disk_copies, test_containers, test_vms
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE
+from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes
 from ansible_collections.zonal.cloud.tests.integration.engines.node import Node, wait_for
+from ansible_collections.zonal.cloud.tests.integration.engines.test_images import LoopDisks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import converge
@@ -189,6 +193,33 @@ def test_a_container_under_load_is_what_it_was(lab: Lab) -> None:
     assert lab.converge(lab.wish()) == []
     assert lab.converge(lab.wish(power=ABSENT)) == ["remove"]
     assert not lab.kept().exists()
+
+
+def test_what_a_snapshot_holds_is_published_while_its_container_goes_on(lab: Lab, tmp_path: Path) -> None:
+    lab.converge(lab.wish())
+    # A file of the image that goes, and a folder of the image in whose place another one comes.
+    lab.sh("alias b=busybox\necho old >/data; b rm /bin/nc; b rm -r /www/cgi-bin; b mkdir /www/cgi-bin; echo >/www/cgi-bin/mine")
+    assert lab.snapshot() == ["take"]
+    lab.sh("echo new >/data; echo >/more")
+    started, volumes, api = lab.inspect()["State"]["StartedAt"], FileVolumes(tmp_path), DockerEngine(lab.url)
+    containers = sorted(body["Id"] for body in lab.api.containers(all=True))
+    workshop = Workshop(str(tmp_path / "work"), volumes, LoopDisks(), nullcontext)
+    engine, images = NodesEngine(lab.url, lab.node.folder), LocalImages(run_command, lab.url)
+    engines = Engines(engine, images, lab.copies, FakeVms(), lambda name: nullcontext())
+    source = instance_source(lab.name, "monday", Policy(), workshop, engines)
+    with source.archive() as packed, tarfile.open(packed.path) as tar:
+        names = {name.removeprefix("./"): name for name in tar.getnames()}
+        assert {"data", "www/cgi-bin/mine", "bin/busybox"} <= names.keys()
+        assert not {"more", "bin/nc", "www/cgi-bin/peer"} & names.keys()
+        data = tar.extractfile(names["data"])
+        assert data is not None
+        assert data.read() == b"old\n"
+    told = source.about()["captured"]
+    assert (told["name"], told["snapshot"], told["consistent"]) == (lab.name, "monday", True)
+    assert (lab.sh("cat /data"), lab.inspect()["State"]["StartedAt"]) == ("new\n", started)
+    assert sorted(body["Id"] for body in lab.api.containers(all=True)) == containers
+    assert [image for image in api.images() if "zonal-capture" in "".join(image.names)] == []
+    assert (volumes.list(), list((tmp_path / "work").iterdir())) == ([], [])
 
 
 def test_who_is_killed_leaves_no_container_paused(lab: Lab) -> None:

@@ -23,10 +23,11 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_publish import PublishWish
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_publish import ImagePublishResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import Workshop
-from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import instance_source
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import Engines, instance_source
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import Login
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.objects import FakeObjects
 
 
@@ -35,8 +36,9 @@ def main(vm: str, group: str, pool: str, path: str) -> None:
     before = volumes.list()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         workshop = Workshop(folder, volumes, MountedGuestDisks(run_command), host_lock)
-        images, release = LocalImages(run_command), partial(released_after_us, run_command)
-        source = instance_source(vm, Policy(), workshop, images, containers, LibvirtEngine(), release)
+        release = partial(released_after_us, run_command)
+        engines = Engines(containers, LocalImages(run_command), NO_COPIES, LibvirtEngine(), release)
+        source = instance_source(vm, "", Policy(), workshop, engines)
         resource = ImagePublishResource(PublishWish("captured:1", "images"), source, objects, containers, Login())
         with resource.fetched(resource.plan(resource.observe())) as told:
             for step in resource.plan(resource.observe()).steps:

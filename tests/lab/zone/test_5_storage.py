@@ -9,6 +9,7 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ HOST = "h1"
 FOLDER = "/var/tmp/zonal-storage"
 GROUP = "zonaltest"
 LOOPS = 6
+GUEST = "10.99.1.35"
 _POOL: dict[str, Any] = {
     "name": "pool",
     "group": GROUP,
@@ -258,6 +260,44 @@ def test_a_pool_grows_by_itself_and_is_left_that_large(host: Host, loops: list[s
     assert host.pool(**options) == []
     assert "cannot be made smaller" in host.pool(**{**options, "size": "40%"})[0]
     assert host.pool(state="absent", force=True)[0] == "remove_pool"
+
+
+def test_a_guest_waits_while_its_pool_is_full_and_goes_on(host: Host, loops: list[str], lab: Any, tmp_path: Path) -> None:
+    """QEMU holds a VM whose write finds no space; a run says so until there is some, and then lets it go on with all that it wrote."""
+    network = {"bridge": "br0", "cidr": "10.99.0.0/16", "gateway": "10.99.0.1"}
+    vm = {"name": "full", "image": "full:1", "vcpus": 1, "memory": "128M", "disk": "1G", "address": GUEST, "network": network}
+    archive = f"{FOLDER}/guest.tgz"
+
+    def play(name: str, *tasks: dict[str, Any]) -> str:
+        path = tmp_path / f"{name}.yml"
+        defaults = {f"zonal.cloud.{module}": {"group": GROUP} for module in ("image", "vm")}
+        path.write_text(json.dumps([{"hosts": HOST, "gather_facts": False, "module_defaults": defaults, "tasks": list(tasks)}]))
+        return str(path)
+
+    make = {"zonal.cloud.vm": {**vm, "ssh_keys": "{{ zonal_zones.lab.ssh_keys }}"}}
+    copy = {"ansible.builtin.copy": {"src": "{{ lab_guest_image.path }}", "dest": archive, "mode": "0600"}}
+    image: dict[str, Any] = {"name": "full:1", "kinds": ["vm"]}
+    timeout = "/sys/module/dm_thin_pool/parameters/no_space_timeout"
+    waits = host.sh(f"cat {timeout}; echo 1 >{timeout}").strip()
+    try:
+        host.pool(devices=[loops[0]], autoextend_threshold=100)
+        lab.play(play("make", copy, {"zonal.cloud.image": {**image, "src": archive}}, make))
+        host.volume(name="filler", size="600M")
+        host.sh(f"! dd if=/dev/zero of=/dev/{GROUP}/filler bs=1M oflag=direct")
+        lab.login(GUEST, "nohup sh -c 'dd if=/dev/urandom of=/root/kept bs=1M count=24; sync; echo all >/root/end' >/dev/null 2>&1 &")
+        lab.eventually(lambda: "I/O error" in host.sh("virsh domstate full --reason"), "QEMU holds the VM")
+        told = " ".join(lab.start_play(play("resume", make)).finish(status=2).split())
+        assert "Cannot resume VM full: no space is left where its disk vda is" in told
+        assert host.volume(name="filler", state="absent", force=True) == ["remove_volume"]
+        assert "changed=1" in lab.play(play("resume", make))
+        assert lab.login(GUEST, "while [ ! -e /root/end ]; do sleep 1; done; stat -c %s /root/kept; touch /root/more").strip() == str(
+            24 << 20
+        )
+        assert "changed=0" in lab.play(play("resume", make))
+    finally:
+        absent = {"state": "absent"}
+        lab.play(play("remove", {"zonal.cloud.vm": {"name": "full", **absent}}, {"zonal.cloud.image": {**image, **absent}}))
+        host.sh(f"echo {waits} >{timeout}")
 
 
 def test_the_alarm_goes_off_when_the_pool_is_nearly_full(host: Host) -> None:

@@ -48,12 +48,17 @@ def test_a_second_run_fetches_nothing(registry: Registry, lab: Any, entries: lis
     assert int(lab.on(USER, _RECEIVED)) - before < size / 4
 
 
-def test_what_a_container_holds_becomes_an_image_and_an_event(registry: Registry, lab: Any) -> None:
+def test_what_a_container_held_becomes_an_image_and_an_event(registry: Registry, lab: Any) -> None:
+    """What it holds now: tests/integration/engines/test_image_publish.py."""
     name = lab.placed("container", REGISTRY)[0]
     lab.on(REGISTRY, f"docker exec {name} sh -c 'echo written >/root/marker'")
-    entry = registry.publish("zonal.cloud.capture_image", zonal_capture_instance=name, zonal_capture_name="captured:1")
-    assert lab.on(REGISTRY, f"docker exec {name} cat /root/marker").strip() == "written"
+    lab.module(REGISTRY, "zonal.cloud.snapshot", instance=name, name="captured")
+    lab.on(REGISTRY, f"docker exec {name} rm /root/marker")
+    of = {"zonal_capture_instance": name, "zonal_capture_snapshot": "captured"}
+    entry = registry.publish("zonal.cloud.capture_image", **of, zonal_capture_name="captured:1")
+    lab.module(REGISTRY, "zonal.cloud.snapshot", instance=name, name="captured", state="absent")
     registry.play("zonal.cloud.images", "--limit", USER, zonal_images=[{**entry, "kinds": ["container"]}])
     assert lab.on(USER, "docker run --rm --network none captured:1 cat /root/marker").strip() == "written"
     told = " ".join(lab.play("zonal.cloud.history", "-e", json.dumps({"zonal_zone": "lab"})).split())
     assert f"capture {name}" in told
+    assert "of its snapshot captured" in told

@@ -131,6 +131,16 @@ def an_image_is_needed(bench: Bench) -> None:
     assert bench.engine.find(bench.name) is None
 
 
+def an_image_may_be_given_by_its_id(bench: Bench) -> None:
+    bench.create()
+    first = bench.engine.find(bench.name)
+    assert first is not None
+    bench.engine.create(f"{bench.prefix}b", {"Image": first["Image"], "HostConfig": {"NetworkMode": "none"}})
+    second = bench.engine.find(f"{bench.prefix}b")
+    assert second is not None
+    assert second["Image"] == first["Image"]
+
+
 def it_starts_and_stops_and_both_may_be_repeated(bench: Bench) -> None:
     bench.create()
     bench.engine.stop(bench.name, 0)
@@ -393,6 +403,7 @@ CONTRACT = (
     the_engine_tells_its_facts,
     nothing_is_found_under_an_unused_name,
     a_created_container_reads_back_and_does_not_run,
+    an_image_may_be_given_by_its_id,
     what_is_not_ours_is_found_but_not_managed,
     a_name_is_taken_only_once,
     an_image_is_needed,

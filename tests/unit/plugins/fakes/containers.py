@@ -82,7 +82,8 @@ class FakeContainers:
             raise EngineError("create container", name, "the name is already in use")
         if strange := self.strange_capabilities.intersection(body.get("HostConfig", {}).get("CapAdd") or ()):
             raise EngineError("create container", name, f'invalid CapAdd: unknown capability: "CAP_{min(strange)}"')
-        if body["Image"] not in self._images:
+        image = next((self._id_of(image) for image in self._images if body["Image"] in (image, self._id_of(image))), "")
+        if not image:
             raise EngineError("create container", name, f"No such image: {body['Image']}")
         body = copy.deepcopy(dict(body))
         for mount in body.get("HostConfig", {}).get("Mounts") or []:
@@ -97,7 +98,7 @@ class FakeContainers:
             "HostConfig": body.get("HostConfig") or {},
             "NetworkSettings": {"Networks": {net: {"MacAddress": mac, **endpoint} for net, endpoint in endpoints.items()}},
             "State": dict(_STOPPED),
-            "Image": "sha256:" + hashlib.sha256(repr(self._images[body["Image"]]).encode()).hexdigest(),
+            "Image": image,
         }
         self.files[name] = {}
 
@@ -247,6 +248,9 @@ class FakeContainers:
                 taken = body["NetworkSettings"]["Networks"].get(network, {}).get("IPAMConfig")
                 if other != name and body["State"]["Running"] and taken == endpoint["IPAMConfig"]:
                     raise EngineError("start container", name, "Address already in use")
+
+    def _id_of(self, image: str) -> str:
+        return "sha256:" + hashlib.sha256(repr(self._images[image]).encode()).hexdigest()
 
     def _must_be_installed(self) -> None:
         if not self.installed:

@@ -78,7 +78,12 @@ def test_a_bundle_that_is_in_use_stays_whole(tmp_path: Path) -> None:
 
 def test_other_words_tell_of_nothing_lost(tmp_path: Path) -> None:
     made = bundle(tmp_path)
-    for told in ("driver failed", f"mkdir {made.parent}: file exists", f"mkdir {tmp_path}/{ID}: file exists", f"task {OTHER}: already exists"):
+    for told in (
+        "driver failed",
+        f"mkdir {made.parent}: file exists",
+        f"mkdir {tmp_path}/{ID}: file exists",
+        f"task {OTHER}: already exists",
+    ):
         assert not end_lost(ID, told)
     for told in (f"task {ID}: already exists", "id already in use"):
         assert end_lost(ID, told)
