@@ -18,10 +18,10 @@ from .._domain.instance import PAUSED, RUNNING, STOPPED
 from .._ports import Domain, EngineAbsent, EngineError, EngineSilent
 from .deadline import Overdue, WithDeadline, in_time
 from .deps import need_libvirt
+from .domain_power import cut_power, is_paused, resume, stop
 from .libvirt_settings import system_uri
 
 _POLL = 0.5
-_RETRIES = 6
 # A VM of much memory that is all taken at its start needs some of that.
 _TIMEOUT = 300
 _AGENT_SECONDS = 30
@@ -166,36 +166,19 @@ class LibvirtEngine:
 
     def stop(self, name: str, timeout: int) -> None:
         with self._asking("stop VM", name) as connection:
-            domain = connection.lookupByName(name)
-            if not domain.isActive():
-                return
-            deadline = time.monotonic() + timeout
-            if timeout > 0:
-                domain.shutdown()
-            while domain.isActive():
-                if time.monotonic() >= deadline:
-                    self._cut_power(domain)
-                    return
-                time.sleep(_POLL)
+            stop(connection.lookupByName(name), timeout)
 
     def pause(self, name: str) -> None:
         with self._asking("pause VM", name) as connection:
             domain = connection.lookupByName(name)
-            if domain.state()[0] != need_libvirt().VIR_DOMAIN_PAUSED:
+            if not is_paused(domain):
                 domain.suspend()
 
     def resume(self, name: str) -> None:
-        libvirt = need_libvirt()
         with self._asking("resume VM", name) as connection:
-            domain = connection.lookupByName(name)
-            # What cannot be written is tried once more, and holds the VM again.
-            failed = domain.state() == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]
-            domain.resume()
-            for _attempt in range(_RETRIES if failed else 0):
-                time.sleep(_POLL)
-                for disk, error in domain.diskErrors().items():
-                    what = "no space is left" if error == libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE else "there are errors"
-                    raise EngineError("resume VM", name, f"{what} where its disk {disk} is; make room in that pool, or mend it")
+            why = resume(connection.lookupByName(name))
+            if why:
+                raise EngineError("resume VM", name, why)
 
     def remove(self, name: str) -> None:
         libvirt = need_libvirt()
@@ -204,7 +187,7 @@ class LibvirtEngine:
             if domain is None:
                 return
             if domain.isActive():
-                self._cut_power(domain)
+                cut_power(domain)
             flags = (
                 libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
                 | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
@@ -223,16 +206,6 @@ class LibvirtEngine:
             domain.setVcpusFlags(vcpus, libvirt.VIR_DOMAIN_VCPU_GUEST)
 
     @staticmethod
-    def _cut_power(domain: Any) -> None:
-        libvirt = need_libvirt()
-        try:
-            domain.destroy()
-        except libvirt.libvirtError as error:
-            # The guest went down by itself between our look and this call.
-            if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or domain.isActive():
-                raise
-
-    @staticmethod
     def _lookup(connection: Any, name: str) -> Any:
         libvirt = need_libvirt()
         try:
@@ -245,9 +218,8 @@ class LibvirtEngine:
     @staticmethod
     def _describe(domain: Any) -> Domain:
         libvirt = need_libvirt()
-        state = domain.state()[0]
         active = bool(domain.isActive())
-        power = PAUSED if state == libvirt.VIR_DOMAIN_PAUSED else RUNNING if active else STOPPED
+        power = PAUSED if is_paused(domain) else RUNNING if active else STOPPED
         return Domain(
             name=domain.name(),
             xml=domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE),

@@ -161,9 +161,12 @@ def a_paused_one_is_resumed_or_stopped(bench: Bench) -> None:
     bench.engine.resume(bench.name)
     assert bench.power() == "running"
     assert refused(lambda: bench.engine.resume(bench.name))
-    bench.engine.pause(bench.name)
+    for timeout in (0, 2):
+        bench.engine.pause(bench.name)
+        bench.engine.stop(bench.name, timeout)
+        assert bench.power() == "stopped"
+        bench.engine.start(bench.name)
     bench.engine.stop(bench.name, 0)
-    assert bench.power() == "stopped"
     assert refused(lambda: bench.engine.pause(bench.name))
 
 
