@@ -299,7 +299,7 @@ def test_a_guest_waits_while_its_pool_is_full_and_goes_on(host: Host, loops: lis
     try:
         host.pool(devices=[loops[0]], autoextend_threshold=100)
         lab.play(play("make", copy, {"zonal.cloud.image": {**image, "src": archive, "sha256": "{{ lab_guest_image.sha256 }}"}}, make))
-        lab.login(GUEST, f"({WRITES}) </dev/null >/dev/null 2>&1 &")
+        lab.login(GUEST, f"({WRITES}) </dev/null >/dev/null 2>&1 &", 240)
         host.volume(name="filler", size="600M")
         host.sh(f"! dd if=/dev/zero of=/dev/{GROUP}/filler bs=1M oflag=direct")
         lab.eventually(lambda: "I/O error" in host.sh("virsh domstate full --reason"), "QEMU holds the VM")
