@@ -33,6 +33,8 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives impor
 _MIB = 1024**2
 _CA_FILE = "/etc/ssl/zonal-registry/ca.crt"
 _SERVICE = "docker-registry.service"
+# What is seen in the middle is asked for by a program that takes a second to start.
+_SENT_LONG = 300 * _MIB
 
 
 class Builder:
@@ -270,7 +272,7 @@ def test_killed_when_half_is_there_the_name_is_nothing_and_the_next_run_finishes
 
 
 def test_killed_while_it_sends_nothing_is_left_of_it(builder: Builder) -> None:
-    large(builder)
+    large(builder, _SENT_LONG)
     process = builder.start()
     wait_for("a part of the archive in the store", builder.parts, 120)
     kill(process)
@@ -307,7 +309,7 @@ def test_a_storage_daemon_that_dies_meanwhile_is_told_and_waited_for(builder: Bu
     registry = builder.registry
     # Asked for before, since that needs the storage daemon, too.
     keys = registry.keys("zonal-images")
-    large(builder)
+    large(builder, _SENT_LONG)
     process = builder.start()
     wait_for("a part of the archive in the store", builder.parts, 120)
     registry.node.run("sh", "-c", "kill -KILL $(cat /run/systemctl/ceph-osd@0.service.pid)")
@@ -322,9 +324,8 @@ def test_a_storage_daemon_that_dies_meanwhile_is_told_and_waited_for(builder: Bu
     assert (builder.publish()["plan"], builder.parts(), builder.is_clean()) == ([], [], True)
 
 
-def large(builder: Builder) -> Blob:
-    """Make an archive that takes its time."""
-    size = 128 * _MIB
+def large(builder: Builder, size: int = 128 * _MIB) -> Blob:
+    """Make an archive that takes its time to be pushed, and with _SENT_LONG to be sent to the store."""
     with tarfile.open(builder.options["source"], "w") as tar:
         entry = tarfile.TarInfo("bytes")
         entry.size = size
