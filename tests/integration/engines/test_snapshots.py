@@ -33,7 +33,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance impor
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.pools import Ranges
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import CURRENT, PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import disk_copy
-from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import VolumeSource, Workshop
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import Engines, instance_source
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
@@ -363,10 +363,15 @@ def test_a_vm_is_what_it_was_and_its_snapshot_can_be_copied_into_a_store(vms: Vm
     assert snapshot == copied
     vms.volumes.remove("elsewhere")
     workshop = Workshop(str(vms.node.folder / "publish"), vms.volumes, MountedGuestDisks(run_command), nullcontext)
-    with VolumeSource("vm-web.snap.monday", Policy(), workshop).archive() as archive, tarfile.open(archive.path) as tar:
-        file = tar.extractfile("./data")
-        assert file is not None
-        assert file.read() == b"old"
+    engines = Engines(FakeContainers(), LocalImages(run_command), NO_COPIES, vms.engine, lambda name: nullcontext())
+    for name, held, consistent in (("monday", b"old", True), ("tuesday", b"new", False)):
+        source = instance_source("web", name, Policy(), workshop, engines)
+        with source.archive() as archive, tarfile.open(archive.path) as tar:
+            file = tar.extractfile("./data")
+            assert file is not None
+            assert file.read() == held
+        told = source.about()["captured"]
+        assert (told["snapshot"], told["consistent"], bool(told["why"])) == (name, consistent, not consistent)
     assert vms.converge(vms.wish(ABSENT)) == ["remove"]
     assert vms.names() == []
 
