@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_manifest
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.tests.integration.engines import impatient
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import ROOT
-from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import IMAGES, Registry, watched
+from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import IMAGES, REGISTRY_PORT, S3_PORT, Registry, watched
 from ansible_collections.zonal.cloud.tests.integration.engines.node import wait_for
 from ansible_collections.zonal.cloud.tests.integration.engines.test_images import everything
 from ansible_collections.zonal.cloud.tests.processes import kill_tree
@@ -33,8 +34,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives impor
 _MIB = 1024**2
 _CA_FILE = "/etc/ssl/zonal-registry/ca.crt"
 _SERVICE = "docker-registry.service"
-# What is seen in the middle is asked for by a program that takes a second to start.
-_SENT_LONG = 300 * _MIB
+_RELAY, _RELAY_PORT = Path(__file__).with_name("holding_relay.py"), 7481
 
 
 class Builder:
@@ -85,8 +85,12 @@ class Builder:
         return self.play(*arguments, str(self.folder / "play.json"))
 
     def publish(self, *arguments: str, **options: Any) -> dict[str, Any]:
-        """Run the module, and return its result; no secret is shown."""
-        output = self.start(*arguments, **options).communicate(timeout=400)[0]
+        """Run the module, and return its result."""
+        return self.end(self.start(*arguments, **options))
+
+    def end(self, process: subprocess.Popen[str]) -> dict[str, Any]:
+        """Wait for a run of the module, and return its result; no secret is shown."""
+        output = process.communicate(timeout=400)[0]
         assert [secret for secret in self.secrets if secret in output] == []
         told: dict[str, Any] = json.loads((self.folder / "told.json").read_text())
         assert "Traceback" not in output
@@ -262,9 +266,11 @@ def test_what_stands_against_it_is_one_message(builder: Builder, change: dict[st
 
 def test_killed_when_half_is_there_the_name_is_nothing_and_the_next_run_finishes(builder: Builder) -> None:
     blob = large(builder)
-    process = builder.start()
-    wait_for("the archive in the store", lambda: blob.key in builder.objects(), 120)
-    kill(process)
+    with held(builder) as through:
+        process = builder.start(**through.options)
+        through.wait_for_push(builder)
+        kill(process)
+    assert blob.key in builder.objects()
     assert builder.manifest().startswith("refused: NoSuchKey")
     told = builder.publish()
     assert (actions(told), builder.parts(), builder.is_clean()) == (["push", "write_manifest"], [], True)
@@ -272,29 +278,28 @@ def test_killed_when_half_is_there_the_name_is_nothing_and_the_next_run_finishes
 
 
 def test_killed_while_it_sends_nothing_is_left_of_it(builder: Builder) -> None:
-    large(builder, _SENT_LONG)
-    process = builder.start()
-    wait_for("a part of the archive in the store", builder.parts, 120)
-    kill(process)
+    large(builder)
+    with held(builder) as through:
+        process = builder.start(**through.options)
+        through.wait()
+        assert len(builder.parts()) == 1
+        kill(process)
     assert builder.manifest().startswith("refused: NoSuchKey")
     told = builder.publish()
     assert (actions(told), builder.parts(), builder.is_clean()) == (ALL, [], True)
 
 
 def test_a_registry_that_goes_away_is_told_and_the_next_run_finishes(builder: Builder) -> None:
-    node, blob = builder.registry.node, large(builder)
-
-    def stop() -> None:
-        wait_for("the archive in the store", lambda: blob.key in builder.objects(), 120)
-        node.systemctl("stop", _SERVICE)
-
-    stopping = threading.Thread(target=stop)
-    stopping.start()
-    try:
-        told = builder.publish()
-    finally:
-        stopping.join()
-        node.systemctl("start", _SERVICE)
+    node = builder.registry.node
+    large(builder)
+    with held(builder) as through:
+        process = builder.start(**through.options)
+        through.wait_for_push(builder)
+        node.run("sh", "-c", f"kill -KILL $(cat /run/systemctl/{_SERVICE}.pid)")
+        try:
+            told = builder.end(process)
+        finally:
+            node.systemctl("start", _SERVICE)
     assert told["failed"] is True
     assert f"Cannot push {builder.reference}: " in told["msg"]
     assert [step["action"] for step in told["plan"]] == ["upload"]
@@ -309,26 +314,61 @@ def test_a_storage_daemon_that_dies_meanwhile_is_told_and_waited_for(builder: Bu
     registry = builder.registry
     # Asked for before, since that needs the storage daemon, too.
     keys = registry.keys("zonal-images")
-    large(builder, _SENT_LONG)
-    process = builder.start()
-    wait_for("a part of the archive in the store", builder.parts, 120)
-    registry.node.run("sh", "-c", "kill -KILL $(cat /run/systemctl/ceph-osd@0.service.pid)")
-    try:
-        told = registry.by_hosts_python(impatient.__name__, f"{builder.name}/other", keys=keys)
-        assert "Cannot write s3://" in told
-        assert "ceph -s on its hosts tells whether it is well" in told
-        assert process.poll() is None
-    finally:
-        registry.node.systemctl("start", "ceph-osd@0.service")
-        process.communicate(timeout=400)
+    large(builder)
+    with held(builder) as through:
+        process = builder.start(**through.options)
+        through.wait()
+        registry.node.run("sh", "-c", "kill -KILL $(cat /run/systemctl/ceph-osd@0.service.pid)")
+        through.release()
+        try:
+            told = registry.by_hosts_python(impatient.__name__, f"{builder.name}/other", keys=keys)
+            assert "Cannot write s3://" in told
+            assert "ceph -s on its hosts tells whether it is well" in told
+            assert process.poll() is None
+        finally:
+            registry.node.systemctl("start", "ceph-osd@0.service")
+            process.communicate(timeout=400)
     assert (builder.publish()["plan"], builder.parts(), builder.is_clean()) == ([], [], True)
 
 
-def large(builder: Builder, size: int = 128 * _MIB) -> Blob:
-    """Make an archive that takes its time to be pushed, and with _SENT_LONG to be sent to the store."""
+@dataclass(frozen=True)
+class Held:
+    """Another way to the store, which ends in the middle of what is sent. ``options`` are the module's that lead through it."""
+
+    folder: Path
+    options: dict[str, str]
+
+    def wait(self) -> None:
+        wait_for("half of the archive at the store", (self.folder / "held").exists, 120)
+
+    def release(self) -> None:
+        (self.folder / "release").touch()
+
+    def wait_for_push(self, builder: Builder) -> None:
+        """After the sending, the registry is asked again only by the push."""
+        self.wait()
+        self.release()
+        connections = ("ss", "-Htn", "state", "established", f"sport = :{REGISTRY_PORT}")
+        wait_for("the push", lambda: builder.registry.node.run(*connections), 120)
+
+
+@contextmanager
+def held(builder: Builder) -> Iterator[Held]:
+    node = builder.registry.node
+    words = (node.address, str(_RELAY_PORT), str(S3_PORT), str(32 * _MIB), str(builder.folder))
+    with subprocess.Popen(node.enter("/usr/bin/python3", str(_RELAY), *words)) as relay:
+        try:
+            wait_for("the other way", (builder.folder / "listening").exists)
+            yield Held(builder.folder, {"s3_endpoint": f"https://{node.address}:{_RELAY_PORT}"})
+        finally:
+            kill_tree(relay.pid)
+
+
+def large(builder: Builder) -> Blob:
+    """Make an archive that takes its time to be sent and pushed."""
     with tarfile.open(builder.options["source"], "w") as tar:
         entry = tarfile.TarInfo("bytes")
-        entry.size = size
+        entry.size = 64 * _MIB
         with open("/dev/urandom", "rb") as file:
             tar.addfile(entry, file)
     return check_archive(builder.options["source"], Policy()).blob
