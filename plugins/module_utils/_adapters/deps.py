@@ -1,7 +1,10 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: may change without notice.
-"""The one place where packages that a host may lack are imported; they come from its distribution."""
+"""The one place where packages that a host may lack are imported; they come from its distribution.
+
+Each is imported when it is first needed: boto3 alone takes a quarter of a second, which no run of a VM should wait for.
+"""
 
 from __future__ import annotations
 
@@ -9,40 +12,32 @@ from typing import Any
 
 from .._ports import EngineAbsent
 
-try:
-    import boto3
-    import boto3.s3.transfer
-    import botocore
-    import botocore.config
-    import botocore.exceptions
-except ImportError:
-    boto3 = botocore = None
-try:
-    import docker
-except ImportError:
-    docker = None
-try:
-    import libvirt
-except ImportError:
-    libvirt = None
-
 
 def need_boto3() -> tuple[Any, Any]:
     """Return the packages boto3 and botocore; EngineAbsent names what to install."""
-    if boto3 is None:
-        raise EngineAbsent("use", "S3", "the Python package boto3 is missing; install the package python3-boto3")
+    try:
+        import boto3
+        import boto3.s3.transfer
+        import botocore.config
+        import botocore.exceptions
+    except ImportError:
+        raise EngineAbsent("use", "S3", "the Python package boto3 is missing; install the package python3-boto3") from None
     return boto3, botocore
 
 
 def need_docker() -> Any:
     """Return the docker package; EngineAbsent names what to install."""
-    if docker is None:
-        raise EngineAbsent("use", "docker", "the Python package docker is missing; run the role zonal.cloud.docker_engine")
+    try:
+        import docker
+    except ImportError:
+        raise EngineAbsent("use", "docker", "the Python package docker is missing; run the role zonal.cloud.docker_engine") from None
     return docker
 
 
 def need_libvirt() -> Any:
     """Return the libvirt package; EngineAbsent names what to install."""
-    if libvirt is None:
-        raise EngineAbsent("use", "libvirt", "the Python package libvirt is missing; run the role zonal.cloud.hypervisor")
+    try:
+        import libvirt
+    except ImportError:
+        raise EngineAbsent("use", "libvirt", "the Python package libvirt is missing; run the role zonal.cloud.hypervisor") from None
     return libvirt

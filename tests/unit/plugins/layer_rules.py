@@ -72,6 +72,7 @@ class Import:
     line: int
     name: str
     guarded: bool
+    deferred: bool
 
 
 def violations(plugins: Path) -> list[str]:
@@ -111,13 +112,15 @@ def _layer(place: str) -> str | None:
 def _imports(tree: ast.Module, place: Path) -> Iterator[Import]:
     package = (*COLLECTION, *place.parent.parts)
     guarded = {id(node) for block in ast.walk(tree) if _is_guard(block) for node in ast.walk(block)}
+    deferred = {id(node) for block in ast.walk(tree) if isinstance(block, ast.FunctionDef) for node in ast.walk(block)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (Import(node.lineno, alias.name, id(node) in guarded) for alias in node.names)
+            yield from (Import(node.lineno, alias.name, id(node) in guarded, id(node) in deferred) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
-            yield from (Import(node.lineno, f"{base}.{alias.name}", id(node) in guarded) for alias in node.names)
+            names = [f"{base}.{alias.name}" for alias in node.names]
+            yield from (Import(node.lineno, name, id(node) in guarded, id(node) in deferred) for name in names)
 
 
 def _is_guard(node: ast.AST) -> bool:
@@ -138,6 +141,8 @@ def _judge_import(place: Path, layer: str, item: Import) -> str | None:
         return f"{layer} must not import {item.name}; third-party packages belong in {GUARDED}"
     if third_party and place.parts[0] == "module_utils" and not item.guarded:
         return f"import {item.name} inside try/except ImportError: hosts may lack it, and ansible-test imports every file without it"
+    if place.as_posix() == GUARDED and not item.deferred:
+        return f"import {item.name} where it is needed: it takes long, and most modules do without"
     return None
 
 

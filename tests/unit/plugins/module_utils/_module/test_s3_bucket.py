@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from ansible_collections.zonal.cloud.plugins.module_utils._adapters import deps
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.s3 import S3Access, S3Buckets
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.s3_bucket import S3BucketSpec, S3BucketState
 from ansible_collections.zonal.cloud.plugins.module_utils._module.s3_bucket import S3BucketResource
@@ -46,7 +46,7 @@ def test_a_bucket_is_made_once(policy: dict[str, Any] | None) -> None:
 
 
 def test_a_host_without_the_library_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deps, "boto3", None)
+    monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(EngineAbsent, match=r"boto3 is missing; install the package python3-boto3$"):
         S3Buckets(S3Access(ENDPOINT, "AK", "SK", None, "us-east-1")).find("images")
 
