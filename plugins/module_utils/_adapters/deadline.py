@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from typing import Any, Callable
+
+_MOMENT = 0.0001
 
 
 class Overdue(Exception):
@@ -50,6 +54,10 @@ def in_time(seconds: float, call: Callable[..., Any], *arguments: Any) -> Any:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)
+    # Before Python 3.13 that waits for the end of its Python only. What ends with it in C takes locks, and a process that is forked
+    # meanwhile finds them taken for ever.
+    while not thread.is_alive() and os.path.exists(f"/proc/self/task/{thread.native_id}"):
+        time.sleep(_MOMENT)
     if error:
         raise error[0]
     if not outcome:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import subprocess
@@ -27,7 +26,7 @@ from ansible_collections.zonal.cloud.tests.integration.engines import impatient
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import ROOT
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import IMAGES, REGISTRY_PORT, S3_PORT, Registry, watched
 from ansible_collections.zonal.cloud.tests.integration.engines.node import wait_for
-from ansible_collections.zonal.cloud.tests.integration.engines.test_images import everything
+from ansible_collections.zonal.cloud.tests.integration.engines.test_images import everything, saved_digest
 from ansible_collections.zonal.cloud.tests.processes import kill_tree
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 
@@ -113,15 +112,7 @@ class Builder:
         api = self.registry.docker()
         assert self.registry.pull(self.reference) == ""
         try:
-            saved = self.folder / "saved.tar"
-            with open(saved, "wb") as file:
-                file.writelines(api.get_image(self.reference))
-            with tarfile.open(saved) as tar:
-                described = tar.extractfile("manifest.json")
-                assert described is not None
-                (layer,) = json.load(io.TextIOWrapper(described))[0]["Layers"]
-                tar.extract(layer, self.folder, filter="data")
-            return check_archive(str(self.folder / layer), Policy()).content.digest
+            return saved_digest(api, self.reference, self.folder)
         finally:
             api.remove_image(self.reference)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,15 @@ def test_what_hangs_is_left_behind() -> None:
         thing.hang()
     assert thing.name() == "thing"
     hanging.hung.set()
+
+
+def test_its_thread_is_gone_afterwards() -> None:
+    """A fork in its last moments would copy the locks that it holds then."""
+    assert [thread for thread in (in_time(5, threading.get_native_id) for _dummy in range(200)) if is_there(thread)] == []
+
+
+def is_there(thread: int) -> bool:
+    return Path(f"/proc/self/task/{thread}").exists()
 
 
 def test_what_is_not_there_is_said_at_once() -> None:
