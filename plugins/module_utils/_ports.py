@@ -33,6 +33,10 @@ class EngineAbsent(EngineError):
     """The engine is not installed or not running. In check mode this means: nothing exists there yet."""
 
 
+class EngineDown(EngineAbsent):
+    """The engine is installed and not running: what it has is there all the same, and not known."""
+
+
 class EngineSilent(EngineError):
     """The engine did not answer in time, or broke the connection."""
 

@@ -8,9 +8,10 @@ Each is imported when it is first needed: boto3 alone takes a quarter of a secon
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
-from .._ports import EngineAbsent
+from .._ports import EngineAbsent, EngineDown
 
 
 def need_boto3() -> tuple[Any, Any]:
@@ -41,3 +42,9 @@ def need_libvirt() -> Any:
     except ImportError:
         raise EngineAbsent("use", "libvirt", "the Python package libvirt is missing; run the role zonal.cloud.hypervisor") from None
     return libvirt
+
+
+def unreachable(target: str, cause: str, *daemons: str) -> EngineAbsent:
+    """Return the error of an engine that takes no connection, any of whose ``daemons`` may be installed."""
+    kind = EngineDown if any(map(shutil.which, daemons)) else EngineAbsent
+    return kind("reach", target, cause)

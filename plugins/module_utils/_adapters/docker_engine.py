@@ -17,8 +17,8 @@ from .._domain.container_config import LABEL, EngineFacts
 from .._domain.cpus import parse_cpus
 from .._domain.errors import RefusedError
 from .._domain.guest_files import GuestFile
-from .._ports import EngineAbsent, EngineError, EngineSilent, Login, StoredImage
-from .deps import need_docker
+from .._ports import EngineError, EngineSilent, Login, StoredImage
+from .deps import need_docker, unreachable
 from .kernel import disk_under
 from .shims import end_lost, end_shim
 
@@ -271,7 +271,7 @@ class DockerEngine:
             if "timed out" in str(error):
                 # It is there: the SDK tells so of its first call, for the version.
                 raise EngineSilent(tried, target, f"docker does not answer: {error}") from error
-            raise EngineAbsent("reach", f"docker at {self._url}", f"{error}; is docker running?") from error
+            raise unreachable(f"docker at {self._url}", f"{error}; is docker running?", "dockerd") from error
         except OSError as error:  # requests' exceptions are OSErrors: time-outs and broken connections
             raise EngineSilent(tried, target, f"docker does not answer: {error}") from error
 

@@ -15,9 +15,9 @@ from .._domain.domain_found import parse_cpu_models
 from .._domain.domain_xml import ROOT_DISK
 from .._domain.field_values import IO_LIMITS
 from .._domain.instance import PAUSED, RUNNING, STOPPED
-from .._ports import Domain, EngineAbsent, EngineError, EngineSilent
+from .._ports import Domain, EngineError, EngineSilent
 from .deadline import Overdue, WithDeadline, in_time
-from .deps import need_libvirt
+from .deps import need_libvirt, unreachable
 from .domain_power import cut_power, is_paused, resume, stop
 from .libvirt_settings import system_uri
 
@@ -240,7 +240,7 @@ class LibvirtEngine:
                 self._uri = self._uri or system_uri()
                 self._connection = WithDeadline(in_time(_TIMEOUT, libvirt.open, self._uri), "vir", _TIMEOUT)
         except libvirt.libvirtError as error:
-            raise EngineAbsent("reach", f"libvirt at {self._uri}", f"{error}; is libvirtd running?") from error
+            raise unreachable(f"libvirt at {self._uri}", f"{error}; is libvirtd running?", "libvirtd", "virtqemud") from error
         except Overdue as error:
             raise EngineSilent(tried, target, f"libvirt does not answer: {error}") from error
         try:

@@ -134,8 +134,8 @@ class ContainerResource(InstanceResource):
         """Tell whether a container was made for just this instance."""
         return found.facts.get("name") == self._wish.name
 
-    def _elsewhere(self) -> list[Instance]:
-        return vms_beside(self._vms)
+    def _elsewhere(self, *, surely: bool = False) -> list[Instance]:
+        return vms_beside(self._vms, surely=surely)
 
     def _foresee(self, actions: Collection[str]) -> None:
         super()._foresee(actions)

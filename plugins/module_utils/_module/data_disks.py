@@ -60,6 +60,10 @@ class DataDisks:
         holder = self._images.holder(whole.name) if is_rbd(entry) else None
         return Disk(whole.size, filesystem_of(whole), reached, names, self._store(entry).is_open(whole.name), holder)
 
+    def are_there(self, disks: Iterable[DiskEntry]) -> bool:
+        """Tell whether any of these disks is there, or something left of one."""
+        return any(any(self._look(entry)) for entry in disks)
+
     def measured(self, instance: Instance) -> Instance:
         """Return an instance with the sizes of its disks: what it can use of them now."""
         if not instance.spec.get("disks"):

@@ -48,7 +48,9 @@ class DiskResource:
         self._users: Collection[Instance] = ()
 
     def observe(self) -> Disk | None:
-        beside = [*containers_beside(self._containers), *vms_beside(self._vms)]
+        # What nobody seems to have is removed, or given away.
+        surely = self._data.are_there([self._entry])
+        beside = [*containers_beside(self._containers, surely=surely), *vms_beside(self._vms, surely=surely)]
         self._users = [item for item in beside if any(map(self._is_it, item.spec.get("disks", ())))]
         found = self._data.find(self._entry, self._users)
         self._is_there = True

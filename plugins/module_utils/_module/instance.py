@@ -115,7 +115,7 @@ class InstanceResource(ABC):
         self._data.check(self.name, disks, there=False)
         coming = [entry for entry in disks if entry["name"] not in had]
         if coming:
-            others = [*self._neighbours(), *self._elsewhere()]
+            others = [*self._neighbours(), *self._elsewhere(surely=self._data.are_there(coming))]
             check_disks(self._wish, [entry["name"] for entry in coming], self._staying(others))
             going = {name for other in others if (other.kind, other.name) in self._ignored for name in disk_names(other.spec)}
             self._data.check_free(entry for entry in coming if entry["name"] not in going)
@@ -140,7 +140,7 @@ class InstanceResource(ABC):
         """Tell whether its unfinished part is there; RefusedError when what has that name was not made for this instance."""
 
     @abstractmethod
-    def _elsewhere(self) -> list[Instance]:
+    def _elsewhere(self, *, surely: bool = False) -> list[Instance]:
         """Return the instances of the other kind on this host."""
 
     @abstractmethod

@@ -14,20 +14,24 @@ from .._domain.fields import Spec
 from .._domain.instance import Instance
 from .._domain.instance_disks import DiskEntry
 from .._domain.rbd import RBD
-from .._ports import ContainerEngine, Domain, EngineAbsent, EngineSilent, VmEngine
+from .._ports import ContainerEngine, Domain, EngineAbsent, EngineDown, EngineSilent, VmEngine
 
 Item = TypeVar("Item")
 
 
-def containers_beside(engine: ContainerEngine) -> list[Instance]:
-    """Return the containers of this collection; none where docker is not installed, or hangs: that is no reason to leave VMs undone."""
-    found = _or_nothing(lambda: [parse_container(body) for body in engine.managed()])
+def containers_beside(engine: ContainerEngine, *, surely: bool = False) -> list[Instance]:
+    """Return the containers of this collection; none where docker is not installed, does not run, or hangs: that is no reason to leave
+    VMs undone. With ``surely`` that holds only where docker is not installed, and else is an EngineError: what it has would be lost.
+    """
+    read = _or_nothing if not surely else _surely
+    found = read(lambda: [parse_container(body) for body in engine.managed()])
     return [Instance("container", item.name, item.power, item.spec) for item in found]
 
 
-def vms_beside(engine: VmEngine) -> list[Instance]:
-    """Return the VMs of this collection; none where libvirt is not installed."""
-    found = or_none(lambda: list(map(read_neighbour, engine.domains())))
+def vms_beside(engine: VmEngine, *, surely: bool = False) -> list[Instance]:
+    """Return the VMs of this collection; none where libvirt is not installed, or, without ``surely``, does not run."""
+    read = or_none if not surely else _surely
+    found = read(lambda: list(map(read_neighbour, engine.domains())))
     return [item for item in found if item.ours]
 
 
@@ -62,5 +66,15 @@ def or_none(read: Callable[[], list[Item]]) -> list[Item]:
     """Return what ``read`` returns; an engine that is not there has nothing."""
     try:
         return read()
+    except EngineAbsent:
+        return []
+
+
+def _surely(read: Callable[[], list[Item]]) -> list[Item]:
+    """Return what ``read`` returns; only an engine that is not installed has nothing."""
+    try:
+        return read()
+    except EngineDown:
+        raise
     except EngineAbsent:
         return []

@@ -168,8 +168,8 @@ class VmResource(InstanceResource):
         """Tell whether a volume was made for just this VM."""
         return is_disk_of(self._wish.name, volume)
 
-    def _elsewhere(self) -> list[Instance]:
-        return containers_beside(self._containers)
+    def _elsewhere(self, *, surely: bool = False) -> list[Instance]:
+        return containers_beside(self._containers, surely=surely)
 
     def _foresee(self, actions: Collection[str]) -> None:
         super()._foresee(actions)

@@ -14,7 +14,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_conf
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import overlaps
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError, Login, StoredImage
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineDown, EngineError, Login, StoredImage
 
 FACTS = EngineFacts(api=(1, 45), cgroup=2, size_limits=True, cpus=frozenset(range(8)))
 _STOPPED = {"Running": False, "Paused": False, "Restarting": False}
@@ -24,13 +24,13 @@ _DEAD = {**_STOPPED, "Dead": True, "Status": "dead"}
 
 
 class FakeContainers:
-    """A docker daemon. Tests may set ``installed``, ``engine_facts``, ``strange_capabilities``, which it does not know, ``nameless``,
-    ``refusal``, why nothing can be pushed, and ``layers``, the folder with what containers write, and read ``files``, ``registry``, what
-    a registry has, and ``pushes``.
+    """A docker daemon. Tests may set ``installed``, ``running``, ``engine_facts``, ``strange_capabilities``, which it does not know,
+    ``nameless``, ``refusal``, why nothing can be pushed, and ``layers``, the folder with what containers write, and read ``files``,
+    ``registry``, what a registry has, and ``pushes``.
     """
 
     def __init__(self, facts: EngineFacts = FACTS) -> None:
-        self.installed = True
+        self.installed = self.running = True
         self.strange_capabilities: set[str] = set()
         self.engine_facts = facts
         self.files: dict[str, dict[str, GuestFile]] = {}
@@ -254,7 +254,9 @@ class FakeContainers:
 
     def _must_be_installed(self) -> None:
         if not self.installed:
-            raise EngineAbsent("reach", "docker", "there is no socket; is docker running?")
+            raise EngineAbsent("use", "docker", "the Python package docker is missing")
+        if not self.running:
+            raise EngineDown("reach", "docker", "there is no socket; is docker running?")
 
     def _must_have(self, tried: str, name: str) -> dict[str, Any]:
         self._must_be_installed()

@@ -11,16 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import PAUSED, RUNNING, STOPPED
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import Domain, EngineAbsent, EngineDown, EngineError
 
 
 class FakeVms:
-    """A libvirt connection. Tests may set ``installed``, ``agents``, whether guests have one, ``deaf``, whether they keep what is to be
-    detached, ``sizes``, what guests see of disks by their paths (on Ceph: targets), ``counted``, their statistics, and ``kind``, the
-    driver; ``held`` tells who is held still."""
+    """A libvirt connection. Tests may set ``installed``, ``running``, ``agents``, whether guests have one, ``deaf``, whether they keep what
+    is to be detached, ``sizes``, what guests see of disks by their paths (on Ceph: targets), ``counted``, their statistics, and ``kind``,
+    the driver; ``held`` tells who is held still."""
 
     def __init__(self) -> None:
-        self.installed = True
+        self.installed = self.running = True
         self.kind = "qemu"
         self.agents = True
         self.deaf = False
@@ -208,7 +208,9 @@ class FakeVms:
 
     def _must_be_installed(self) -> None:
         if not self.installed:
-            raise EngineAbsent("reach", "libvirt", "there is no socket; is libvirtd running?")
+            raise EngineAbsent("use", "libvirt", "the Python package libvirt is missing")
+        if not self.running:
+            raise EngineDown("reach", "libvirt", "there is no socket; is libvirtd running?")
 
     def _must_have(self, tried: str, name: str) -> Domain:
         self._must_be_installed()

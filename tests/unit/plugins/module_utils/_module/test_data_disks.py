@@ -123,8 +123,8 @@ def container_with(*disks: dict[str, Any], **options: Any) -> Wish:
     return wish("container", disks=list(disks), **options)
 
 
-def spec(size: int | None = None, **options: Any) -> DiskSpec:
-    return DiskSpec("data", "zonal", "pool", size=None if size is None else size * MIB, **options)
+def spec(size: int | None = None, name: str = "data", **options: Any) -> DiskSpec:
+    return DiskSpec(name, "zonal", "pool", size=None if size is None else size * MIB, **options)
 
 
 def not_seen_yet(host: Host) -> None:
@@ -165,6 +165,14 @@ def grown_image(host: Host) -> None:
 
 def claimed_by_what_is_gone(host: Host) -> None:
     host.images.claim("disk-data", "gone")
+
+
+def libvirt_down(host: Host) -> None:
+    host.vms.running = False
+
+
+def docker_down(host: Host) -> None:
+    host.containers.running = False
 
 
 def claimed_elsewhere(host: Host) -> None:
@@ -424,6 +432,15 @@ REFUSED: dict[str, tuple[list[Wanted], Callable[[Host], None], Wanted, str]] = {
     ),
     "one that is open": ([spec(32)], opened, vm_with(disk()), r"^disks: 'data' is in use on this host although no instance has it"),
     "removal of an open one": ([spec(32)], opened, spec(present=False), r"^state: the disk data is in use on this host"),
+    "removal of one that is a VM's as far as is known": ([vm_with(SMALL)], libvirt_down, spec(present=False), r"^Cannot reach libvirt: "),
+    "removal of one that is a container's as far as is known": (
+        [container_with(SMALL)],
+        docker_down,
+        spec(present=False),
+        r"^Cannot reach",
+    ),
+    "a VM's as far as is known": ([vm_with(SMALL)], libvirt_down, container_with(disk()), r"^Cannot reach libvirt: "),
+    "a container's as far as is known": ([container_with(SMALL)], docker_down, vm_with(disk()), r"^Cannot reach docker: "),
     "removal of a VM's": ([vm_with(SMALL)], nothing_by_hand, spec(present=False), r"^state: the disk data belongs to db; take it out"),
     "another file system": (
         [spec(32)],
@@ -515,6 +532,13 @@ def test_what_is_refused_changes_nothing(
     with pytest.raises(ZonalError, match=message):
         host.converge(wanted)
     assert host.snapshot() == there
+
+
+def test_what_nobody_can_have_needs_no_other_engine(host: Host) -> None:
+    libvirt_down(host)
+    assert (host.converge(container_with(SMALL)), host.converge(spec(32, name="new"))) == (["create", "start"], ["make_disk"])
+    host.vms.installed = False
+    assert host.converge(spec(present=False, name="new")) == ["remove_disk"]
 
 
 def test_a_disk_that_a_check_mode_has_pretended_to_make_is_not_missed(host: Host) -> None:
