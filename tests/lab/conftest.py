@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sqlite3
 import subprocess
@@ -29,6 +30,11 @@ INVENTORY = ROOT / "inventories" / "lab"
 ENVIRONMENT = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
 
 
+def failures(output: str) -> list[str]:
+    """Return what a playbook's output tells of tasks that failed."""
+    return re.findall(r"^(?:fatal|failed): .*(?:\n[ \t].*)*", output, re.MULTILINE)
+
+
 class Play:
     """A playbook that runs, in a session of its own. Its output goes to a file, so that it never waits for a reader."""
 
@@ -42,7 +48,7 @@ class Play:
     def finish(self, timeout: float = 900, *, status: int = 0) -> str:
         """Wait for the end and return the output; another exit status than ``status``, or a longer run, fails the test."""
         output = self.wait(timeout)
-        assert self._process.returncode == status, output[-6000:]
+        assert self._process.returncode == status, "\n".join([*failures(output), output[-6000:]])
         return output
 
     def wait(self, timeout: float = 900) -> str:

@@ -16,7 +16,7 @@ from .quantity import format_size, parse_size
 from .thin_pool import EXTENT_SIZE, MIB, RESERVED_TAGS, own_tags, parse_name, parse_tags
 
 NO_FILESYSTEM = "none"
-# On a volume whose filesystem is being made; what is found on it is half of one.
+# On a volume that is being made, with its filesystem; what is found on it is half of one.
 UNFINISHED = "zonal.unfinished"
 # mkfs.xfs refuses less.
 SMALLEST_XFS = 300 * MIB
@@ -128,6 +128,10 @@ def _plan_new(spec: ThinVolumeSpec) -> Plan[ThinVolumeState]:
 
 
 def _plan_existing(spec: ThinVolumeSpec, found: ThinVolume) -> Plan[ThinVolumeState]:
+    if not found.active and UNFINISHED in found.tags:
+        # LVM was cut off before the pool had made it, and cannot activate it any more.
+        new = _plan_new(spec)
+        return Plan(new.after, (Step("remove_volume", spec.target, "a run that was cut off has left half of it"), *new.steps))
     if not found.active:
         raise RefusedError(f"name: {spec.target} is not active, so its content is not known; activate it with 'lvchange -ay {spec.target}'")
     size = _whole_extents(spec.size, found.extent_size)
@@ -137,14 +141,18 @@ def _plan_existing(spec: ThinVolumeSpec, found: ThinVolume) -> Plan[ThinVolumeSt
             f"write size: {format_size(found.size)}, or make another volume and move the data"
         )
     steps: list[Step] = []
+    unfinished = UNFINISHED in found.tags
     if size > found.size:
         steps.append(Step("grow_volume", spec.target, f"from {format_size(found.size)} to {format_size(size)}", ("size",)))
     after = replace(found, size=size)
     if spec.filesystem != NO_FILESYSTEM:
-        steps += _plan_filesystem(spec, found, size)
+        making = _plan_filesystem(spec, found, size)
+        steps += making
+        unfinished = unfinished and not any(step.action == "make_filesystem" for step in making)
         after = replace(after, signatures=(spec.filesystem,))
     tags = _wanted_tags(spec, found.tags)
-    if tags != found.tags - {UNFINISHED}:
+    # The mark that is left of a run that was cut off would let the next filesystem be made over what came since.
+    if unfinished or tags != found.tags - {UNFINISHED}:
         steps.append(Step("retag_volume", spec.target, f"has {', '.join(own_tags(found.tags)) or 'none'}", ("tags",)))
     return Plan(ThinVolumeState(replace(after, tags=tags)), tuple(steps))
 

@@ -58,8 +58,9 @@ class ThinVolumeResource:
         return report(self._spec, state)
 
     def _create(self) -> None:
-        unfinished = {UNFINISHED} if self._spec.filesystem != NO_FILESYSTEM else set()
-        self._volumes.create(self._spec.name, self._spec.size, self._tags(self._goal) | unfinished)
+        self._volumes.create(self._spec.name, self._spec.size, self._tags(self._goal) | {UNFINISHED})
+        if self._spec.filesystem == NO_FILESYSTEM:
+            self._volumes.retag(self._spec.name, (), {UNFINISHED})
 
     def _make_filesystem(self) -> None:
         found = self._found.volume

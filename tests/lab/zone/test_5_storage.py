@@ -253,6 +253,19 @@ def test_lvm_may_be_killed_at_any_moment_while_it_makes_a_pool(host: Host, loops
         host.sh(f"vgremove --force --yes {GROUP}")
 
 
+def test_lvm_may_be_killed_at_any_moment_while_it_makes_a_volume(host: Host, loops: list[str]) -> None:
+    """The first volume of a pool, for which LVM takes the pool apart: until it is there again, the volume is in LVM's books alone."""
+    device = loops[-1]
+    argv = f"lvcreate --yes --name data --addtag zonal.unfinished --type thin --thinpool pool --virtualsize 400M {GROUP}"
+    for moment in ("0.1", "0.3", "0.5", "0.7", "0.8", "0.9", "1.0", "1.2"):
+        host.pool(devices=[device])
+        host.sh(f"timeout --signal KILL {moment} {argv}; true")
+        host.pool(devices=[device])
+        assert host.volume(size="400M", filesystem="xfs")[-1:] == ["make_filesystem"], host.sh(f"lvs -a {GROUP}")
+        assert (host.pool(devices=[device]), host.volume(size="400M", filesystem="xfs")) == ([], [])
+        host.sh(f"lvremove --yes {GROUP}/pool")
+
+
 def test_a_pool_grows_by_itself_and_is_left_that_large(host: Host, loops: list[str]) -> None:
     device = loops[-1]
     options: dict[str, Any] = {"devices": [device], "size": "50%", "autoextend_threshold": 50, "autoextend_percent": 20}

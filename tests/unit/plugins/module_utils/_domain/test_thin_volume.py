@@ -60,6 +60,22 @@ STEPS: dict[str, tuple[ThinVolumeSpec, ThinVolume | None, str]] = {
     "content is left alone": (RAW, MADE, ""),
     "odd size is rounded up": (replace(RAW, size=GIB - 5), BLANK, ""),
     "stopped before mkfs": (XFS, replace(BLANK, tags=frozenset({UNFINISHED})), "make_filesystem"),
+    "stopped within lvcreate": (
+        XFS,
+        replace(BLANK, tags=frozenset({UNFINISHED}), active=False, data_percent=None),
+        "remove_volume create_volume make_filesystem",
+    ),
+    "stopped within lvcreate, no filesystem": (
+        RAW,
+        replace(BLANK, tags=frozenset({UNFINISHED}), active=False, data_percent=None),
+        "remove_volume create_volume",
+    ),
+    "stopped before all was well": (RAW, replace(BLANK, tags=frozenset({UNFINISHED})), "retag_volume"),
+    "in use since it was stopped after mkfs": (
+        XFS,
+        replace(MADE, tags=frozenset({UNFINISHED}), mounts=("/srv",), in_use=True, filesystem_size=MADE.size),
+        "retag_volume",
+    ),
     "stopped within mkfs": (XFS, replace(MADE, tags=frozenset({UNFINISHED})), "make_filesystem"),
     "blank": (XFS, BLANK, "make_filesystem"),
     "grow unmounted": (replace(XFS, size=2 * GIB), MADE, "grow_volume"),
