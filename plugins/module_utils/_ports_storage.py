@@ -46,6 +46,9 @@ class Volumes(Protocol):
     def retag(self, name: str, add: Iterable[str], remove: Iterable[str]) -> None:
         """Add and remove tags in one change."""
 
+    def resume(self, name: str) -> None:
+        """Let reads and writes go on that an engine which was cut off has held; no error when it has held none."""
+
     def set_read_only(self, name: str) -> None:
         """Let nobody write to the volume any more."""
 

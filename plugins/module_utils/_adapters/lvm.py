@@ -118,6 +118,9 @@ class LvmVolumes:
         if options:
             self._command(["lvchange", "--yes", *options, f"{self._group}/{name}"])
 
+    def resume(self, name: str) -> None:
+        self._command(["lvchange", "--refresh", f"{self._group}/{name}"])
+
     def set_read_only(self, name: str) -> None:
         rows = self._rows(f' && lv_name="{name}"')
         # lvchange fails when the volume is read-only already.

@@ -24,7 +24,7 @@ _LONGEST_IMAGE = 200
 # What is being made carries this suffix until it is whole; no valid name contains a dot.
 UNFINISHED = ".new"
 # What belongs to a VM's root disk: its snapshots, and what it is exchanged with while one is restored.
-_SNAPSHOT, _RESTORED, _REPLACED = ".snap.", ".restored", ".replaced"
+_SNAPSHOT, _TAKEN, _RESTORED, _REPLACED = ".snap.", ".taken", ".restored", ".replaced"
 _LONGEST_MAPPED_PATH = 127
 _NAMESPACE = uuid.UUID("6b1f5f6e-5a0b-5c39-9f0a-7f2b6f0f6d10")
 
@@ -78,6 +78,11 @@ def volume_of(name: str) -> str:
 def snapshot_of(name: str, label: str) -> str:
     """Return the logical volume that is a snapshot of a VM's root disk; ``snapshot_of(name, "")`` is what all of these begin with."""
     return volume_of(name) + _SNAPSHOT + label
+
+
+def taken_of(name: str) -> str:
+    """Return the logical volume that becomes a snapshot of a VM's root disk."""
+    return volume_of(name) + _TAKEN
 
 
 def restored_of(name: str) -> str:

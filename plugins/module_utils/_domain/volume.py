@@ -66,7 +66,12 @@ def is_disk_of(name: str, volume: Volume) -> bool:
 
 def snapshots_of(name: str, volumes: Iterable[Volume]) -> list[Volume]:
     """Return the snapshots of a VM's root disk."""
-    return [volume for volume in volumes if volume.name.startswith(snapshot_of(name, "")) and SNAPSHOT_TAG + name in volume.tags]
+    return [volume for volume in volumes if volume.name.startswith(snapshot_of(name, "")) and is_snapshot_of(name, volume)]
+
+
+def is_snapshot_of(name: str, volume: Volume) -> bool:
+    """Tell whether a volume was made as a snapshot of this VM's root disk, be it whole or not."""
+    return SNAPSHOT_TAG + name in volume.tags
 
 
 def image_tags(image: str, digest: str, sha256: str) -> list[str]:

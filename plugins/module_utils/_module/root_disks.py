@@ -16,10 +16,20 @@ from .._domain.domain_found import parse_domain
 from .._domain.errors import RefusedError
 from .._domain.field_values import ON_FAILURE
 from .._domain.instance import PAUSED, RUNNING, STOPPED
-from .._domain.names import replaced_of, restored_of, snapshot_of, volume_of
+from .._domain.names import replaced_of, restored_of, snapshot_of, taken_of, volume_of
 from .._domain.snapshot import AGENT, HALF, HELD, POLICY, Snapshot, SnapshotState, in_order, is_half_restored
 from .._domain.snapshot_policy import read_policy
-from .._domain.volume import CONSISTENT_TAG, CREATED_TAG, POWER_TAG, SNAPSHOT_TAG, Volume, is_disk_of, snapshots_of, tag_value
+from .._domain.volume import (
+    CONSISTENT_TAG,
+    CREATED_TAG,
+    POWER_TAG,
+    SNAPSHOT_TAG,
+    Volume,
+    is_disk_of,
+    is_snapshot_of,
+    snapshots_of,
+    tag_value,
+)
 from .._ports import ContainerEngine, PowerEngine, VmEngine
 from .._ports_layers import LayerCopies
 from .._ports_storage import Volumes
@@ -64,7 +74,8 @@ class VmDisk:
         self._engine = engine
         self._volumes = volumes
         self._release = release
-        self._disk, self._restored, self._replaced = volume_of(name), restored_of(name), replaced_of(name)
+        self._disk, self._taken = volume_of(name), taken_of(name)
+        self._restored, self._replaced = restored_of(name), replaced_of(name)
         self._seen: Mapping[str, Volume] = {}
         self._state = STOPPED
 
@@ -77,6 +88,7 @@ class VmDisk:
         left = [self._seen[name] for name in (self._restored, self._disk, self._replaced) if self._owns(name)]
         marked = [tag_value(volume, POWER_TAG) for volume in left]
         unfinished = [volume.name for volume, mark in zip(left, marked) if mark or volume.name != self._disk]
+        unfinished += [self._taken] if self._is_half_taken() else []
         return SnapshotState(
             power=domain.power,
             snapshots=in_order([_snapshot(volume, self._name) for volume in snapshots_of(self._name, self._seen.values())]),
@@ -90,9 +102,12 @@ class VmDisk:
     def take(self, label: str, created: str) -> None:
         with self._held() as consistent:
             tags = (SNAPSHOT_TAG + self._name, CREATED_TAG + created, CONSISTENT_TAG + consistent)
-            self._volumes.preserve(self._disk, snapshot_of(self._name, label), tags)
+            self._volumes.preserve(self._disk, self._taken, tags)
+        # Where LVM was cut off, the pool may make that later, of what the disk holds then.
+        self._volumes.rename(self._taken, snapshot_of(self._name, label))
 
     def prepare(self, label: str, before: str) -> None:
+        self._forget_taken()
         present = self._seen[self._disk if self._disk in self._seen else self._replaced]
         tags = {tag for tag in present.tags if not tag.startswith(POWER_TAG)} | ({POWER_TAG + before} if before != STOPPED else set())
         self._volumes.remove(self._restored)
@@ -106,6 +121,7 @@ class VmDisk:
         self._volumes.rename(self._restored, self._disk)
 
     def finish(self) -> None:
+        self._forget_taken()
         for volume in self._volumes.list():
             if volume.name in (self._restored, self._replaced) and is_disk_of(self._name, volume):
                 self._volumes.remove(volume.name)
@@ -115,13 +131,23 @@ class VmDisk:
     def remove(self, label: str) -> None:
         self._volumes.remove(snapshot_of(self._name, label))
 
+    def _is_half_taken(self) -> bool:
+        return self._taken in self._seen and is_snapshot_of(self._name, self._seen[self._taken])
+
+    def _forget_taken(self) -> None:
+        if self._is_half_taken():
+            self._volumes.resume(self._seen[self._taken].origin or self._disk)
+            self._volumes.remove(self._taken)
+
     def _owns(self, name: str) -> bool:
         return name in self._seen and is_disk_of(self._name, self._seen[name])
 
     def _fault(self) -> str:
-        ours = {volume.name for volume in snapshots_of(self._name, self._seen.values())}
+        ours = {volume.name for volume in snapshots_of(self._name, self._seen.values())} | (
+            {self._taken} if self._is_half_taken() else set()
+        )
         for name in self._seen:
-            is_part = name.startswith(snapshot_of(self._name, "")) or name in (self._disk, self._restored, self._replaced)
+            is_part = name.startswith(snapshot_of(self._name, "")) or name in (self._disk, self._taken, self._restored, self._replaced)
             if is_part and name not in ours and not self._owns(name):
                 return f"{self._name} needs the name of the volume {name}, and zonal.cloud did not make that for it; rename one of the two"
         if self._disk not in self._seen and self._replaced not in self._seen:

@@ -27,7 +27,7 @@ from .._domain.instance import ABSENT, STOPPED, Instance, Wish, taken_name
 from .._domain.instance_disks import is_rbd
 from .._domain.names import UNFINISHED, replaced_of, restored_of, volume_of
 from .._domain.plan import Plan, Step
-from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, snapshots_of
+from .._domain.volume import CLOUD_INIT_TAG, Volume, find_golden, instance_tags, is_disk_of, is_snapshot_of
 from .._ports import Command, ContainerEngine, Domain, VmEngine
 from .._ports_storage import GuestDisks, Volumes
 from .data_disks import DataDisks, images_of, volumes_of
@@ -265,8 +265,9 @@ class VmResource(InstanceResource):
         if found is not None:
             self._engine.stop(self._wish.name, self._stop_timeout)
         seen = self._look_at_volumes()
-        for snapshot in snapshots_of(self._wish.name, seen.values()):
-            self._volumes.remove(snapshot.name)
+        for volume in seen.values():
+            if volume.name.startswith(f"{self._volume}.") and is_snapshot_of(self._wish.name, volume):
+                self._volumes.remove(volume.name)
         for name in self._others:
             if name in seen and self._owns(seen[name]):
                 self._volumes.remove(name)

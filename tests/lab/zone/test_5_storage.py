@@ -266,6 +266,17 @@ def test_lvm_may_be_killed_at_any_moment_while_it_makes_a_volume(host: Host, loo
         host.sh(f"lvremove --yes {GROUP}/pool")
 
 
+def test_what_a_killed_lvm_holds_of_a_disk_goes_on(host: Host, loops: list[str]) -> None:
+    """As it leaves the disk of which it was to take a snapshot, at some moments."""
+    tree = _PACKAGE.replace("/", ".")
+    adapter = f"from {tree}.plugins.module_utils._adapters.lvm import LvmVolumes; from {tree}.tests.host_command import run_command"
+    host.pool(devices=loops[-1:])
+    host.volume(size="400M")
+    resume = f'cd {FOLDER}/tree; python3 -c \'{adapter}; LvmVolumes(run_command, "{GROUP}", "pool").resume("data")\''
+    host.sh(f"dmsetup suspend {GROUP}-data; {resume}; timeout 9 dd if=/dev/{GROUP}/data of=/dev/null count=1 iflag=direct 2>&1")
+    assert host.pool(state="absent", force=True)[0] == "remove_pool"
+
+
 def test_a_pool_grows_by_itself_and_is_left_that_large(host: Host, loops: list[str]) -> None:
     device = loops[-1]
     options: dict[str, Any] = {"devices": [device], "size": "50%", "autoextend_threshold": 50, "autoextend_percent": 20}

@@ -147,6 +147,12 @@ def tags_are_added_and_removed(volumes: Volumes) -> None:
     assert found.tags == frozenset({OTHER})
 
 
+def what_is_not_held_may_be_resumed(volumes: Volumes) -> None:
+    made = volumes.create(A, 30 * MIB, [TAG])
+    volumes.resume(A)
+    assert volumes.find(A) == made
+
+
 def write_protection_may_be_repeated(volumes: Volumes) -> None:
     volumes.create(A, 32 * MIB, [])
     volumes.set_read_only(A)
@@ -193,6 +199,7 @@ CONTRACT = (
     a_renamed_volume_has_only_its_new_name,
     a_name_is_not_taken_over_by_renaming,
     tags_are_added_and_removed,
+    what_is_not_held_may_be_resumed,
     write_protection_may_be_repeated,
     what_is_gone_may_be_removed_again,
     what_nobody_has_opened_is_not_open,

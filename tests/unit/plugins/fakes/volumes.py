@@ -72,6 +72,9 @@ class FakeVolumes:
         volume = self._must_have("retag", name)
         self._volumes[name] = replace(volume, tags=(volume.tags | frozenset(add)) - frozenset(remove))
 
+    def resume(self, name: str) -> None:
+        self._must_have("resume", name)
+
     def set_read_only(self, name: str) -> None:
         self._must_have("write-protect", name)
         self.read_only.add(name)
