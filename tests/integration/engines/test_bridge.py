@@ -79,6 +79,9 @@ class Host:
             "link set lo up", f"link set {UPLINK} up", f"address add 10.7.0.2/24 dev {UPLINK}", f"address add fd07::2/64 dev {UPLINK} nodad"
         )
         self.do(f"route add default via 10.7.0.1 dev {UPLINK} metric 50", f"route add default via fd07::1 dev {UPLINK} metric 60")
+        # The kernel's own default, which systemd changes.
+        for scope in ("all", "default"):
+            self.command(["sysctl", "-qw", f"net.ipv4.conf.{scope}.promote_secondaries=0"])
         batch = "link set r0 up\naddress add 10.7.0.1/24 dev r0\naddress add fd07::1/64 dev r0 nodad\n"
         run_command(["ip", "-n", self.router, "-batch", "-"], stdin=batch)
 
