@@ -201,6 +201,18 @@ def test_every_attribute_moves_there_and_back(host: Host) -> None:
     assert (timeless(after.addresses), timeless(after.routes)) == (timeless(before.addresses), timeless(before.routes))
 
 
+@pytest.mark.parametrize("route", ["nexthop via 10.7.0.5 dev br0 nexthop via 10.7.0.6 dev br0"], ids=["multipath"])
+def test_a_route_that_cannot_move_is_not_lost(host: Host, route: str) -> None:
+    host.converge(confirm_timeout=0)
+    host.do(f"route add 10.77.0.0/16 {route}")
+    assert host.converge()[0] == []
+    with pytest.raises(RefusedError, match=r"^name: the route '.*10.77.0.0/16.*' of br0 has attributes that this module cannot move"):
+        host.converge(state="absent")
+    host.do("route del 10.77.0.0/16")
+    host.converge(confirm_timeout=0, state="absent")
+    assert host.is_as_before()
+
+
 def test_the_written_file_makes_the_same_bridge_again(host: Host) -> None:
     """What ifup does at boot: the lines of the block, in order, by a shell."""
     _done, told = host.converge(confirm_timeout=0)
