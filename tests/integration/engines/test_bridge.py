@@ -201,7 +201,15 @@ def test_every_attribute_moves_there_and_back(host: Host) -> None:
     assert (timeless(after.addresses), timeless(after.routes)) == (timeless(before.addresses), timeless(before.routes))
 
 
-@pytest.mark.parametrize("route", ["nexthop via 10.7.0.5 dev br0 nexthop via 10.7.0.6 dev br0"], ids=["multipath"])
+@pytest.mark.parametrize(
+    "route",
+    [
+        "nexthop via 10.7.0.5 dev br0 nexthop via 10.7.0.6 dev br0",
+        "via 10.7.0.5 dev br0 congctl reno",
+        "via 10.7.0.5 dev br0 features ecn",
+    ],
+    ids=["multipath", "congestion control", "feature"],
+)
 def test_a_route_that_cannot_move_is_not_lost(host: Host, route: str) -> None:
     host.converge(confirm_timeout=0)
     host.do(f"route add 10.77.0.0/16 {route}")
