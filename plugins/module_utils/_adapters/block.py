@@ -119,7 +119,10 @@ class BlockDevices:
 
 def device_number(path: str) -> str:
     """Return major:minor of a block device."""
-    number = os.stat(path).st_rdev
+    try:
+        number = os.stat(path).st_rdev
+    except OSError as error:
+        raise EngineError("look at", path, error.strerror or str(error)) from error
     return f"{os.major(number)}:{os.minor(number)}"
 
 

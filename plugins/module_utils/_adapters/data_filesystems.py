@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 from .._domain.thin_volume import UNUSED_TAIL
 from .._ports import Command
 from .._ports_storage import GuestDisks
@@ -24,6 +26,9 @@ class DiskFilesystems:
         self._filesystems.make(kind, path)
 
     def reached(self, kind: str, path: str, size: int, *, busy: bool) -> int:
+        # LVM tells of a volume that is not active as well.
+        if not os.path.exists(path):
+            return size
         mount = self._mount(path)
         # Nothing but the kernel knows XFS, and only while it is mounted; what a guest has made of a disk is not ours to grow.
         if (not mount and (busy or kind != "ext4")) or self._devices.signatures([path])[path] != (kind,):

@@ -34,7 +34,7 @@ class IpRoute:
                 continue
             devices = [row["dev"]] if "dev" in row else [hop["dev"] for hop in row.get("nexthops", []) if "dev" in hop]
             for device in devices:
-                if set(row) <= _ROUTE_KEYS:
+                if _moves(row):
                     routes.setdefault(device, []).append(_route(row))
                 else:
                     strange.setdefault(device, []).append(_words(row))
@@ -100,6 +100,11 @@ def _address(entry: Mapping[str, Any]) -> Address:
         valid=int(entry.get("valid_life_time", FOREVER)),
         preferred=int(entry.get("preferred_life_time", FOREVER)),
     )
+
+
+def _moves(row: Mapping[str, Any]) -> bool:
+    """Tell whether a route can be moved faithfully; a congestion control or a feature is a metric without a number."""
+    return set(row) <= _ROUTE_KEYS and all(isinstance(value, int) for entry in row.get("metrics", []) for value in entry.values())
 
 
 def _route(row: Mapping[str, Any]) -> Route:

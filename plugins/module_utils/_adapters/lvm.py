@@ -17,7 +17,7 @@ from .._ports_storage import Volume
 _NOT_ORDINARY = frozenset("tTeCdD")
 _SECTOR = 512
 _Rows = list[dict[str, str]]
-_VOLUME_FIELDS = ("vg_name", "lv_name", "lv_path", "lv_size", "pool_lv", "origin", "lv_tags", "lv_attr")
+_VOLUME_FIELDS = ("vg_name", "lv_name", "lv_path", "lv_size", "pool_lv", "origin", "lv_tags", "lv_attr", "vg_extent_size")
 
 
 def parse_report(command: Command, argv: Sequence[str]) -> list[dict[str, Any]]:
@@ -178,4 +178,5 @@ def _volume(row: dict[str, str]) -> Volume:
         pool=row["pool_lv"],
         origin=row["origin"],
         tags=frozenset(split_list(row["lv_tags"])),
+        extent_size=int(row["vg_extent_size"]),
     )

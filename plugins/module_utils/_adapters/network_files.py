@@ -18,6 +18,8 @@ from .._ports import Command, EngineAbsent, EngineError
 from .._ports_network import FileChanges
 
 _NETWORKD_RAN = "/run/systemd/netif/state"  # stays when it is stopped
+# As in systemd.network(5): of files with one name that of the first folder counts.
+_NETWORKD_FOLDERS = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
 _NETWORK_MANAGER_RUNS = "/run/NetworkManager"
 _IFUP = ("/sbin/ifup", "/usr/sbin/ifup")
 
@@ -93,8 +95,15 @@ class EtcNetwork:
         file = status.get("NetworkFile") or ""
         if not file or os.path.basename(file).startswith((networkd.PREFIX, networkd.RUN_PREFIX)):
             return "", ""
-        parts = [self._text(path) or "" for path in (file, *status.get("NetworkFileDropins", []))]
+        drop_ins = status.get("NetworkFileDropins")
+        parts = [self._text(path) or "" for path in (file, *(self._drop_ins(file) if drop_ins is None else drop_ins))]
         return file, "\n".join(parts)
+
+    def _drop_ins(self, file: str) -> list[str]:
+        """Return the drop-ins of a .network file, which networkctl does not tell of before systemd 253."""
+        patterns = (f"{folder}/systemd/network/{glob.escape(os.path.basename(file))}.d/*.conf" for folder in reversed(_NETWORKD_FOLDERS))
+        found = {os.path.basename(path): path for pattern in patterns for path in self._glob(pattern)}
+        return [found[name] for name in sorted(found)]
 
     def _network_manager(self, uplink: str) -> bool:
         if not os.path.isdir(self._root + _NETWORK_MANAGER_RUNS):
@@ -108,7 +117,9 @@ class EtcNetwork:
         return "unmanaged" not in answer
 
     def _glob(self, pattern: str) -> list[str]:
-        return sorted(path[len(self._root) :] for path in glob.glob(glob.escape(self._root) + pattern) if os.path.isfile(path))
+        found = glob.glob(glob.escape(self._root) + pattern)
+        # A link to /dev/null switches a file of another folder off.
+        return sorted(path[len(self._root) :] for path in found if os.path.isfile(path) or os.path.realpath(path) == os.devnull)
 
     def _text(self, path: str) -> str | None:
         try:

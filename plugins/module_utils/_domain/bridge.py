@@ -46,6 +46,11 @@ class Address:
         return self.cidr, self.peer
 
     @property
+    def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+        """The network that it reaches; addresses of IPv4 with one and the same are a first one and its secondaries."""
+        return ipaddress.ip_interface(self.peer or self.cidr).network
+
+    @property
     def static(self) -> bool:
         """False for an address that DHCP or a router advertisement gave for a time."""
         return self.valid == FOREVER

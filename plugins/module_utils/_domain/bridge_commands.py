@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
 
 from .bridge import FOREVER, MAIN_TABLE, Address, BridgeConfig, Link, Route, Snapshot, adding_order
 
@@ -142,16 +143,43 @@ def _leave(uplink: Link | None) -> list[Line]:
 
 
 def _settle(bridge: Link | None, goal: BridgeConfig, uplink: Link | None, former: BridgeConfig | None) -> list[Line]:
-    has = {address.key for address in bridge.addresses} if bridge else set()
-    leads = {route.key for route in bridge.routes} if bridge else set()
+    own = bridge or Link(goal.name)
     wanted = {address.key: address for address in (*(uplink.addresses if uplink else ()), *goal.addresses)}
     routes = {route.key: route for route in (*(uplink.routes if uplink else ()), *goal.routes)}
-    gone = [address for address in (former.addresses if former else ()) if address.key not in wanted and address.key in has]
+    ours = {address.key for address in former.addresses} if former else set()
+    # Those that the kernel would drop with the first one of their subnet go before it.
+    gone = [address for address in reversed(own.addresses) if address.key in ours and address.key not in wanted]
     lines: list[Line] = [("address", "del", address.cidr, "dev", goal.name) for address in gone]
+    again, ways = _lost_with(gone, own, wanted.values())
+    wanted.update({address.key: address for address in again})
+    routes.update({route.key: route for route in ways})
+    has = {address.key for address in own.addresses} - {address.key for address in again}
+    leads = {route.key for route in own.routes} - {route.key for route in ways}
     missing = adding_order(address for key, address in wanted.items() if key not in has)
     lines += [address_words(address, goal.name) for address in missing]
     lines += [route_words(route, goal.name) for route in ordered(routes.values()) if route.key not in leads]
     return lines
+
+
+def _lost_with(gone: Iterable[Address], own: Link, wanted: Iterable[Address]) -> tuple[list[Address], list[Route]]:
+    """What of a bridge is to be set again when addresses have gone: without promote_secondaries the kernel drops the rest of a subnet
+    with its first address, and with the last address of IPv4, or the one that is their source, routes."""
+    parted = [address for address in gone if not address.ipv6]
+    if not parted:
+        return [], []
+    subnets = {address.network for address in parted}
+    stay = [address for address in own.addresses if not address.ipv6 and address not in parted]
+    near = [address.network for address in (*stay, *wanted) if address.prefix_route]
+    near += [ip_network(route.destination) for route in own.routes if not route.gateway]
+    sources = {address.cidr.split("/")[0] for address in parted}
+    ways = [
+        route
+        for route in own.routes
+        if not route.ipv6
+        and route.source not in sources
+        and (not route.gateway or route.onlink or ":" in route.gateway or any(ip_address(route.gateway) in network for network in near))
+    ]
+    return [address for address in stay if address.network in subnets], ways
 
 
 def _up(name: str) -> Line:

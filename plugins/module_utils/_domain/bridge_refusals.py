@@ -39,6 +39,8 @@ def refuse(spec: BridgeSpec, found: Found) -> None:
                 f"state: absent would cut off {', '.join(others)}, still attached to {spec.name}; remove these first, "
                 "or name as uplink the one that the addresses go back to"
             )
+        if uplink:
+            _refuse_strange("name", bridge)
 
 
 def refuse_losses(goal: BridgeConfig, found: Found) -> None:
@@ -78,11 +80,15 @@ def _refuse_uplink(spec: BridgeSpec, found: Found, uplink: Link) -> None:
         raise SpecError("uplink", uplink.name, f"is no Ethernet interface ({uplink.kind or 'other'}), so it cannot be a port")
     if uplink.master not in ("", spec.name):
         raise RefusedError(f"uplink: {uplink.name} is already a port of {uplink.master}; take it out of there first")
-    if uplink.strange_routes:
-        raise RefusedError(
-            f"uplink: the route '{uplink.strange_routes[0]}' of {uplink.name} has attributes that this module cannot move; remove it first"
-        )
+    _refuse_strange("uplink", uplink)
     _refuse_mtu(spec, found, uplink)
+
+
+def _refuse_strange(field: str, link: Link) -> None:
+    if link.strange_routes:
+        raise RefusedError(
+            f"{field}: the route '{link.strange_routes[0]}' of {link.name} has attributes that this module cannot move; remove it first"
+        )
 
 
 def _refuse_order(spec: BridgeSpec, found: Found) -> None:

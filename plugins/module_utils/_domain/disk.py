@@ -54,6 +54,7 @@ class Disk:
     used_by: tuple[str, ...] = ()
     is_open: bool = False
     holder: Holder | None = None
+    extent_size: int = EXTENT_SIZE
 
     @property
     def users(self) -> list[str]:
@@ -132,7 +133,7 @@ def plan_disk(spec: DiskSpec, found: Disk | None) -> Plan[Disk | None]:
         if spec.size is None:
             raise MissingError("size", f"it is needed to make the disk {spec.name}, such as 100G")
         filesystem = filesystem_wanted(spec)
-        size = _whole_extents(spec.size)
+        size = _whole_extents(spec.size, EXTENT_SIZE)
         made = Disk(size, filesystem, size)
         return Plan(made, (Step("make_disk", target, f"does not exist; {format_size(spec.size)}, {filesystem}", ("size",)),))
     return _plan_existing(spec, found, target)
@@ -170,8 +171,8 @@ def _plan_existing(spec: DiskSpec, found: Disk, target: str) -> Plan[Disk | None
             "remove the disk with its data first (state: absent), or choose another name"
         )
     size = found.size if spec.size is None else spec.size
-    check_larger("size", spec.name, size, found.size)
-    size = max(_whole_extents(size), found.size)
+    check_larger("size", spec.name, size, found)
+    size = max(_whole_extents(size, found.extent_size), found.size)
     if size <= found.reached:
         return Plan(found)
     if found.holder is not None and not found.holder.here:
@@ -201,10 +202,10 @@ def show_disk(spec: DiskSpec, disk: Disk | None) -> dict[str, Any]:
     return shown
 
 
-def check_larger(field: str, name: str, size: int, found: int) -> None:
+def check_larger(field: str, name: str, size: int, found: Disk | Volume) -> None:
     """SpecError when a disk would have to be made smaller."""
-    if found - size >= EXTENT_SIZE:
-        raise SpecError(field, format_size(size), f"is smaller than the disk {name}, {format_size(found)}; a disk is never shrunk")
+    if found.size - size >= found.extent_size:
+        raise SpecError(field, format_size(size), f"is smaller than the disk {name}, {format_size(found.size)}; a disk is never shrunk")
 
 
 def check_room(field: str, more: int, free: int) -> None:
@@ -221,5 +222,5 @@ def parse_disk_size(field: str, value: object) -> int:
     return size
 
 
-def _whole_extents(size: int) -> int:
-    return -(-size // EXTENT_SIZE) * EXTENT_SIZE
+def _whole_extents(size: int, extent_size: int) -> int:
+    return -(-size // extent_size) * extent_size

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .names import UNFINISHED, snapshot_of
+from .thin_pool import EXTENT_SIZE
 
 IMAGE_TAG = "zonal.image="
 # Of the content, and of each archive that this content was read from.
@@ -26,7 +27,8 @@ POWER_TAG = "zonal.power-before="
 
 @dataclass(frozen=True)
 class Volume:
-    """A logical volume. ``path`` is its block device; ``origin`` the volume it is a thin snapshot of, or empty.
+    """A logical volume. ``path`` is its block device; ``origin`` the volume it is a thin snapshot of, or empty. Its size is rounded up to
+    whole ones of ``extent_size``.
 
     ``is_block`` is False for a regular file that stands for a volume where there is no device-mapper.
     """
@@ -39,6 +41,7 @@ class Volume:
     origin: str = ""
     tags: frozenset[str] = frozenset()
     is_block: bool = True
+    extent_size: int = EXTENT_SIZE
 
 
 def find_golden(volumes: Iterable[Volume], image: str) -> Volume | None:

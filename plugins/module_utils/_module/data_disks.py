@@ -58,7 +58,8 @@ class DataDisks:
         reached = min([whole.size, *(self._reached(entry, whole, user) for user in users)] if users else [self._filled(whole)])
         names = tuple(sorted(user.name for user in users))
         holder = self._images.holder(whole.name) if is_rbd(entry) else None
-        return Disk(whole.size, filesystem_of(whole), reached, names, self._store(entry).is_open(whole.name), holder)
+        is_open = self._store(entry).is_open(whole.name)
+        return Disk(whole.size, filesystem_of(whole), reached, names, is_open, holder, whole.extent_size)
 
     def are_there(self, disks: Iterable[DiskEntry]) -> bool:
         """Tell whether any of these disks is there, or something left of one."""
@@ -87,9 +88,9 @@ class DataDisks:
         for number, entry in enumerate(disks):
             if "size" in entry:
                 volume = self._look(entry)[0]
-                has = volume.size if volume else 0
-                check_larger(f"disks[{number}].size", entry["name"], entry["size"], has)
-                more += 0 if is_rbd(entry) else max(0, entry["size"] - has)
+                if volume is not None:
+                    check_larger(f"disks[{number}].size", entry["name"], entry["size"], volume)
+                more += 0 if is_rbd(entry) else max(0, entry["size"] - (volume.size if volume else 0))
         check_room("disks", more, self._volumes.free() if more else 0)
 
     def check(self, kind: str, disks: Iterable[DiskEntry], *, there: bool = True) -> None:

@@ -15,7 +15,6 @@ from .._domain.instance import STOPPED, Instance
 from .._domain.instance_disks import DiskEntry, attached_disks
 from .._domain.names import mac_of, volume_of
 from .._domain.rbd import RBD
-from .._domain.thin_pool import EXTENT_SIZE
 from .._domain.volume import Volume
 from .._ports import Domain, VmEngine
 from .._ports_storage import Volumes
@@ -58,7 +57,7 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
         spec["disks"] = [*spec.get("disks", []), *leaving]
     if volume is not None:
         size = (wanted or {}).get("disk", volume.size)
-        spec["disk"] = size if 0 <= volume.size - size < EXTENT_SIZE else volume.size
+        spec["disk"] = size if 0 <= volume.size - size < volume.extent_size else volume.size
     if wanted is not None:
         spec = with_printed(spec, parsed.facts, wanted)
         if mac and "address" in spec and mac != mac_of(spec["address"]) and "bridge" in spec:

@@ -79,6 +79,9 @@ class Host:
             "link set lo up", f"link set {UPLINK} up", f"address add 10.7.0.2/24 dev {UPLINK}", f"address add fd07::2/64 dev {UPLINK} nodad"
         )
         self.do(f"route add default via 10.7.0.1 dev {UPLINK} metric 50", f"route add default via fd07::1 dev {UPLINK} metric 60")
+        # The kernel's own default, which systemd changes.
+        for scope in ("all", "default"):
+            self.command(["sysctl", "-qw", f"net.ipv4.conf.{scope}.promote_secondaries=0"])
         batch = "link set r0 up\naddress add 10.7.0.1/24 dev r0\naddress add fd07::1/64 dev r0 nodad\n"
         run_command(["ip", "-n", self.router, "-batch", "-"], stdin=batch)
 
@@ -196,6 +199,26 @@ def test_every_attribute_moves_there_and_back(host: Host) -> None:
     after = host.links().snapshot().find(UPLINK)
     assert after
     assert (timeless(after.addresses), timeless(after.routes)) == (timeless(before.addresses), timeless(before.routes))
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "nexthop via 10.7.0.5 dev br0 nexthop via 10.7.0.6 dev br0",
+        "via 10.7.0.5 dev br0 congctl reno",
+        "via 10.7.0.5 dev br0 features ecn",
+    ],
+    ids=["multipath", "congestion control", "feature"],
+)
+def test_a_route_that_cannot_move_is_not_lost(host: Host, route: str) -> None:
+    host.converge(confirm_timeout=0)
+    host.do(f"route add 10.77.0.0/16 {route}")
+    assert host.converge()[0] == []
+    with pytest.raises(RefusedError, match=r"^name: the route '.*10.77.0.0/16.*' of br0 has attributes that this module cannot move"):
+        host.converge(state="absent")
+    host.do("route del 10.77.0.0/16")
+    host.converge(confirm_timeout=0, state="absent")
+    assert host.is_as_before()
 
 
 def test_the_written_file_makes_the_same_bridge_again(host: Host) -> None:

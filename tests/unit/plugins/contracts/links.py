@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge import Address, BridgeConfig, Link
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge import Address, BridgeConfig, Link, Route
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.bridge_commands import (
     absent_commands,
     address_words,
     present_commands,
     restore_commands,
+    route_words,
 )
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_network import Links
@@ -126,6 +127,33 @@ def mac_and_mtu_change_in_place(links: Links) -> None:
     )
 
 
+def an_address_that_goes_takes_nothing_along(links: Links) -> None:
+    """The first address of a network takes the others with it, unless the host has promote_secondaries; the last one takes routes."""
+    rest = (Route("10.20.0.0/16", "10.8.0.1"), Route("10.21.0.0/16", scope=253, source="10.8.0.4"))
+    former = _plain("10.8.0.2/24", "10.8.0.3/24", "10.8.0.4/24", "fd08::1/64", routes=rest)
+    reach(links, former)
+    links.change([address_words(Address("10.8.0.5/24"), BRIDGE)])
+    config = _plain("10.8.0.4/24", "fd08::1/64", routes=rest)
+    links.change(present_commands(links.snapshot(), config, former))
+    assert in_order(find(links, BRIDGE)) == ["10.8.0.4/24", "10.8.0.5/24", "fd08::1/64"]
+    assert routes(find(links, BRIDGE)) == ["10.20.0.0/16 via 10.8.0.1", "10.21.0.0/16"]
+    assert present_commands(links.snapshot(), config, former) == []
+
+
+def a_route_into_a_network_that_goes_stops_nothing(links: Links) -> None:
+    former = _plain("10.8.0.2/24", "10.9.0.2/24")
+    reach(links, former)
+    links.change([route_words(Route(f"10.2{number}.0.0/16", f"10.{number}.0.1"), BRIDGE) for number in (8, 9)])
+    links.change(present_commands(links.snapshot(), _plain("10.9.0.2/24"), former))
+    assert in_order(find(links, BRIDGE)) == ["10.9.0.2/24"]
+    assert "10.29.0.0/16 via 10.9.0.1" in routes(find(links, BRIDGE))
+
+
+def _plain(*addresses: str, routes: tuple[Route, ...] = ()) -> BridgeConfig:
+    """A bridge without uplink."""
+    return BridgeConfig(BRIDGE, "networkd", addresses=tuple(map(Address, addresses)), routes=routes)
+
+
 def removing_gives_everything_back(links: Links) -> None:
     reach(links, goal(links))
     links.change(absent_commands(links.snapshot(), BRIDGE, UPLINK))
@@ -183,6 +211,8 @@ CONTRACT = (
     a_bridge_whose_uplink_is_gone_can_be_removed,
     stp_goes_on_and_off_again,
     mac_and_mtu_change_in_place,
+    an_address_that_goes_takes_nothing_along,
+    a_route_into_a_network_that_goes_stops_nothing,
     removing_gives_everything_back,
     every_half_way_leads_back,
     every_half_way_of_a_change_leads_back,

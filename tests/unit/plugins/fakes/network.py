@@ -87,7 +87,7 @@ class FakeLinks:
         if verb == "del":
             if others == link.addresses:
                 raise EngineError("delete", cidr, "RTNETLINK answers: Cannot assign requested address")
-            return self._put(replace(link, addresses=others))
+            return self._put(_without(link, next(address for address in link.addresses if address not in others)))
         new = Address(
             cidr,
             peer,
@@ -169,6 +169,18 @@ class FakeWatchdog:
             self.undo("")
 
 
+def _without(link: Link, gone: Address) -> Link:
+    """A link as the kernel leaves it without promote_secondaries: the first address of a network takes the others with it, an address
+    the routes whose source it is, and the last one of IPv4 all routes of it."""
+    same = [address for address in link.addresses if not address.ipv6 and address.network == gone.network]
+    taken = same if same[:1] == [gone] else [gone]
+    addresses = tuple(address for address in link.addresses if address not in taken)
+    last = all(address.ipv6 for address in addresses)
+    sources = {address.cidr.split("/")[0] for address in taken}
+    routes = tuple(route for route in link.routes if route.source not in sources and (route.ipv6 or not last))
+    return replace(link, addresses=addresses, routes=routes)
+
+
 def _listed(addresses: tuple[Address, ...], new: Address) -> tuple[Address, ...]:
     """Addresses as the kernel lists them: IPv4 first, a second one of a network after all others, and of IPv6 the newest first."""
     if any(address.key == new.key for address in addresses):
@@ -178,7 +190,7 @@ def _listed(addresses: tuple[Address, ...], new: Address) -> tuple[Address, ...]
         return (*old, new, *ipv6)
     firsts: dict[object, Address] = {}
     for address in (*old, new):
-        firsts.setdefault(ip_interface(address.peer or address.cidr).network, address)
+        firsts.setdefault(address.network, address)
     primary = list(firsts.values())
     return (*primary, *(address for address in (*old, new) if address not in primary), *ipv6)
 

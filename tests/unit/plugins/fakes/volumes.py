@@ -7,20 +7,20 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableMapping
 from dataclasses import replace
 
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.thin_pool import EXTENT_SIZE
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volume
 
-EXTENT = 4 * 1024**2
-
 
 class FakeVolumes:
-    """A volume group of thin volumes. Tests may set ``installed``, ``exists``, ``used`` and ``busy``."""
+    """A volume group of thin volumes. Tests may set ``installed``, ``exists``, ``used``, ``busy`` and ``extent_size``."""
 
     def __init__(self, group: str = "zonal", pool: str = "pool", capacity: int = 1024**4) -> None:
         self.group = group
         self.pool = pool
         self.capacity = capacity
         self.used = 0
+        self.extent_size = EXTENT_SIZE
         self.installed = True
         self.exists = True
         self.busy: set[str] = set()
@@ -40,12 +40,13 @@ class FakeVolumes:
 
     def create(self, name: str, size: int, tags: Iterable[str]) -> Volume:
         self._must_be_new("create", name)
-        return self._add(Volume(self.group, name, self.path(name), _whole_extents(size), self.pool, "", frozenset(tags)))
+        path, whole = self.path(name), self._whole_extents(size)
+        return self._add(Volume(self.group, name, path, whole, self.pool, "", frozenset(tags), extent_size=self.extent_size))
 
     def clone(self, origin: str, name: str, tags: Iterable[str], size: int = 0) -> Volume:
         source = self._must_have("clone", origin)
         self._must_be_new("clone", name)
-        self._add(replace(source, name=name, path=self.path(name), origin=origin, tags=frozenset(tags)))
+        self._add(replace(source, name=name, path=self.path(name), origin=origin, tags=frozenset(tags), extent_size=self.extent_size))
         self.grow(name, size)
         return self._volumes[name]
 
@@ -56,7 +57,7 @@ class FakeVolumes:
 
     def grow(self, name: str, size: int) -> None:
         volume = self._must_have("grow", name)
-        self._volumes[name] = replace(volume, size=max(volume.size, _whole_extents(size)))
+        self._volumes[name] = replace(volume, size=max(volume.size, self._whole_extents(size)))
 
     def rename(self, name: str, new_name: str) -> None:
         volume = self._must_have("rename", name)
@@ -99,6 +100,9 @@ class FakeVolumes:
         self._volumes[volume.name] = volume
         return volume
 
+    def _whole_extents(self, size: int) -> int:
+        return -(-size // self.extent_size) * self.extent_size
+
     def _point_origins(self, name: str, new_name: str) -> None:
         for volume in self.list():
             if volume.origin == name:
@@ -120,7 +124,3 @@ class FakeVolumes:
             raise EngineError(action, f"{self.group}/{name}", f"there is no pool {self.group}/{self.pool}")
         if name in self._volumes:
             raise EngineError(action, f"{self.group}/{name}", "a volume of that name exists already")
-
-
-def _whole_extents(size: int) -> int:
-    return -(-size // EXTENT) * EXTENT

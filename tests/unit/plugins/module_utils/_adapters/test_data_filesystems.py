@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.data_filesystems import DiskFilesystems
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.guest_disks import FakeDisks, FilledVolumes
 
 MIB = 1024**2
@@ -71,6 +72,15 @@ def test_what_it_has_reached(tmp_path: Path, kind: str, signature: str, mounted:
     host = Host(tmp_path, mounted=mounted, signature=signature)
     assert host.filesystems.reached(kind, host.device, size * MIB, busy=busy) == reached * MIB
     assert host.lines == []
+
+
+def test_one_that_is_not_there_has_nothing_to_reach(tmp_path: Path) -> None:
+    """LVM tells of a volume that is not active, too; all else that is done with it says so."""
+    host = Host(tmp_path, mounted=False)
+    Path(host.device).unlink()
+    assert host.filesystems.reached("ext4", host.device, 64 * MIB, busy=False) == 64 * MIB
+    with pytest.raises(EngineError, match=f"^Cannot look at {host.device}: No such file or directory$"):
+        host.filesystems.fill("ext4", host.device)
 
 
 def test_one_that_is_mounted_grows_there(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ ROUTES = {
 STRANGE = {
     "multipath": {"dst": "default", "nexthops": [{"dev": "eth0", "gateway": "10.0.0.1"}, {"dev": "eth1", "gateway": "10.1.0.1"}]},
     "tunnel": {"dst": "10.1.0.0/16", "dev": "eth0", "encap": "mpls"},
+    "congestion control": {"dst": "10.1.0.0/16", "dev": "eth0", "metrics": [{"mtu": 1400, "congestion": "reno"}]},
+    "feature": {"dst": "10.1.0.0/16", "dev": "eth0", "metrics": [{"ecn": None}]},
     "by source": {"dst": "default", "from": "fd00::/64", "dev": "eth0", "pref": "medium"},
 }
 NO_JSON = {"cut off": '[{"ifname"', "words": "Object type unknown"}

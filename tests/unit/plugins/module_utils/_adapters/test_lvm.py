@@ -18,16 +18,20 @@ REPORT = """
           {
               "lv": [
                   {"vg_name":"zonal", "lv_name":"docker", "lv_path":"/dev/zonal/docker", "lv_size":"1073741824",
-                   "pool_lv":"pool", "origin":"", "lv_tags":"zonal.kind=docker,zonal.x=1", "lv_attr":"Vwi-aotz--"},
+                   "pool_lv":"pool", "origin":"", "lv_tags":"zonal.kind=docker,zonal.x=1", "lv_attr":"Vwi-aotz--",
+                   "vg_extent_size":"33554432"},
                   {"vg_name":"zonal", "lv_name":"pool", "lv_path":"", "lv_size":"4294967296",
-                   "pool_lv":"", "origin":"", "lv_tags":"", "lv_attr":"twi-aotz--"}
+                   "pool_lv":"", "origin":"", "lv_tags":"", "lv_attr":"twi-aotz--",
+                   "vg_extent_size":"33554432"}
               ]
           }
       ],
       "log": []
   }
 """
-DOCKER = Volume("zonal", "docker", "/dev/zonal/docker", 1024**3, "pool", "", frozenset({"zonal.kind=docker", "zonal.x=1"}))
+DOCKER = Volume(
+    "zonal", "docker", "/dev/zonal/docker", 1024**3, "pool", "", frozenset({"zonal.kind=docker", "zonal.x=1"}), extent_size=32 * 1024**2
+)
 BAD = {
     "nothing": "",
     "words": "WARNING: no devices",

@@ -81,6 +81,22 @@ def test_who_manages_the_network(tmp_path: Path, present: list[str], answers: di
     assert EtcNetwork(Programs({**running, **answers}), str(tmp_path)).managers(uplink="eth0", bridge="br0") == managers
 
 
+def test_drop_ins_that_networkd_does_not_tell_of_are_found(tmp_path: Path) -> None:
+    put(tmp_path, RUNS)
+    put(tmp_path, "/usr/lib/systemd/network/50-lan.network", "file\n")
+    for number, folder in enumerate(("/etc", "/run", "/usr/local/lib", "/usr/lib")):
+        for name in (f"{9 - number}.conf", *(f"{other}.conf" for other in range(1, 4 - number)), "no.txt"):
+            put(tmp_path, f"{folder}/systemd/network/50-lan.network.d/{name}", f"{folder} {name}\n")
+    (tmp_path / "etc/systemd/network/50-lan.network.d/6.conf").symlink_to("/dev/null")  # switches one off
+    put(tmp_path, "/etc/systemd/network/other.network.d/0.conf", "other\n")
+    status = '{"AdministrativeState": "configured", "NetworkFile": "/usr/lib/systemd/network/50-lan.network"%s}'
+    lines = ["/etc 1.conf", "/etc 2.conf", "/etc 3.conf", "/usr/local/lib 7.conf", "/run 8.conf", "/etc 9.conf"]
+    for told, drop_ins in (("", True), (', "NetworkFileDropins": null', True), (', "NetworkFileDropins": []', False)):
+        files = EtcNetwork(Programs({**dict([NETWORKD]), STATUS: status % told}), str(tmp_path))
+        text = files.managers(uplink="eth0", bridge="").uplink_text
+        assert [line for line in text.splitlines() if line] == (["file", *lines] if drop_ins else ["file"])
+
+
 def test_files_are_found_through_what_includes_them(tmp_path: Path) -> None:
     put(tmp_path, "/etc/network/interfaces", "source /etc/network/interfaces.d/*\nsource more\n")
     put(tmp_path, "/etc/network/interfaces.d/one", "source /etc/network/interfaces\n")

@@ -66,6 +66,11 @@ PLANS = {
     "a change that waits, confirmed by name": (replace(SPEC, confirm=True), WAITING, ["confirm"]),
     "another uplink, the former one is gone": (replace(SPEC, uplink="eth1"), UNPLUGGED, ["switch"]),
     "absent, the uplink is gone": (GONE, UNPLUGGED, ["switch"]),
+    "absent, the uplink is gone, so that nothing moves": (
+        GONE,
+        replace(UNPLUGGED, snapshot=Snapshot((replace(BRIDGE, strange_routes=("dst default nexthops x",)), OTHER))),
+        ["switch"],
+    ),
     "absent, the uplink is gone and not named": (replace(GONE, uplink=""), UNPLUGGED, ["switch"]),
     "absent, the uplink is gone and another takes its place": (
         replace(GONE, uplink="eth1"),
@@ -143,6 +148,11 @@ REFUSED = {
         SPEC,
         replace(FRESH, snapshot=Snapshot((replace(CARD, strange_routes=("dst default nexthops x",)),))),
         "uplink: the route 'dst default nexthops x' of eth0 has attributes that this module cannot move",
+    ),
+    "absent, a multipath route": (
+        GONE,
+        replace(DONE, snapshot=Snapshot((replace(BRIDGE, strange_routes=("dst default nexthops x",)), PORT))),
+        "name: the route 'dst default nexthops x' of br0 has attributes that this module cannot move",
     ),
     "name of a card": (BridgeSpec("eth1", uplink="eth0"), FRESH, "name: eth1 is an interface of another kind (hardware), not a bridge"),
     "MTU of the card": (replace(SPEC, mtu=9001), FRESH, "mtu: 9001 is more than eth0 can do (9000)"),

@@ -261,6 +261,17 @@ def prepared(host: Host, scenario: Scenario) -> Host:
     return host
 
 
+@pytest.mark.parametrize(
+    "wanted", [spec(40), container_with(disk("40M")), vm_with(disk("40M"), disk="100M")], ids=["disk", "container", "VM"]
+)
+def test_a_group_of_larger_extents_has_what_was_made_in_it(host: Host, wanted: Wanted) -> None:
+    """Whatever LVM rounds up is not a disk that somebody wants to be smaller."""
+    host.volumes.extent_size = 32 * MIB
+    host.converge(wanted)
+    assert host.converge(wanted) == []
+    assert {volume.size for volume in host.volumes.list()} <= {64 * MIB, 128 * MIB}
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_a_run_does_its_steps_and_the_next_one_none(new_host: Callable[[], Host], scenario: Scenario) -> None:
     host = prepared(new_host(), scenario)
