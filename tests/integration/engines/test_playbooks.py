@@ -215,3 +215,8 @@ def test_a_name_of_two_zones_is_not_retired_by_its_name(inventory: Path) -> None
     (inventory / "hosts.json").write_text(json.dumps({"kvm01": report(*running)}))
     told = play(inventory, "retire", status=2, **{**named, "zonal_observations": "hosts.json", "zonal_retire": ["web-9"]})
     assert "names: web-9 is an instance of each of the zones z1, z2; say with" in told
+    # And so is what runs in a zone that is not declared here.
+    running = [{"name": "web-1", "kind": "container", "zone": "z9", "state": "running"}]
+    (inventory / "hosts.json").write_text(json.dumps({"kvm01": report(*running)}))
+    one = {**named, "zonal_observations": "hosts.json", "zonal_zones": {"z1": ZONE}}
+    assert "names: web-1 is an instance of each of the zones z1, z9; say with" in play(inventory, "retire", status=2, **one)
