@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, TypeVar
 
 from .claims import REMOVING, Claim
 from .declared import Declared
+from .errors import SpecError
 from .instance_disks import bytes_of
+from .naming import render_name
 from .observation import Observation, Seen
 from .placement_types import App
 from .pools import number_of
@@ -75,7 +78,7 @@ def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim]
             new = [_explicit(entry, _free(found, taken), None if found else _free(stranger, taken), observation, used)]
         else:
             known: list[Claim | Seen] = [*claims_of[key], *strangers_of[key]]
-            there = [item for item in known if item.name not in taken]
+            there = _in_turn(zone, entry, [item for item in known if item.name not in taken])
             meant = _meant(entry, there, leaving[key])
             new = _counted(entry, meant, observation, used)
             surplus.update({item.name: entry for item in there[len(meant) :] if entry.state != "absent"})
@@ -137,6 +140,27 @@ def _explicit(entry: Declared, claim: Claim | None, stranger: Seen | None, obser
     return Slot(entry, used.take((*entry.batch, entry.kind))) if stranger is None else _adopt(entry, used, stranger)
 
 
+def _in_turn(zone: Zone, entry: Declared, there: Sequence[Claim | Seen]) -> list[Claim | Seen]:
+    """Return an app's instances in the order in which a counted entry means them, or the other way round if they are to be absent.
+
+    Those with a name or a protection of their own are the last that it means: the entry that gave it may be gone or have a mistake.
+    """
+
+    def is_special(item: Claim | Seen) -> tuple[bool, bool]:
+        claim = item if isinstance(item, Claim) else claim_of(item, item.spec.get("index", 0))
+        return claim.protected and not entry.protected, not _is_named_by(zone, claim)
+
+    return sorted(there, key=is_special, reverse=entry.state == "absent")
+
+
+def _is_named_by(zone: Zone, claim: Claim) -> bool:
+    words = {"zone": zone.name, "tenant": claim.tenant, "app": claim.app, "kind": claim.kind}
+    # What has a name of its own may be of an app whose name is too long for the template.
+    with suppress(SpecError):
+        return claim.name == render_name(zone.template, words, index=claim.index, address=claim.address)
+    return False
+
+
 def _meant(entry: Declared, there: Sequence[Claim | Seen], leaving: int) -> Sequence[Claim | Seen]:
     """Return which of an app's instances a counted entry means: the first ones, or the last ones when they are to be absent.
 
@@ -161,7 +185,7 @@ def _spare(claim: Claim, entry: Declared | None) -> tuple[Claim, str]:
     if entry is None:
         return claim, "nothing declares it"
     why = f"{entry.count} of {entry.app} ({entry.kind}) are declared, this is number {claim.index}"
-    return replace(claim, protected=claim.protected or entry.protected), why
+    return replace(claim, protected=claim.protected or bool(entry.protected)), why
 
 
 def _adopt(entry: Declared, used: _Indices, seen: Seen) -> Slot:
