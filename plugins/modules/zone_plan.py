@@ -51,7 +51,8 @@ options:
       - C(host) says where a new instance goes. One that runs elsewhere stays there, and RV(plan.notes) tells; moving it is another
         operation. Without O(admin) such an entry is refused.
       - C(state=absent) removes all instances of the app and kind. With C(count) it removes so many, the last ones, and as many
-        again once these are gone; with C(name) or C(address) that one.
+        again once these are gone; with C(name) or C(address) that one. As long as any entry of the zone has a mistake, only this
+        last kind removes anything.
       - C(protected=true) refuses everything that would lose an instance, that is its removal, its release, and any change for which
         it would have to be made anew. It stands in the ledger and in the declaration, not on the host. After a rebuild of the
         ledger it is back there with the next plan of the declaration, as are C(devices), C(affinity) and C(anti_affinity).

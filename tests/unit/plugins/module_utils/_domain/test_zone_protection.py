@@ -137,6 +137,18 @@ def test_how_many_are_to_be_absent(change: dict[str, Any], removed: list[str]) -
     assert again.changed == ()
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["claimed", "only seen"])
+def test_beside_a_mistake_only_what_is_named_is_removed(known: bool) -> None:
+    first = plan([MAIN, DB])
+    ledger, typo = applied(first) if known else None, {**MAIN, "tenant": "Payments"}
+    made = plan([typo, ABSENT], ledger, run(first))
+    assert actions(made) == {"db-main": "orphan", DB_2: "orphan"}
+    assert {step.reason for step in made.steps} == {f"it is declared absent; {TOLD}"}
+    assert (made.changed, made.claimed) == ((), ())
+    named = [{**ABSENT, "name": "db-main"}, {**WEB, "vcpus": 0}]
+    assert actions(plan(named, ledger, run(first)))["db-main"] == "remove"
+
+
 def test_what_only_its_host_knows_is_removed_too() -> None:
     first = plan([{**WEB, "count": 2}])
     made = plan([{**WEB, "state": "absent"}], None, run(first))
