@@ -20,6 +20,7 @@ from .naming import render_name
 from .observation import Observation, Seen
 from .placement_types import App
 from .pools import number_of
+from .zone_indices import Indices
 from .zone_spec import Zone
 
 _Key = tuple[str, str, str]
@@ -66,10 +67,12 @@ def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim]
     claims_of, strangers_of = _by_app(lasting), _by_app(strangers)
     leaving = Counter((claim.tenant, claim.app, claim.kind) for claim in claims if claim.state == REMOVING)
     slots: dict[App, list[Slot]] = defaultdict(list)
-    used = _Indices(claims)
+    used = Indices(claims)
     surplus: dict[str, Declared] = {}
     # Names of what an entry has: of two entries that mean the same one, the second finds it taken.
     taken: set[str] = set()
+    # How many of each app another app's entry asks for: that entry is refused, and they are still there.
+    contested: Counter[_Key] = Counter()
     for entry in sorted(entries, key=_order):
         key = (*entry.batch, entry.kind)
         if entry.explicit:
@@ -80,10 +83,11 @@ def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim]
             known: list[Claim | Seen] = [*claims_of[key], *strangers_of[key]]
             there = _in_turn(zone, entry, [item for item in known if item.name not in taken])
             meant = _meant(entry, there, leaving[key])
-            new = _counted(entry, meant, observation, used)
+            new = _counted(entry, meant, observation, used, contested[key])
             surplus.update({item.name: entry for item in there[len(meant) :] if entry.state != "absent"})
         slots[entry.batch] += new
         taken |= {slot.claim.name for slot in new if slot.claim}
+        contested.update(owner for slot in new if slot.claim and (owner := (slot.claim.tenant, slot.claim.app, slot.claim.kind)) != key)
     left = sorted((claim for claim in claims if claim.name not in taken), key=_last_first)
     spare = [_spare(claim, surplus.get(claim.name)) for claim in left]
     adopted = {slot.claim.name for items in slots.values() for slot in items if slot.claim and slot.adopted}
@@ -134,7 +138,7 @@ def _strays(zone: Zone, by_name: Mapping[str, Claim], by_address: Mapping[str, C
             yield item, "neither the ledger nor a declaration has it"
 
 
-def _explicit(entry: Declared, claim: Claim | None, stranger: Seen | None, observation: Observation, used: _Indices) -> Slot:
+def _explicit(entry: Declared, claim: Claim | None, stranger: Seen | None, observation: Observation, used: Indices) -> Slot:
     if claim is not None:
         return Slot(entry, claim.index, claim, _seen(claim, observation))
     return Slot(entry, used.take((*entry.batch, entry.kind))) if stranger is None else _adopt(entry, used, stranger)
@@ -171,12 +175,12 @@ def _meant(entry: Declared, there: Sequence[Claim | Seen], leaving: int) -> Sequ
     return there[max(0, len(there) - max(0, entry.count - leaving)) :] if entry.state == "absent" else there[: entry.count]
 
 
-def _counted(entry: Declared, meant: Sequence[Claim | Seen], observation: Observation, used: _Indices) -> list[Slot]:
+def _counted(entry: Declared, meant: Sequence[Claim | Seen], observation: Observation, used: Indices, contested: int) -> list[Slot]:
     """Return the slots of a counted entry: those that are there, and new ones for those that are lacking."""
     kept = [
         Slot(entry, item.index, item, _seen(item, observation)) if isinstance(item, Claim) else _adopt(entry, used, item) for item in meant
     ]
-    lacking = 0 if entry.state == "absent" else (entry.count or 0) - len(kept)
+    lacking = 0 if entry.state == "absent" else (entry.count or 0) - len(kept) - contested
     return kept + [Slot(entry, used.take((*entry.batch, entry.kind))) for _lacking in range(lacking)]
 
 
@@ -188,7 +192,7 @@ def _spare(claim: Claim, entry: Declared | None) -> tuple[Claim, str]:
     return replace(claim, protected=claim.protected or bool(entry.protected)), why
 
 
-def _adopt(entry: Declared, used: _Indices, seen: Seen) -> Slot:
+def _adopt(entry: Declared, used: Indices, seen: Seen) -> Slot:
     index = used.take((*entry.batch, entry.kind), seen.spec.get("index"))
     return Slot(entry, index, claim_of(seen, index), seen, adopted=True)
 
@@ -213,7 +217,7 @@ def claim_of(seen: Seen, index: int) -> Claim:
 
 def rebuild_claims(zone: Zone, claims: Sequence[Claim], observation: Observation) -> list[Claim]:
     """Return the claims that the ledger lacks of what runs in the zone; indices that instances do not tell follow the addresses."""
-    used = _Indices(claims)
+    used = Indices(claims)
     lacking = []
     for seen in _strangers(zone, {claim.name: claim for claim in claims}, _owners(claims), observation):
         claim = claim_of(seen, 0)
@@ -272,25 +276,6 @@ def _by_app(items: Iterable[Item]) -> defaultdict[_Key, list[Item]]:
 
 def _free(item: Item | None, taken: Collection[str]) -> Item | None:
     return None if item is None or item.name in taken else item
-
-
-class _Indices:
-    """The indices that are in use, of each tenant's app and kind."""
-
-    def __init__(self, claims: Iterable[Claim]) -> None:
-        self._used = {(claim.tenant, claim.app, claim.kind, claim.index) for claim in claims}
-        self._lowest: dict[_Key, int] = {}
-
-    def take(self, key: _Key, told: int | None = None) -> int:
-        """Return the index that an instance tells if it is free, else the lowest free one; it is in use from now on."""
-        index = told
-        if not index or (*key, index) in self._used:
-            index = self._lowest.get(key, 1)
-            while (*key, index) in self._used:
-                index += 1
-            self._lowest[key] = index
-        self._used.add((*key, index))
-        return index
 
 
 def _last_first(claim: Claim) -> tuple[str, str, str, int]:

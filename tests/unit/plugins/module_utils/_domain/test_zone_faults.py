@@ -51,6 +51,17 @@ def test_two_entries_that_mean_one_instance_are_refused_and_others_go_on() -> No
     assert actions(made)["idc01-dev-db-101002"] == "create"
 
 
+@pytest.mark.parametrize(
+    "mistake", [{**WEB, "address": "10.20.101.1"}, {**DB, "tenant": "paymnts", "name": "idc01-dev-db-101001", "state": "absent"}], ids=str
+)
+def test_what_another_app_asks_for_is_not_replaced(mistake: dict[str, Any]) -> None:
+    first = plan([DB])
+    made = plan([DB, mistake], applied(first))
+    assert "idc01-dev-db-101001 with 10.20.101.1 belongs to db (vm) of payments, not to " in refusals(made)[mistake["app"]][0]
+    assert (made.claimed, made.changed, actions(made)) == ((), (), {})
+    assert [claim.index for claim in plan([{**DB, "count": 3}, mistake], applied(first)).claimed] == [2, 3]
+
+
 def test_what_another_zone_has_promised_of_a_host_counts() -> None:
     taken = Snapshot(elsewhere=(claim("x-web-1", "10.9.0.1", memory=15 * G), claim("x-web-2", "10.9.0.2", "kvm02", 15 * G)))
     assert "too little memory left" in refusals(plan([WEB], taken))["web"][0]
