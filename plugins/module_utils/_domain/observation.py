@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 from typing import Any, cast
 
 from .addresses import parse_ipv4
-from .claims import KINDS, Claim, KnownHost, digest
+from .claims import KINDS, MOST_BYTES, MOST_CPUS, Claim, KnownHost, digest
 from .errors import SpecError, ZonalError
 from .field_values import parse_list
 from .fields import Spec, addresses_of, parse_spec
@@ -24,8 +24,6 @@ from .zone_spec import Zone, check_mapping
 _ENGINES = {"docker": "container", "libvirt": "vm"}
 _POOL = ("zonal", "pool")
 _PLENTY = 2**60
-# What the ledger's columns hold, and more than any host has.
-_MOST_CPUS, _MOST_BYTES = 2**31 - 1, 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -142,12 +140,12 @@ def _read_host(zone: Zone, host: KnownHost, report: Mapping[str, Any]) -> KnownH
     """Return the host with what its report has; a section that was not gathered leaves what was known."""
     hardware, storage, engines = report.get("hardware"), report.get("storage"), report.get("engines")
     if hardware:
-        vcpus = _number("hardware.cpus.count", _at(hardware, "cpus", "count"), _MOST_CPUS)
-        host = replace(host, vcpus=vcpus, memory=_number("hardware.memory.total", _at(hardware, "memory", "total"), _MOST_BYTES))
+        vcpus = _number("hardware.cpus.count", _at(hardware, "cpus", "count"), MOST_CPUS)
+        host = replace(host, vcpus=vcpus, memory=_number("hardware.memory.total", _at(hardware, "memory", "total"), MOST_BYTES))
     if storage:
         pools = parse_list("storage.pools", _at(storage, "pools"))
         ours = [pool for pool in pools if (_at(pool, "group"), _at(pool, "name")) == _POOL]
-        host = replace(host, disk=_number("storage.pools.size", _at(ours[0], "size"), _MOST_BYTES) if ours else 0)
+        host = replace(host, disk=_number("storage.pools.size", _at(ours[0], "size"), MOST_BYTES) if ours else 0)
     if engines:
         host = replace(host, kinds=tuple(sorted(kind for engine, kind in _ENGINES.items() if _at(engines, engine, "running") is True)))
     if report.get("network"):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, TypeVar
 
-from .claims import REMOVING, Claim
+from .claims import MOST_BYTES, REMOVING, Claim
 from .declared import Declared
 from .errors import SpecError
 from .instance_disks import bytes_of
@@ -198,7 +198,7 @@ def _adopt(entry: Declared, used: Indices, seen: Seen) -> Slot:
 
 
 def claim_of(seen: Seen, index: int) -> Claim:
-    """Return the claim of an instance that is only known from its host."""
+    """Return the claim of an instance that is only known from its host, which may tell more bytes than a ledger can write."""
     spec = seen.spec
     return Claim(
         name=seen.name,
@@ -209,8 +209,8 @@ def claim_of(seen: Seen, index: int) -> Claim:
         kind=seen.kind,
         index=index,
         vcpus=spec.get("vcpus", 0),
-        memory=spec.get("memory", 0),
-        disk=bytes_of(spec),
+        memory=min(spec.get("memory", 0), MOST_BYTES),
+        disk=min(bytes_of(spec), MOST_BYTES),
         extra_addresses=tuple(spec.get("extra_addresses", ())),
     )
 

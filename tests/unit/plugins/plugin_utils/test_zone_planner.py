@@ -212,6 +212,20 @@ def test_a_lost_ledger_is_rebuilt_from_the_hosts(ledger: Ledger, tmp_path: Path)
     assert whole.read(NAME).claims == ledger.read(NAME).claims
 
 
+@pytest.mark.parametrize(
+    "told", [{"memory": str(2**63 - 1)}, {"disk": str(2**63 - 1), "disks": [{"name": "a", "size": str(2**62)}]}], ids=["memory", "disks"]
+)
+def test_sizes_that_no_ledger_can_write_end_nothing(told: dict[str, Any], ledger: Ledger, tmp_path: Path) -> None:
+    spec = {"zone": NAME, "tenant": "payments", "app": "db", "address": "10.20.101.7"}
+    hosts = {"kvm01": report({"name": "x-1", "kind": "vm", "state": "running", **spec, **told}), "kvm02": report()}
+    bare = {key: value for key, value in DB.items() if key != "disk"}
+    assert [step["action"] for step in plan(ledger, bare, WEB, hosts=hosts).result["plan"]["steps"]] == ["adopt", "create"]
+    lost = Ledger(str(tmp_path / "lost.db"))
+    assert rebuilt(lost, parse_zone(NAME, ZONE), hosts).result["rebuilt"] == ["x-1"]
+    (claim,) = lost.read(NAME).claims
+    assert max(claim.memory, claim.disk) == 2**63 - 1
+
+
 def test_a_pool_is_declared_once(ledger: Ledger) -> None:
     assert pool(ledger, **NEW, check_mode=True)[0] == {}
     before, after = pool(ledger, **NEW)
