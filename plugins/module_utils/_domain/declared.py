@@ -87,7 +87,8 @@ def parse_instances(zone: Zone, declared: object, images: Collection[str] | None
     problems: dict[App, list[str]] = {}
     entries = []
     for number, item in enumerate(declared):
-        if isinstance(item, Mapping) and item.get("zone") not in (None, zone.name):
+        # YAML takes a name such as 101 for a number.
+        if isinstance(item, Mapping) and item.get("zone") is not None and str(item["zone"]) != zone.name:
             continue
         reader = _Reader(f"instances[{number}]")
         entry = _read_entry(zone, reader, item, images)
