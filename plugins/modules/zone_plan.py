@@ -73,6 +73,14 @@ options:
       - A host may be in several zones. What the other zones have promised of it in the same ledger counts, when it is committed.
     type: dict
     required: true
+  group:
+    description: Volume group of the VMs' disks on the hosts.
+    type: str
+    default: zonal
+  pool:
+    description: Thin pool of the VMs' disks on the hosts; its size is what there is to promise.
+    type: str
+    default: pool
   state:
     description:
       - V(planned) plans and claims.

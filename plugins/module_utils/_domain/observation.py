@@ -22,7 +22,8 @@ from .placement_types import ACTIVE, FAILED, Demand, Host
 from .zone_spec import Zone, check_mapping
 
 _ENGINES = {"docker": "container", "libvirt": "vm"}
-_POOL = ("zonal", "pool")
+# The volume group and the thin pool that instances have their disks in, where nothing else is said.
+POOL = ("zonal", "pool")
 _PLENTY = 2**60
 
 
@@ -107,10 +108,13 @@ class Observation:
         }
 
 
-def read_observation(zone: Zone, reports: object, known: Mapping[str, KnownHost], *, assume_ready: bool = False) -> Observation:
+def read_observation(
+    zone: Zone, reports: object, known: Mapping[str, KnownHost], *, assume_ready: bool = False, pool: tuple[str, str] = POOL
+) -> Observation:
     """Return what the reports tell; a host without a report does not answer and is as it was known before.
 
-    With ``assume_ready`` hosts that answer have both engines, and plenty of disk when they have no pool yet.
+    ``pool`` is the group and the name of the thin pool that counts. With ``assume_ready`` hosts that answer have both engines, and
+    plenty of disk when they have no pool yet.
     """
     if not isinstance(reports, Mapping):
         raise SpecError("hosts", reports, "is not a mapping of hosts to their results of host_info (or to null when they do not answer)")
@@ -121,7 +125,10 @@ def read_observation(zone: Zone, reports: object, known: Mapping[str, KnownHost]
         host = known.get(name) or KnownHost(name, 0, 0, 0, kinds=())
         if report:
             try:
-                told, found = _read_host(zone, host, check_mapping("report", report)), _read_instances(name, report.get("instances") or [])
+                told, found = (
+                    _read_host(zone, host, pool, check_mapping("report", report)),
+                    _read_instances(name, report.get("instances") or []),
+                )
             except ZonalError as error:
                 unread.append(f"host {name} is taken as one that does not answer, because of its report: {error}")
             else:
@@ -136,7 +143,7 @@ def read_observation(zone: Zone, reports: object, known: Mapping[str, KnownHost]
     return Observation(tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind))
 
 
-def _read_host(zone: Zone, host: KnownHost, report: Mapping[str, Any]) -> KnownHost:
+def _read_host(zone: Zone, host: KnownHost, pool: tuple[str, str], report: Mapping[str, Any]) -> KnownHost:
     """Return the host with what its report has; a section that was not gathered leaves what was known."""
     hardware, storage, engines = report.get("hardware"), report.get("storage"), report.get("engines")
     if hardware:
@@ -144,7 +151,7 @@ def _read_host(zone: Zone, host: KnownHost, report: Mapping[str, Any]) -> KnownH
         host = replace(host, vcpus=vcpus, memory=_number("hardware.memory.total", _at(hardware, "memory", "total"), MOST_BYTES))
     if storage:
         pools = parse_list("storage.pools", _at(storage, "pools"))
-        ours = [pool for pool in pools if (_at(pool, "group"), _at(pool, "name")) == _POOL]
+        ours = [item for item in pools if (_at(item, "group"), _at(item, "name")) == pool]
         host = replace(host, disk=_number("storage.pools.size", _at(ours[0], "size"), MOST_BYTES) if ours else 0)
     if engines:
         host = replace(host, kinds=tuple(sorted(kind for engine, kind in _ENGINES.items() if _at(engines, engine, "running") is True)))
