@@ -51,12 +51,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Observation:
-    """All hosts of the zone with what is known of them, the names of those that answered, and the instances seen.
+    """All hosts of the ``zone`` with what is known of them, the names of those that answered, and the instances seen.
 
     ``unread`` tells which hosts sent what cannot be used; they count as ones that do not answer. ``blind`` are the hosts and kinds
     whose engine is installed and does not run: what there is of that kind is not seen.
     """
 
+    zone: str
     hosts: tuple[KnownHost, ...]
     answered: frozenset[str]
     seen: Mapping[str, tuple[Seen, ...]]
@@ -73,8 +74,12 @@ class Observation:
         return host in self.answered and (host, kind) not in self.blind
 
     def of(self, claim: Claim) -> tuple[Seen, ...]:
-        """Return what is seen of a claimed instance: one on its own host comes first, others should not be there."""
-        found = [item for item in self.seen.get(claim.name, ()) if item.kind == claim.kind]
+        """Return what is seen of a claimed instance: one on its own host comes first, others should not be there.
+
+        Names are unique in a zone and on a host only: another host's instance of another zone is none of it.
+        """
+        alike = (item for item in self.seen.get(claim.name, ()) if item.kind == claim.kind)
+        found = [item for item in alike if item.host == claim.host or item.spec.get("zone") in (None, self.zone)]
         return tuple(sorted(found, key=lambda item: item.host != claim.host))
 
     def instances(self) -> Iterator[Seen]:
@@ -140,7 +145,7 @@ def read_observation(
         state = zone.state_of(name)
         hosts.append(replace(host, state=state, why="" if state == ACTIVE else "declared", devices=dict(zone.devices.get(name, {}))))
     found_by_name = {name: tuple(items) for name, items in seen.items()}
-    return Observation(tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind))
+    return Observation(zone.name, tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind))
 
 
 def _read_host(zone: Zone, host: KnownHost, pool: tuple[str, str], report: Mapping[str, Any]) -> KnownHost:

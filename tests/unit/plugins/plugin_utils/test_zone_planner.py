@@ -302,6 +302,19 @@ def test_two_zones_promise_a_host_once(ledger: Ledger) -> None:
     assert "too little memory left" in made.result["plan"]["refusals"][0]["problems"][0]
 
 
+def test_the_same_name_in_another_zone_is_another_instance(ledger: Ledger) -> None:
+    zone, entry = parse_zone(NAME, ZONE), {**DB, "name": "db"}
+    on_kvm01 = {"kvm01": report(), "kvm02": report(cpus=0)}
+    ours = run(plan_zone(zone, parse_instances(zone, [entry]), Snapshot(), read_observation(zone, on_kvm01, {})))
+    theirs = report({**ours["kvm01"]["instances"][0], "zone": "other", "address": "10.21.0.2"})
+    plan(ledger, entry, hosts=on_kvm01)
+    assert settled(ledger, zone, {**ours, "kvm02": theirs}).result["settled"] == ["db"]
+    silent = plan(ledger, entry, hosts={"kvm01": None, "kvm02": theirs}, check_mode=True).result["plan"]
+    assert ([step["action"] for step in silent["steps"]], silent["refusals"]) == (["keep"], [])
+    plan(ledger, {**entry, "state": "absent"}, hosts={**ours, "kvm02": theirs})
+    assert settled(ledger, zone, {"kvm01": report(), "kvm02": theirs}).result["released"] == ["db"]
+
+
 @pytest.mark.parametrize("hosts", ["abc", [1], None], ids=str)
 def test_a_saved_plan_that_was_edited_is_refused(hosts: Any, ledger: Ledger) -> None:
     saved = {**plan(ledger, WEB, check_mode=True).result["plan"], "hash": "x"}
