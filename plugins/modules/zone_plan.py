@@ -70,7 +70,8 @@ options:
   hosts:
     description:
       - The hosts of the zone with RV(zonal.cloud.host_info#module:host) of each; null for one that does not answer.
-      - A host may be in several zones. What the other zones have promised of it in the same ledger counts, when it is committed.
+      - A host may be in several zones. What the other zones have promised of it in the same ledger counts, when it is
+        committed, and addresses that they have given there are not given again.
     type: dict
     required: true
   group:

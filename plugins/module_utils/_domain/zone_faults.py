@@ -27,6 +27,8 @@ class Faults:
         self._users = {address: item for item in observation.instances() for address in item.addresses}
         self._held = {item.address: item for item in snapshot.held}
         self._owners = {address: claim for claim in snapshot.claims for address in claim.addresses}
+        # A host gives no two of its instances one address, whatever zones they are of.
+        self._elsewhere = {address: claim for claim in snapshot.elsewhere for address in claim.addresses}
         self._names = {claim.name: claim for claim in snapshot.claims}
 
     def of(self, slot: Slot) -> Iterator[str]:
@@ -82,6 +84,8 @@ class Faults:
             yield f"{where} is quarantined since {held.since}: {held.why}"
         if owner is not None:
             yield f"{where} belongs to {owner.name} of {show_owner(owner)}"
+        elif address in self._elsewhere:
+            yield f"{where} belongs to {self._elsewhere[address].name} of {show_owner(self._elsewhere[address])} in another zone"
         elif user is not None and user.name != name:
             yield f"{where} is that of {show_unclaimed(user)}"
 

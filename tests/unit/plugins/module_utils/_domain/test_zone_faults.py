@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,14 @@ def test_what_another_zone_has_promised_of_a_host_counts() -> None:
 def test_a_name_that_another_zone_has_on_a_host_is_not_given_again() -> None:
     made = plan([WEB], Snapshot(elsewhere=(claim(address="10.9.0.1"),)))
     assert "is already that of web (container) of payments in another zone" in refusals(made)["web"][0]
+
+
+def test_an_address_that_another_zone_has_promised_on_a_host_is_not_given_again() -> None:
+    theirs = replace(claim("x-web-1", "10.20.101.1"), extra_addresses=("10.20.101.2",))
+    made = plan([WEB, {**DB, "address": "10.20.101.2"}], Snapshot(elsewhere=(theirs,)))
+    assert [item.address for item in made.claimed] == ["10.20.101.3"]
+    told = "instances[1].address: 10.20.101.2 belongs to x-web-1 of web (container) of payments in another zone"
+    assert refusals(made) == {"db": [told]}
 
 
 def test_nothing_declared_is_not_taken_for_a_wish_to_remove_all() -> None:
