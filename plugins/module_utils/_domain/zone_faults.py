@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .addresses import check_addresses
 from .claims import REMOVING, Claim, Snapshot
 from .declared import Declared
+from .errors import SpecError
 from .observation import Observation, Seen
 from .pools import number_of
 from .zone_slots import Slot
@@ -62,9 +64,15 @@ class Faults:
         return next((claim for claim in found if claim is not None and claim.state == REMOVING), None)
 
     def _asked_faults(self, entry: Declared, claim: Claim | None) -> Iterator[str]:
-        """Yield what stands against the addresses that an entry asks for and its instance does not have yet."""
+        """Yield what stands against the addresses that an entry asks for and its instance does not have yet, and against the one it has."""
         name, had = (claim.name, claim.addresses[1:]) if claim is not None else ("", ())
-        if entry.address and claim is None:
+        if claim is not None:
+            # The zone's network may be another one by now, and of an order that does not fit it a host does nothing at all.
+            try:
+                check_addresses({**self._zone.network, "address": claim.address})
+            except SpecError as error:
+                yield f"{entry.where}.{error}; {name} has it, and an address is not changed, retire it first"
+        elif entry.address:
             yield from self._address_faults(entry, "address", entry.address, name)
         for address in entry.extra_addresses:
             if address not in had:
