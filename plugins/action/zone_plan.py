@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.declared import parse_instances
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.observation import POOL
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_page import show_app
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_spec import parse_zone
 from ansible_collections.zonal.cloud.plugins.plugin_utils import zone_planner
@@ -24,6 +25,8 @@ class ActionModule(LedgerAction):
         "hosts": {"type": "dict", "required": True},
         "instances": {"type": "list", "elements": "dict", "default": []},
         "images": {"type": "list", "elements": "str"},
+        "group": {"type": "str", "default": POOL[0]},
+        "pool": {"type": "str", "default": POOL[1]},
         "state": {"type": "str", "choices": ["planned", "settled", "released", "rebuilt"], "default": "planned"},
         "names": {"type": "list", "elements": "str", "default": []},
         "prune": {"type": "bool", "default": False},
@@ -47,13 +50,13 @@ class ActionModule(LedgerAction):
 def _outcome(ledger: Ledger, params: dict[str, Any], *, check_mode: bool) -> zone_planner.Outcome:
     zone = parse_zone(params["zone"], params["definition"], admin=params["admin"])
     declarations = parse_instances(zone, params["instances"], params["images"])
-    left = left_to_ledger(params["definition"])
+    left, pool = left_to_ledger(params["definition"]), (params["group"], params["pool"])
     if params["state"] == "settled":
         return zone_planner.settled(ledger, zone, params["hosts"], check_mode=check_mode)
     if params["state"] == "released":
         return zone_planner.released(ledger, zone, params["hosts"], params["names"], declarations, check_mode=check_mode)
     if params["state"] == "rebuilt":
-        return zone_planner.rebuilt(ledger, zone, params["hosts"], check_mode=check_mode, left=left)
+        return zone_planner.rebuilt(ledger, zone, params["hosts"], check_mode=check_mode, left=left, pool=pool)
     return zone_planner.planned(
         ledger,
         zone,
@@ -64,4 +67,5 @@ def _outcome(ledger: Ledger, params: dict[str, Any], *, check_mode: bool) -> zon
         check_mode=check_mode,
         assume_ready=params["assume_ready"],
         left=left,
+        pool=pool,
     )

@@ -51,10 +51,13 @@ options:
       - C(host) says where a new instance goes. One that runs elsewhere stays there, and RV(plan.notes) tells; moving it is another
         operation. Without O(admin) such an entry is refused.
       - C(state=absent) removes all instances of the app and kind. With C(count) it removes so many, the last ones, and as many
-        again once these are gone; with C(name) or C(address) that one.
+        again once these are gone; with C(name) or C(address) that one. As long as any entry of the zone has a mistake, only this
+        last kind removes anything.
       - C(protected=true) refuses everything that would lose an instance, that is its removal, its release, and any change for which
         it would have to be made anew. It stands in the ledger and in the declaration, not on the host. After a rebuild of the
         ledger it is back there with the next plan of the declaration, as are C(devices), C(affinity) and C(anti_affinity).
+      - An entry with neither C(name) nor C(address) means instances that such entries named last. It is refused when it means one
+        that is protected in the ledger and says nothing of C(protected), for that may have been another entry's.
       - A name that a host of the zone has is refused, and so are C(all), C(localhost) and C(ungrouped). An address is refused that
         is reserved, a gateway's, a name server's, or that of a host's own bridge (when O(hosts) tell their C(network)).
     type: list
@@ -67,9 +70,18 @@ options:
   hosts:
     description:
       - The hosts of the zone with RV(zonal.cloud.host_info#module:host) of each; null for one that does not answer.
-      - A host may be in several zones. What the other zones have promised of it in the same ledger counts, when it is committed.
+      - A host may be in several zones. What the other zones have promised of it in the same ledger counts, when it is
+        committed, and addresses that they have given there are not given again.
     type: dict
     required: true
+  group:
+    description: Volume group of the VMs' disks on the hosts.
+    type: str
+    default: zonal
+  pool:
+    description: Thin pool of the VMs' disks on the hosts; its size is what there is to promise.
+    type: str
+    default: pool
   state:
     description:
       - V(planned) plans and claims.

@@ -14,7 +14,7 @@ from typing import Any
 from ..module_utils._domain.claims import PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Claim, Snapshot
 from ..module_utils._domain.declared import Declarations
 from ..module_utils._domain.errors import RefusedError
-from ..module_utils._domain.observation import Observation, read_observation
+from ..module_utils._domain.observation import POOL, Observation, read_observation
 from ..module_utils._domain.zone_page import show_plan
 from ..module_utils._domain.zone_plan import ZonePlan, plan_zone
 from ..module_utils._domain.zone_slots import left_out, match_slots, moved_claims, rebuild_claims
@@ -47,16 +47,17 @@ def planned(
     check_mode: bool = False,
     assume_ready: bool = False,
     left: Collection[str] = (),
+    pool: tuple[str, str] = POOL,
 ) -> Outcome:
     """Plan the zone and claim what the plan needs; RefusedError when it is not the plan that is expected.
 
-    ``left`` are the keys of the zone's pools that are as the ledger has them.
+    ``left`` are the keys of the zone's pools of addresses that are as the ledger has them, ``pool`` is that of the hosts' disks.
     """
     hosts = [str(host) for host in reports] if isinstance(reports, Mapping) else []
     if check_mode:
         zone = with_ledger(zone, ledger.read_zone(zone.name), left)
         snapshot = _rested(ledger.read(zone.name, hosts), zone.hold, now())
-        observation = _observe(zone, snapshot, reports, assume_ready=assume_ready)
+        observation = _observe(zone, snapshot, reports, pool, assume_ready=assume_ready)
         return _outcome(_plan(zone, declarations, snapshot, observation, prune=prune, expected=expected), snapshot)
     if assume_ready:
         raise RefusedError("assume_ready: hosts are taken for ready in check mode only; bootstrap them first")
@@ -65,7 +66,7 @@ def planned(
         declare(book, zone)
         book.rest(zone.hold)
         snapshot = book.snapshot(hosts)
-        observation = _observe(zone, snapshot, reports)
+        observation = _observe(zone, snapshot, reports, pool)
         plan = _plan(zone, declarations, snapshot, observation, prune=prune, expected=expected)
         if snapshot.hosts != observation.hosts:
             book.know(observation.hosts, observation.answered)
@@ -102,18 +103,26 @@ def released(
         return _release(book.snapshot(), zone, reports, names, declarations, book)
 
 
-def rebuilt(ledger: Ledger, zone: Zone, reports: object, *, check_mode: bool = False, left: Collection[str] = ()) -> Outcome:
+def rebuilt(
+    ledger: Ledger,
+    zone: Zone,
+    reports: object,
+    *,
+    check_mode: bool = False,
+    left: Collection[str] = (),
+    pool: tuple[str, str] = POOL,
+) -> Outcome:
     """Claim what runs in the zone and the ledger lacks, as after the loss of its file; what it has is left alone."""
     if check_mode:
-        return _rebuild(ledger.read(zone.name), zone, reports, None)
+        return _rebuild(ledger.read(zone.name), zone, reports, pool, None)
     with ledger.write(zone.name) as book:
         zone = with_ledger(zone, book.zone(), left)
         declare(book, zone)
-        return _rebuild(book.snapshot(), zone, reports, book)
+        return _rebuild(book.snapshot(), zone, reports, pool, book)
 
 
-def _rebuild(snapshot: Snapshot, zone: Zone, reports: object, book: Book | None) -> Outcome:
-    observation = _observe(zone, snapshot, reports)
+def _rebuild(snapshot: Snapshot, zone: Zone, reports: object, pool: tuple[str, str], book: Book | None) -> Outcome:
+    observation = _observe(zone, snapshot, reports, pool)
     lacking = [replace(claim, state=SETTLED) for claim in rebuild_claims(zone, snapshot.claims, observation)]
     moved = moved_claims(zone, snapshot.claims, observation)
     after = {claim.name: claim for claim in (*snapshot.claims, *moved, *lacking)}
@@ -128,8 +137,8 @@ def _rebuild(snapshot: Snapshot, zone: Zone, reports: object, book: Book | None)
     return Outcome(bool(moved or lacking), result, _lines(snapshot.claims), _lines(after.values()))
 
 
-def _observe(zone: Zone, snapshot: Snapshot, reports: object, *, assume_ready: bool = False) -> Observation:
-    return read_observation(zone, reports, {host.name: host for host in snapshot.hosts}, assume_ready=assume_ready)
+def _observe(zone: Zone, snapshot: Snapshot, reports: object, pool: tuple[str, str] = POOL, *, assume_ready: bool = False) -> Observation:
+    return read_observation(zone, reports, {host.name: host for host in snapshot.hosts}, assume_ready=assume_ready, pool=pool)
 
 
 def _plan(

@@ -20,6 +20,8 @@ PLANNED, SETTLED, REMOVING = "planned", "settled", "removing"
 # released: an address that rests before it is given out again. quarantined: one that must not be given out.
 RELEASED, QUARANTINED = "released", "quarantined"
 SIZES = ("vcpus", "memory", "disk")
+# What the ledger's columns hold, and more than any host has.
+MOST_CPUS, MOST_BYTES = 2**31 - 1, 2**63 - 1
 KINDS = ("container", "vm")
 # The fields of a claim with addresses beside its own.
 ADDRESS_LISTS = ("extra_addresses", "leaving")

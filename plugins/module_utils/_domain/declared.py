@@ -34,7 +34,8 @@ _RULE_KEYS = ("tenant", "app", "required")
 class Declared:
     """One entry of ``zonal_instances``; ``options`` are those of the modules vm and container as they were written.
 
-    ``count`` is None for all that there are, which only those can mean that are to be absent.
+    ``count`` is None for all that there are, which only those can mean that are to be absent. ``protected`` is None when an entry
+    does not say it: one that is counted then takes no protection away.
     """
 
     where: str
@@ -46,7 +47,7 @@ class Declared:
     host: str | None
     address: str | None
     name: str | None
-    protected: bool
+    protected: bool | None
     rules: tuple[Rule, ...]
     devices: tuple[tuple[str, int], ...]
     spec: Spec
@@ -86,7 +87,8 @@ def parse_instances(zone: Zone, declared: object, images: Collection[str] | None
     problems: dict[App, list[str]] = {}
     entries = []
     for number, item in enumerate(declared):
-        if isinstance(item, Mapping) and item.get("zone") not in (None, zone.name):
+        # YAML takes a name such as 101 for a number.
+        if isinstance(item, Mapping) and item.get("zone") is not None and str(item["zone"]) != zone.name:
             continue
         reader = _Reader(f"instances[{number}]")
         entry = _read_entry(zone, reader, item, images)
@@ -127,7 +129,7 @@ def _read_entry(zone: Zone, reader: _Reader, item: object, images: Collection[st
     tenant, app = read(_parse_tenant, "tenant", entry.get("tenant"), _NO_TENANT), read(_parse_app, entry)
     kind, count = read(_parse_kind, entry), read(_parse_count, entry)
     name = read(parse_label, "name", entry["name"]) if entry.get("name") is not None else None
-    protected = read(_flag, "protected", entry.get("protected", False))
+    protected = read(_flag, "protected", entry["protected"]) if "protected" in entry else None
     rules = [read(_parse_rules, key, entry, tenant or _NO_TENANT) for key in ("affinity", "anti_affinity")]
     devices = read(parse_devices, "devices", entry.get("devices") or {})
     options = _read_options(zone, reader, entry, images)

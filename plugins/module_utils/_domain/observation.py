@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 from typing import Any, cast
 
 from .addresses import parse_ipv4
-from .claims import KINDS, Claim, KnownHost, digest
+from .claims import KINDS, MOST_BYTES, MOST_CPUS, Claim, KnownHost, digest
 from .errors import SpecError, ZonalError
 from .field_values import parse_list
 from .fields import Spec, addresses_of, parse_spec
@@ -22,10 +22,9 @@ from .placement_types import ACTIVE, FAILED, Demand, Host
 from .zone_spec import Zone, check_mapping
 
 _ENGINES = {"docker": "container", "libvirt": "vm"}
-_POOL = ("zonal", "pool")
+# The volume group and the thin pool that instances have their disks in, where nothing else is said.
+POOL = ("zonal", "pool")
 _PLENTY = 2**60
-# What the ledger's columns hold, and more than any host has.
-_MOST_CPUS, _MOST_BYTES = 2**31 - 1, 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Observation:
-    """All hosts of the zone with what is known of them, the names of those that answered, and the instances seen.
+    """All hosts of the ``zone`` with what is known of them, the names of those that answered, and the instances seen.
 
     ``unread`` tells which hosts sent what cannot be used; they count as ones that do not answer. ``blind`` are the hosts and kinds
     whose engine is installed and does not run: what there is of that kind is not seen.
     """
 
+    zone: str
     hosts: tuple[KnownHost, ...]
     answered: frozenset[str]
     seen: Mapping[str, tuple[Seen, ...]]
@@ -74,8 +74,12 @@ class Observation:
         return host in self.answered and (host, kind) not in self.blind
 
     def of(self, claim: Claim) -> tuple[Seen, ...]:
-        """Return what is seen of a claimed instance: one on its own host comes first, others should not be there."""
-        found = [item for item in self.seen.get(claim.name, ()) if item.kind == claim.kind]
+        """Return what is seen of a claimed instance: one on its own host comes first, others should not be there.
+
+        Names are unique in a zone and on a host only: another host's instance of another zone is none of it.
+        """
+        alike = (item for item in self.seen.get(claim.name, ()) if item.kind == claim.kind)
+        found = [item for item in alike if item.host == claim.host or item.spec.get("zone") in (None, self.zone)]
         return tuple(sorted(found, key=lambda item: item.host != claim.host))
 
     def instances(self) -> Iterator[Seen]:
@@ -109,10 +113,13 @@ class Observation:
         }
 
 
-def read_observation(zone: Zone, reports: object, known: Mapping[str, KnownHost], *, assume_ready: bool = False) -> Observation:
+def read_observation(
+    zone: Zone, reports: object, known: Mapping[str, KnownHost], *, assume_ready: bool = False, pool: tuple[str, str] = POOL
+) -> Observation:
     """Return what the reports tell; a host without a report does not answer and is as it was known before.
 
-    With ``assume_ready`` hosts that answer have both engines, and plenty of disk when they have no pool yet.
+    ``pool`` is the group and the name of the thin pool that counts. With ``assume_ready`` hosts that answer have both engines, and
+    plenty of disk when they have no pool yet.
     """
     if not isinstance(reports, Mapping):
         raise SpecError("hosts", reports, "is not a mapping of hosts to their results of host_info (or to null when they do not answer)")
@@ -123,7 +130,10 @@ def read_observation(zone: Zone, reports: object, known: Mapping[str, KnownHost]
         host = known.get(name) or KnownHost(name, 0, 0, 0, kinds=())
         if report:
             try:
-                told, found = _read_host(zone, host, check_mapping("report", report)), _read_instances(name, report.get("instances") or [])
+                told, found = (
+                    _read_host(zone, host, pool, check_mapping("report", report)),
+                    _read_instances(name, report.get("instances") or []),
+                )
             except ZonalError as error:
                 unread.append(f"host {name} is taken as one that does not answer, because of its report: {error}")
             else:
@@ -135,19 +145,19 @@ def read_observation(zone: Zone, reports: object, known: Mapping[str, KnownHost]
         state = zone.state_of(name)
         hosts.append(replace(host, state=state, why="" if state == ACTIVE else "declared", devices=dict(zone.devices.get(name, {}))))
     found_by_name = {name: tuple(items) for name, items in seen.items()}
-    return Observation(tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind))
+    return Observation(zone.name, tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind))
 
 
-def _read_host(zone: Zone, host: KnownHost, report: Mapping[str, Any]) -> KnownHost:
+def _read_host(zone: Zone, host: KnownHost, pool: tuple[str, str], report: Mapping[str, Any]) -> KnownHost:
     """Return the host with what its report has; a section that was not gathered leaves what was known."""
     hardware, storage, engines = report.get("hardware"), report.get("storage"), report.get("engines")
     if hardware:
-        vcpus = _number("hardware.cpus.count", _at(hardware, "cpus", "count"), _MOST_CPUS)
-        host = replace(host, vcpus=vcpus, memory=_number("hardware.memory.total", _at(hardware, "memory", "total"), _MOST_BYTES))
+        vcpus = _number("hardware.cpus.count", _at(hardware, "cpus", "count"), MOST_CPUS)
+        host = replace(host, vcpus=vcpus, memory=_number("hardware.memory.total", _at(hardware, "memory", "total"), MOST_BYTES))
     if storage:
         pools = parse_list("storage.pools", _at(storage, "pools"))
-        ours = [pool for pool in pools if (_at(pool, "group"), _at(pool, "name")) == _POOL]
-        host = replace(host, disk=_number("storage.pools.size", _at(ours[0], "size"), _MOST_BYTES) if ours else 0)
+        ours = [item for item in pools if (_at(item, "group"), _at(item, "name")) == pool]
+        host = replace(host, disk=_number("storage.pools.size", _at(ours[0], "size"), MOST_BYTES) if ours else 0)
     if engines:
         host = replace(host, kinds=tuple(sorted(kind for engine, kind in _ENGINES.items() if _at(engines, engine, "running") is True)))
     if report.get("network"):

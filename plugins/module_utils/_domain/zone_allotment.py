@@ -34,7 +34,7 @@ class Allotment:
         self._hosts = {host.name for host in observation.hosts}
         strange = (address for item in observation.instances() for address in item.addresses)
         held = (item.address for item in snapshot.held)
-        owned = (address for claim in snapshot.claims for address in claim.addresses)
+        owned = (address for claim in (*snapshot.claims, *snapshot.elsewhere) for address in claim.addresses)
         self._free = zone.usable.lowest(map(number_of, {*owned, *held, *explicit, *strange, *observation.taken}))
         self._given: set[int] = set()
         self._returned: list[int] = []

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .addresses import check_addresses
 from .claims import REMOVING, Claim, Snapshot
 from .declared import Declared
+from .errors import SpecError
 from .observation import Observation, Seen
 from .pools import number_of
 from .zone_slots import Slot
@@ -27,6 +29,8 @@ class Faults:
         self._users = {address: item for item in observation.instances() for address in item.addresses}
         self._held = {item.address: item for item in snapshot.held}
         self._owners = {address: claim for claim in snapshot.claims for address in claim.addresses}
+        # A host gives no two of its instances one address, whatever zones they are of.
+        self._elsewhere = {address: claim for claim in snapshot.elsewhere for address in claim.addresses}
         self._names = {claim.name: claim for claim in snapshot.claims}
 
     def of(self, slot: Slot) -> Iterator[str]:
@@ -46,6 +50,8 @@ class Faults:
         if claim is None and (leaving := self._leaving(entry)):
             yield f"{entry.where}: {leaving.name} is being removed; its host has not confirmed yet that it is gone"
             return
+        if claim is not None and claim.protected and entry.protected is None and not entry.explicit:
+            yield f"{entry.where}: {claim.name} is protected, and another entry may have meant it; say protected: true or false, or name it"
         if claim is not None and (entry.protected or claim.protected) and (forced := forced_fields(slot)):
             yield f"{entry.where}: {claim.name} is protected, but {forced} can only be changed by making it anew; {_UNPROTECT}"
         if claim is not None and slot.seen is not None and slot.seen.host != claim.host:
@@ -58,9 +64,15 @@ class Faults:
         return next((claim for claim in found if claim is not None and claim.state == REMOVING), None)
 
     def _asked_faults(self, entry: Declared, claim: Claim | None) -> Iterator[str]:
-        """Yield what stands against the addresses that an entry asks for and its instance does not have yet."""
+        """Yield what stands against the addresses that an entry asks for and its instance does not have yet, and against the one it has."""
         name, had = (claim.name, claim.addresses[1:]) if claim is not None else ("", ())
-        if entry.address and claim is None:
+        if claim is not None:
+            # The zone's network may be another one by now, and of an order that does not fit it a host does nothing at all.
+            try:
+                check_addresses({**self._zone.network, "address": claim.address})
+            except SpecError as error:
+                yield f"{entry.where}.{error}; {name} has it, and an address is not changed, retire it first"
+        elif entry.address:
             yield from self._address_faults(entry, "address", entry.address, name)
         for address in entry.extra_addresses:
             if address not in had:
@@ -80,6 +92,8 @@ class Faults:
             yield f"{where} is quarantined since {held.since}: {held.why}"
         if owner is not None:
             yield f"{where} belongs to {owner.name} of {show_owner(owner)}"
+        elif address in self._elsewhere:
+            yield f"{where} belongs to {self._elsewhere[address].name} of {show_owner(self._elsewhere[address])} in another zone"
         elif user is not None and user.name != name:
             yield f"{where} is that of {show_unclaimed(user)}"
 

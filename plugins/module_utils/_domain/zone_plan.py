@@ -136,7 +136,10 @@ class _Planning:
             self._tell_of_pins([item.slot for item in provided])
             for slot in self._matching.slots[batch]:
                 if slot.entry.state == "absent" and slot.claim is not None:
-                    steps.append(self._remove(slot.claim, "it is declared absent", adopted=slot.adopted))
+                    # Which ones are meant without a name depends on what the other entries mean.
+                    sure = slot.entry.explicit or not self._faulty
+                    why = "it is declared absent"
+                    steps.append(self._remove(slot.claim, why, adopted=slot.adopted) if sure else orphan_step(slot.claim, why, _FAULTY))
         return steps
 
     def _tell_of_pins(self, slots: Sequence[Slot]) -> None:

@@ -143,5 +143,5 @@ def _sized(claim: Claim, slot: Slot, demand: Demand) -> Claim:
         disk=demand.disk,
         rules=slot.entry.rules,
         devices=slot.entry.devices,
-        protected=slot.entry.protected,
+        protected=bool(slot.entry.protected),
     )

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, TypeVar
 
-from .claims import REMOVING, Claim
+from .claims import MOST_BYTES, REMOVING, Claim
 from .declared import Declared
+from .errors import SpecError
 from .instance_disks import bytes_of
+from .naming import render_name
 from .observation import Observation, Seen
 from .placement_types import App
 from .pools import number_of
+from .zone_indices import Indices
 from .zone_spec import Zone
 
 _Key = tuple[str, str, str]
@@ -63,10 +67,12 @@ def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim]
     claims_of, strangers_of = _by_app(lasting), _by_app(strangers)
     leaving = Counter((claim.tenant, claim.app, claim.kind) for claim in claims if claim.state == REMOVING)
     slots: dict[App, list[Slot]] = defaultdict(list)
-    used = _Indices(claims)
+    used = Indices(claims)
     surplus: dict[str, Declared] = {}
     # Names of what an entry has: of two entries that mean the same one, the second finds it taken.
     taken: set[str] = set()
+    # How many of each app another app's entry asks for: that entry is refused, and they are still there.
+    contested: Counter[_Key] = Counter()
     for entry in sorted(entries, key=_order):
         key = (*entry.batch, entry.kind)
         if entry.explicit:
@@ -75,12 +81,13 @@ def match_slots(zone: Zone, entries: Sequence[Declared], claims: Sequence[Claim]
             new = [_explicit(entry, _free(found, taken), None if found else _free(stranger, taken), observation, used)]
         else:
             known: list[Claim | Seen] = [*claims_of[key], *strangers_of[key]]
-            there = [item for item in known if item.name not in taken]
+            there = _in_turn(zone, entry, [item for item in known if item.name not in taken])
             meant = _meant(entry, there, leaving[key])
-            new = _counted(entry, meant, observation, used)
+            new = _counted(entry, meant, observation, used, contested[key])
             surplus.update({item.name: entry for item in there[len(meant) :] if entry.state != "absent"})
         slots[entry.batch] += new
         taken |= {slot.claim.name for slot in new if slot.claim}
+        contested.update(owner for slot in new if slot.claim and (owner := (slot.claim.tenant, slot.claim.app, slot.claim.kind)) != key)
     left = sorted((claim for claim in claims if claim.name not in taken), key=_last_first)
     spare = [_spare(claim, surplus.get(claim.name)) for claim in left]
     adopted = {slot.claim.name for items in slots.values() for slot in items if slot.claim and slot.adopted}
@@ -131,10 +138,31 @@ def _strays(zone: Zone, by_name: Mapping[str, Claim], by_address: Mapping[str, C
             yield item, "neither the ledger nor a declaration has it"
 
 
-def _explicit(entry: Declared, claim: Claim | None, stranger: Seen | None, observation: Observation, used: _Indices) -> Slot:
+def _explicit(entry: Declared, claim: Claim | None, stranger: Seen | None, observation: Observation, used: Indices) -> Slot:
     if claim is not None:
         return Slot(entry, claim.index, claim, _seen(claim, observation))
     return Slot(entry, used.take((*entry.batch, entry.kind))) if stranger is None else _adopt(entry, used, stranger)
+
+
+def _in_turn(zone: Zone, entry: Declared, there: Sequence[Claim | Seen]) -> list[Claim | Seen]:
+    """Return an app's instances in the order in which a counted entry means them, or the other way round if they are to be absent.
+
+    Those with a name or a protection of their own are the last that it means: the entry that gave it may be gone or have a mistake.
+    """
+
+    def is_special(item: Claim | Seen) -> tuple[bool, bool]:
+        claim = item if isinstance(item, Claim) else claim_of(item, item.spec.get("index", 0))
+        return claim.protected and not entry.protected, not _is_named_by(zone, claim)
+
+    return sorted(there, key=is_special, reverse=entry.state == "absent")
+
+
+def _is_named_by(zone: Zone, claim: Claim) -> bool:
+    words = {"zone": zone.name, "tenant": claim.tenant, "app": claim.app, "kind": claim.kind}
+    # What has a name of its own may be of an app whose name is too long for the template.
+    with suppress(SpecError):
+        return claim.name == render_name(zone.template, words, index=claim.index, address=claim.address)
+    return False
 
 
 def _meant(entry: Declared, there: Sequence[Claim | Seen], leaving: int) -> Sequence[Claim | Seen]:
@@ -147,12 +175,12 @@ def _meant(entry: Declared, there: Sequence[Claim | Seen], leaving: int) -> Sequ
     return there[max(0, len(there) - max(0, entry.count - leaving)) :] if entry.state == "absent" else there[: entry.count]
 
 
-def _counted(entry: Declared, meant: Sequence[Claim | Seen], observation: Observation, used: _Indices) -> list[Slot]:
+def _counted(entry: Declared, meant: Sequence[Claim | Seen], observation: Observation, used: Indices, contested: int) -> list[Slot]:
     """Return the slots of a counted entry: those that are there, and new ones for those that are lacking."""
     kept = [
         Slot(entry, item.index, item, _seen(item, observation)) if isinstance(item, Claim) else _adopt(entry, used, item) for item in meant
     ]
-    lacking = 0 if entry.state == "absent" else (entry.count or 0) - len(kept)
+    lacking = 0 if entry.state == "absent" else (entry.count or 0) - len(kept) - contested
     return kept + [Slot(entry, used.take((*entry.batch, entry.kind))) for _lacking in range(lacking)]
 
 
@@ -161,16 +189,16 @@ def _spare(claim: Claim, entry: Declared | None) -> tuple[Claim, str]:
     if entry is None:
         return claim, "nothing declares it"
     why = f"{entry.count} of {entry.app} ({entry.kind}) are declared, this is number {claim.index}"
-    return replace(claim, protected=claim.protected or entry.protected), why
+    return replace(claim, protected=claim.protected or bool(entry.protected)), why
 
 
-def _adopt(entry: Declared, used: _Indices, seen: Seen) -> Slot:
+def _adopt(entry: Declared, used: Indices, seen: Seen) -> Slot:
     index = used.take((*entry.batch, entry.kind), seen.spec.get("index"))
     return Slot(entry, index, claim_of(seen, index), seen, adopted=True)
 
 
 def claim_of(seen: Seen, index: int) -> Claim:
-    """Return the claim of an instance that is only known from its host."""
+    """Return the claim of an instance that is only known from its host, which may tell more bytes than a ledger can write."""
     spec = seen.spec
     return Claim(
         name=seen.name,
@@ -181,15 +209,15 @@ def claim_of(seen: Seen, index: int) -> Claim:
         kind=seen.kind,
         index=index,
         vcpus=spec.get("vcpus", 0),
-        memory=spec.get("memory", 0),
-        disk=bytes_of(spec),
+        memory=min(spec.get("memory", 0), MOST_BYTES),
+        disk=min(bytes_of(spec), MOST_BYTES),
         extra_addresses=tuple(spec.get("extra_addresses", ())),
     )
 
 
 def rebuild_claims(zone: Zone, claims: Sequence[Claim], observation: Observation) -> list[Claim]:
     """Return the claims that the ledger lacks of what runs in the zone; indices that instances do not tell follow the addresses."""
-    used = _Indices(claims)
+    used = Indices(claims)
     lacking = []
     for seen in _strangers(zone, {claim.name: claim for claim in claims}, _owners(claims), observation):
         claim = claim_of(seen, 0)
@@ -248,25 +276,6 @@ def _by_app(items: Iterable[Item]) -> defaultdict[_Key, list[Item]]:
 
 def _free(item: Item | None, taken: Collection[str]) -> Item | None:
     return None if item is None or item.name in taken else item
-
-
-class _Indices:
-    """The indices that are in use, of each tenant's app and kind."""
-
-    def __init__(self, claims: Iterable[Claim]) -> None:
-        self._used = {(claim.tenant, claim.app, claim.kind, claim.index) for claim in claims}
-        self._lowest: dict[_Key, int] = {}
-
-    def take(self, key: _Key, told: int | None = None) -> int:
-        """Return the index that an instance tells if it is free, else the lowest free one; it is in use from now on."""
-        index = told
-        if not index or (*key, index) in self._used:
-            index = self._lowest.get(key, 1)
-            while (*key, index) in self._used:
-                index += 1
-            self._lowest[key] = index
-        self._used.add((*key, index))
-        return index
 
 
 def _last_first(claim: Claim) -> tuple[str, str, str, int]:

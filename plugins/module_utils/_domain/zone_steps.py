@@ -73,7 +73,10 @@ def forced_fields(slot: Slot) -> str:
 
 def removal_step(zone: Zone, claim: Claim, why: str) -> PlanStep:
     """Return the step of an instance that is to go."""
-    return _step(REMOVE, claim, why, {"state": "absent", "ssh_keys": [], **_words(zone, claim), **_identity(zone, claim)})
+    identity = _identity(zone, claim)
+    # The network may be another one by now, in which the host would refuse the address.
+    del identity["network"]
+    return _step(REMOVE, claim, why, {"state": "absent", "ssh_keys": [], **_words(zone, claim), **identity})
 
 
 def orphan_step(claim: Claim, why: str, kept: str) -> PlanStep:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, TypeVar
 
 from ...module_utils._domain.claims import RELEASED, Claim, Held, KnownHost, Snapshot
@@ -220,11 +221,14 @@ def read_snapshot(connection: Connection, zone: str, shared: Collection[str] = (
 
 
 def _elsewhere(connection: Connection, zone: str, hosts: Sequence[str]) -> Iterator[Claim]:
+    if not hosts:
+        return
+    others = select(CLAIMS).where(CLAIMS.c.zone != zone, CLAIMS.c.owner.is_not(None)).order_by(CLAIMS.c.zone)
+    extra = {other: read_extra(rows) for other, rows in groupby(connection.execute(others), key=lambda row: str(row.zone))}
     for some in _portions(hosts):
         taken = CLAIMS.c.zone != zone, CLAIMS.c.name.is_not(None), CLAIMS.c.host.in_(some)
         rows = connection.execute(select(CLAIMS).where(*taken).order_by(CLAIMS.c.zone, CLAIMS.c.name))
-        # What takes room on a host does not do so by its addresses.
-        yield from (read_claim(row, {}) for row in rows)
+        yield from (read_claim(row, extra.get(row.zone, {}).get(row.name, {})) for row in rows)
 
 
 def read_events(connection: Connection, zone: str, limit: int) -> list[dict[str, str]]:

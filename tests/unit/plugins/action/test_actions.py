@@ -19,7 +19,7 @@ from ansible_collections.zonal.cloud.plugins.modules import ledger_copy as ledge
 from ansible_collections.zonal.cloud.plugins.modules import ledger_event as ledger_event_docs
 from ansible_collections.zonal.cloud.plugins.modules import zone_plan as zone_plan_docs
 from ansible_collections.zonal.cloud.plugins.plugin_utils.controller_action import LEDGER_OPTIONS
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import HOSTS, WEB, ZONE
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import DB, HOSTS, WEB, ZONE, report
 
 PLAN: dict[str, Any] = {"zone": "idc01-dev", "definition": ZONE, "hosts": HOSTS}
 
@@ -44,6 +44,18 @@ def test_a_plan_beside_the_inventory(tmp_path: Path) -> None:
         "before": {},
         "after": {"idc01-dev-web-101001": "container on kvm01, 10.20.101.1, 2 vCPUs, planned"},
     }
+
+
+@pytest.mark.parametrize("state", ["planned", "rebuilt"])
+def test_the_pool_of_the_hosts_disks_may_have_another_name(state: str, tmp_path: Path) -> None:
+    host = report()
+    host["storage"]["pools"][0].update(group="vg0", name="thin")
+    args = {**PLAN, "hosts": {"kvm01": host}, "instances": [DB]}
+    assert "too little pool space left (10G wanted, 0 left at most)" in act(zone_plan, args, tmp_path)["warnings"][0]
+    act(zone_plan, {**args, "state": state, "group": "vg0", "pool": "thin"}, tmp_path)
+    # Two runs: the second knows the host from what the first has written.
+    done = act(zone_plan, {**args, "hosts": {"kvm01": {**host, "storage": {}}}, "group": "vg0", "pool": "thin"}, tmp_path)
+    assert ([step["name"] for step in done["plan"]["steps"]], done["warnings"]) == (["idc01-dev-db-101001"], [])
 
 
 STATES = {"settled": "settled released waiting", "released": "released", "rebuilt": "rebuilt silent"}

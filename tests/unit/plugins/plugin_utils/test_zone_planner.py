@@ -212,6 +212,20 @@ def test_a_lost_ledger_is_rebuilt_from_the_hosts(ledger: Ledger, tmp_path: Path)
     assert whole.read(NAME).claims == ledger.read(NAME).claims
 
 
+@pytest.mark.parametrize(
+    "told", [{"memory": str(2**63 - 1)}, {"disk": str(2**63 - 1), "disks": [{"name": "a", "size": str(2**62)}]}], ids=["memory", "disks"]
+)
+def test_sizes_that_no_ledger_can_write_end_nothing(told: dict[str, Any], ledger: Ledger, tmp_path: Path) -> None:
+    spec = {"zone": NAME, "tenant": "payments", "app": "db", "address": "10.20.101.7"}
+    hosts = {"kvm01": report({"name": "x-1", "kind": "vm", "state": "running", **spec, **told}), "kvm02": report()}
+    bare = {key: value for key, value in DB.items() if key != "disk"}
+    assert [step["action"] for step in plan(ledger, bare, WEB, hosts=hosts).result["plan"]["steps"]] == ["adopt", "create"]
+    lost = Ledger(str(tmp_path / "lost.db"))
+    assert rebuilt(lost, parse_zone(NAME, ZONE), hosts).result["rebuilt"] == ["x-1"]
+    (claim,) = lost.read(NAME).claims
+    assert max(claim.memory, claim.disk) == 2**63 - 1
+
+
 def test_a_pool_is_declared_once(ledger: Ledger) -> None:
     assert pool(ledger, **NEW, check_mode=True)[0] == {}
     before, after = pool(ledger, **NEW)
@@ -286,6 +300,19 @@ def test_two_zones_promise_a_host_once(ledger: Ledger) -> None:
     other = parse_zone("idc01-prod", {**ZONE, "network": {**ZONE["network"], "bridge": "br1"}})
     made = planned(ledger, other, parse_instances(other, [{**WEB, "memory": "12G"}]), HOSTS, check_mode=True)
     assert "too little memory left" in made.result["plan"]["refusals"][0]["problems"][0]
+
+
+def test_the_same_name_in_another_zone_is_another_instance(ledger: Ledger) -> None:
+    zone, entry = parse_zone(NAME, ZONE), {**DB, "name": "db"}
+    on_kvm01 = {"kvm01": report(), "kvm02": report(cpus=0)}
+    ours = run(plan_zone(zone, parse_instances(zone, [entry]), Snapshot(), read_observation(zone, on_kvm01, {})))
+    theirs = report({**ours["kvm01"]["instances"][0], "zone": "other", "address": "10.21.0.2"})
+    plan(ledger, entry, hosts=on_kvm01)
+    assert settled(ledger, zone, {**ours, "kvm02": theirs}).result["settled"] == ["db"]
+    silent = plan(ledger, entry, hosts={"kvm01": None, "kvm02": theirs}, check_mode=True).result["plan"]
+    assert ([step["action"] for step in silent["steps"]], silent["refusals"]) == (["keep"], [])
+    plan(ledger, {**entry, "state": "absent"}, hosts={**ours, "kvm02": theirs})
+    assert settled(ledger, zone, {"kvm01": report(), "kvm02": theirs}).result["released"] == ["db"]
 
 
 @pytest.mark.parametrize("hosts", ["abc", [1], None], ids=str)

@@ -85,3 +85,9 @@ def test_a_count_that_is_none_is_one_mistake(count: Any) -> None:
     assert line.startswith("instances[0].count: ")
     assert line.endswith("is not a whole number of at least 0")
     assert len(line) < 200
+
+
+def test_a_zone_whose_name_is_a_number_has_its_entries() -> None:
+    entries = [{**WEB, "zone": zone, "count": number} for number, zone in enumerate((101, 102, "101", None, "idc01-dev", True))]
+    told = parse_instances(parse_zone("101", ZONE), entries)
+    assert [entry.count for entry in told.entries] == [0, 2, 3]

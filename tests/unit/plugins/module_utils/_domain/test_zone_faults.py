@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.observation import read_observation
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_slots import left_out, moved_claims, rebuild_claims
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.zone_spec import parse_zone
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import DB, WEB, ZONE, G, report
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import DB, WEB, ZONE, G, report, run
 from ansible_collections.zonal.cloud.tests.unit.plugins.module_utils._domain.test_zone_plan import actions, applied, plan, refusals
 
 WEB_1 = "idc01-dev-web-101001"
@@ -51,6 +52,17 @@ def test_two_entries_that_mean_one_instance_are_refused_and_others_go_on() -> No
     assert actions(made)["idc01-dev-db-101002"] == "create"
 
 
+@pytest.mark.parametrize(
+    "mistake", [{**WEB, "address": "10.20.101.1"}, {**DB, "tenant": "paymnts", "name": "idc01-dev-db-101001", "state": "absent"}], ids=str
+)
+def test_what_another_app_asks_for_is_not_replaced(mistake: dict[str, Any]) -> None:
+    first = plan([DB])
+    made = plan([DB, mistake], applied(first))
+    assert "idc01-dev-db-101001 with 10.20.101.1 belongs to db (vm) of payments, not to " in refusals(made)[mistake["app"]][0]
+    assert (made.claimed, made.changed, actions(made)) == ((), (), {})
+    assert [claim.index for claim in plan([{**DB, "count": 3}, mistake], applied(first)).claimed] == [2, 3]
+
+
 def test_what_another_zone_has_promised_of_a_host_counts() -> None:
     taken = Snapshot(elsewhere=(claim("x-web-1", "10.9.0.1", memory=15 * G), claim("x-web-2", "10.9.0.2", "kvm02", 15 * G)))
     assert "too little memory left" in refusals(plan([WEB], taken))["web"][0]
@@ -63,6 +75,40 @@ def test_what_another_zone_has_promised_of_a_host_counts() -> None:
 def test_a_name_that_another_zone_has_on_a_host_is_not_given_again() -> None:
     made = plan([WEB], Snapshot(elsewhere=(claim(address="10.9.0.1"),)))
     assert "is already that of web (container) of payments in another zone" in refusals(made)["web"][0]
+
+
+def test_an_address_that_another_zone_has_promised_on_a_host_is_not_given_again() -> None:
+    theirs = replace(claim("x-web-1", "10.20.101.1"), extra_addresses=("10.20.101.2",))
+    made = plan([WEB, {**DB, "address": "10.20.101.2"}], Snapshot(elsewhere=(theirs,)))
+    assert [item.address for item in made.claimed] == ["10.20.101.3"]
+    told = "instances[1].address: 10.20.101.2 belongs to x-web-1 of web (container) of payments in another zone"
+    assert refusals(made) == {"db": [told]}
+
+
+MOVED_NETWORK: dict[str, Any] = {"network": {"cidr": "10.30.0.0/16", "gateway": "10.30.0.1", "bridge": "br0"}, "pools": [], "reserved": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"network": {**ZONE["network"], "gateway": "10.20.101.1"}}, "is the gateway of the network"),
+        (MOVED_NETWORK, "is not in the network 10.30.0.0/16"),
+    ],
+    ids=["gateway", "network"],
+)
+def test_what_a_changed_network_cannot_have_is_refused_and_others_go_on(change: dict[str, Any], why: str) -> None:
+    first = plan([WEB])
+    made = plan([WEB, DB], applied(first), run(first), **change)
+    told = f"instances[0].address: '10.20.101.1' {why}; {WEB_1} has it, and an address is not changed, retire it first"
+    assert refusals(made) == {"web": [told]}
+    assert [(step.action, step.order is not None) for step in made.steps] == [("create", True)]
+
+
+def test_what_is_to_go_goes_whatever_its_network_is_by_now() -> None:
+    first = plan([WEB])
+    (step,) = plan([{**WEB, "state": "absent"}], applied(first), run(first), **MOVED_NETWORK).steps
+    assert step.order is not None
+    assert (step.action, step.order["address"], "network" in step.order) == ("remove", "10.20.101.1", False)
 
 
 def test_nothing_declared_is_not_taken_for_a_wish_to_remove_all() -> None:

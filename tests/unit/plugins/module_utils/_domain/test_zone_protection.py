@@ -73,6 +73,47 @@ def test_what_is_beyond_the_count_of_a_protected_entry_is_protected() -> None:
     assert sorted(actions(made).values()) == ["keep", "orphan"]
 
 
+MAIN, DB_2 = {**DB, "name": "db-main", "image": "debian:12", "memory": "8G"}, "idc01-dev-db-101002"
+ABSENT = {"tenant": "payments", "app": "db", "kind": "vm", "state": "absent"}
+
+
+@pytest.mark.parametrize("protected", [{}, {"protected": True}], ids=str)
+@pytest.mark.parametrize("mistake", [None, {"app": "Db"}, {"zone": "idc01-dve"}], ids=str)
+def test_what_has_a_name_of_its_own_is_not_the_first_that_a_counted_entry_means(
+    protected: dict[str, bool], mistake: dict[str, str] | None
+) -> None:
+    main = {**MAIN, **protected}
+    first = plan([main, DB])
+    for prune in (False, True):
+        made = plan([*([{**main, **mistake}] if mistake else []), DB], applied(first), run(first), prune=prune)
+        kept = not prune or protected or mistake == {"app": "Db"}
+        assert actions(made) == {"db-main": "orphan" if kept else "remove", DB_2: "keep"}
+        assert [claim.name for claim in made.changed] == ([] if kept else ["db-main"])
+
+
+def test_of_an_app_whose_names_are_too_long_all_have_names_of_their_own() -> None:
+    entry = {**DB, "app": "d" * 60, "name": "db-main"}
+    first = plan([entry])
+    assert actions(plan([{**ABSENT, "app": entry["app"]}], applied(first), run(first))) == {"db-main": "remove"}
+
+
+def test_a_counted_entry_takes_no_protection_that_it_does_not_speak_of() -> None:
+    first = plan([PROTECTED])
+    made = plan([{**DB, "memory": "3G"}], applied(first), run(first))
+    told = f"instances[0]: {DB_1} is protected, and another entry may have meant it; say protected: true or false, or name it"
+    assert (refusals(made), made.changed) == ({"db": [told]}, ())
+    for said in ({"protected": False}, {"name": DB_1}):
+        assert [claim.protected for claim in plan([{**DB, **said}], applied(first), run(first)).changed] == [False]
+    # It means others first, and needs to say nothing of this one then.
+    two = plan([{**DB, "count": 2}])
+    for entry, protected, expected in (
+        (DB, DB_1, {DB_1: "orphan", DB_2: "keep"}),
+        ({**ABSENT, "count": 1}, DB_2, {DB_1: "remove", DB_2: "orphan"}),
+    ):
+        ledger = Snapshot(tuple(replace(claim, protected=claim.name == protected) for claim in two.claimed))
+        assert actions(plan([entry], ledger, run(two), prune=entry is DB)) == expected
+
+
 @pytest.mark.parametrize(
     ("change", "removed"),
     [
@@ -94,6 +135,18 @@ def test_how_many_are_to_be_absent(change: dict[str, Any], removed: list[str]) -
     again = plan([absent], applied(made, applied(first)), run(first))
     assert actions(again) == actions(made)
     assert again.changed == ()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["claimed", "only seen"])
+def test_beside_a_mistake_only_what_is_named_is_removed(known: bool) -> None:
+    first = plan([MAIN, DB])
+    ledger, typo = applied(first) if known else None, {**MAIN, "tenant": "Payments"}
+    made = plan([typo, ABSENT], ledger, run(first))
+    assert actions(made) == {"db-main": "orphan", DB_2: "orphan"}
+    assert {step.reason for step in made.steps} == {f"it is declared absent; {TOLD}"}
+    assert (made.changed, made.claimed) == ((), ())
+    named = [{**ABSENT, "name": "db-main"}, {**WEB, "vcpus": 0}]
+    assert actions(plan(named, ledger, run(first)))["db-main"] == "remove"
 
 
 def test_what_only_its_host_knows_is_removed_too() -> None:
