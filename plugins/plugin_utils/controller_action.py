@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,9 +41,10 @@ def place_of_ledger(given: str | None, task_vars: Mapping[str, Any]) -> str:
     """Return where the ledger is: as given, or a file beside the first inventory of the command line, whatever host is played."""
     if given:
         return given
-    for source in map(Path, map(str, task_vars.get("ansible_inventory_sources") or ())):
-        if source.exists():
-            return str((source if source.is_dir() else source.parent) / LEDGER_FILE)
+    for source in map(str, task_vars.get("ansible_inventory_sources") or ()):
+        # A list of hosts is one, too, which may be longer than any path.
+        if os.path.exists(source):
+            return str((Path(source) if os.path.isdir(source) else Path(source).parent) / LEDGER_FILE)
     raise MissingError("ledger", "the inventory has no folder to keep it in; give a path or a database URL")
 
 

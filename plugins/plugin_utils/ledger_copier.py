@@ -27,7 +27,7 @@ def export(ledger: Ledger, zone: str, path: str, *, check_mode: bool) -> dict[st
         raise SpecError("zone", zone, f"is not in the ledger {ledger.where}")
     pages = export_zone(zone, declared, ledger.read(zone))
     text = json.dumps(pages, indent=2, sort_keys=True) + "\n"
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     try:
         before = file.read_text(encoding="utf-8") if file.exists() else ""
         if before != text and not check_mode:
@@ -39,7 +39,7 @@ def export(ledger: Ledger, zone: str, path: str, *, check_mode: bool) -> dict[st
 
 def restore(ledger: Ledger, name: str, definition: Mapping[str, Any], path: str, *, check_mode: bool) -> dict[str, Any]:
     """Write the file's pages into a zone that has none; nothing changes when it has just these."""
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

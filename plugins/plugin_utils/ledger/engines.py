@@ -110,7 +110,13 @@ class SqliteFile:
         event.listen(self.engine, "begin", _begun)
 
     def exists(self) -> bool:
-        return self._path.exists()
+        try:
+            self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise SpecError("ledger", self.where, f"cannot be looked at ({error})") from error
+        return True
 
     def prepare(self) -> None:
         try:

@@ -27,7 +27,7 @@ PLAN: dict[str, Any] = {"zone": "idc01-dev", "definition": ZONE, "hosts": HOSTS}
 def act(plugin: Any, args: dict[str, Any], folder: Path | None, *, check_mode: bool = False) -> dict[str, Any]:
     task = SimpleNamespace(args=args, check_mode=check_mode, async_val=0, action="zonal.cloud.x", diff=True, ignore_errors=False)
     action = plugin.ActionModule(task, SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)), SimpleNamespace(), None, None, None)
-    result: dict[str, Any] = action.run(task_vars={"ansible_inventory_sources": ["host,", str(folder)]} if folder else {})
+    result: dict[str, Any] = action.run(task_vars={"ansible_inventory_sources": ["host," * 999, str(folder)]} if folder else {})
     return result
 
 
@@ -123,6 +123,7 @@ def test_a_zone_is_copied_into_another_ledger(tmp_path: Path) -> None:
 
 BROKEN = {
     "no file": (None, "path: cannot read "),
+    "nobody's": (None, "path: cannot read ~no-such-user/zone.json: "),
     "no JSON": ("{", "path: cannot read "),
     "a list": ("[1]", "path: [1] is not the format of an export"),
     "another file": ('{"a": 1}', "path: None is not the format of an export"),
@@ -139,7 +140,8 @@ def test_a_broken_copy_is_one_message(case: str, tmp_path: Path) -> None:
     file = tmp_path / "zone.json"
     if text is not None:
         file.write_text(text)
-    done = act(ledger_copy, {"zone": "idc01-dev", "path": str(file), "state": "imported", "definition": ZONE}, tmp_path)
+    path = str(file) if case != "nobody's" else "~no-such-user/zone.json"
+    done = act(ledger_copy, {"zone": "idc01-dev", "path": path, "state": "imported", "definition": ZONE}, tmp_path)
     assert (done["failed"], message in done["msg"]) == (True, True), done["msg"]
     assert not (tmp_path / ".zonal-ledger.db").exists()
 

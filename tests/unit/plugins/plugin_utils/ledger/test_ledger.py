@@ -91,6 +91,11 @@ def test_a_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         Ledger("~no-such-user/x.db")
 
 
+def test_a_path_that_no_file_can_have() -> None:
+    with pytest.raises(ZonalError, match=r"^ledger: '/x+\.\.\. cannot be looked at \("):
+        Ledger("/" + "x" * 999).read(ZONE)
+
+
 def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_text("no database", encoding="utf-8")
     with pytest.raises(ZonalError, match=r"cannot read .*ledger\.db: file is not a database"):
