@@ -68,6 +68,7 @@ options:
       - V(present) makes the disk and lets it grow.
       - V(absent) removes it B(with its data). That is refused while an instance of the host has it, running or not, or while it is open;
         with O(store=rbd) of any host.
+      - A disk that is there is changed only when docker and libvirt, where they are installed, tell whose it is.
     type: str
     choices: [present, absent]
     default: present
