@@ -56,8 +56,8 @@ options:
       - C(protected=true) refuses everything that would lose an instance, that is its removal, its release, and any change for which
         it would have to be made anew. It stands in the ledger and in the declaration, not on the host. After a rebuild of the
         ledger it is back there with the next plan of the declaration, as are C(devices), C(affinity) and C(anti_affinity).
-      - An entry with neither C(name) nor C(address) means instances that such entries named last. It is refused when it means one
-        that is protected in the ledger and says nothing of C(protected), for that may have been another entry's.
+      - An entry with neither C(name) nor C(address) means instances that such entries named last, and one that is protected in the
+        ledger stays so unless it says C(protected=false), for the protection may have been another entry's.
       - A name that a host of the zone has is refused, and so are C(all), C(localhost) and C(ungrouped). An address is refused that
         is reserved, a gateway's, a name server's, or that of a host's own bridge (when O(hosts) tell their C(network)).
     type: list

@@ -50,8 +50,6 @@ class Faults:
         if claim is None and (leaving := self._leaving(entry)):
             yield f"{entry.where}: {leaving.name} is being removed; its host has not confirmed yet that it is gone"
             return
-        if claim is not None and claim.protected and entry.protected is None and not entry.explicit:
-            yield f"{entry.where}: {claim.name} is protected, and another entry may have meant it; say protected: true or false, or name it"
         if claim is not None and (entry.protected or claim.protected) and (forced := forced_fields(slot)):
             yield f"{entry.where}: {claim.name} is protected, but {forced} can only be changed by making it anew; {_UNPROTECT}"
         if claim is not None and slot.seen is not None and slot.seen.host != claim.host:

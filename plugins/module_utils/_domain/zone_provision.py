@@ -133,7 +133,7 @@ def _asked(items: Sequence[tuple[Slot, Demand]]) -> Counter[str]:
 
 
 def _sized(claim: Claim, slot: Slot, demand: Demand) -> Claim:
-    """Return the claim as its entry wants it."""
+    """Return the claim as its entry wants it. One that does not say which it means takes no protection away by saying nothing of it."""
     if "extra_addresses" in slot.entry.spec:
         claim = claim.with_extra(slot.entry.extra_addresses, slot.seen.addresses if slot.seen else None)
     return replace(
@@ -143,5 +143,5 @@ def _sized(claim: Claim, slot: Slot, demand: Demand) -> Claim:
         disk=demand.disk,
         rules=slot.entry.rules,
         devices=slot.entry.devices,
-        protected=bool(slot.entry.protected),
+        protected=bool(slot.entry.protected) or (slot.entry.protected is None and not slot.entry.explicit and claim.protected),
     )

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -228,10 +229,12 @@ def test_a_mirror_of_a_store_elsewhere_serves_who_has_a_certificate_and_takes_no
     registry: Registry, other: CephNode, image: str, tmp_path: Path
 ) -> None:
     assert registry.push(image) == ""
+    # What is below /proc is nothing that a path can be made absolute of.
+    authority = shutil.copy(registry.ca_file, tmp_path)
     variables = {
         "ceph_registry_ceph": "external",
         "ceph_registry_s3_url": registry.s3_url,
-        "ceph_registry_authority": registry.ca_file,
+        "ceph_registry_authority": authority,
         "ceph_registry_readonly": True,
         "ceph_registry_auth": "mtls",
     }

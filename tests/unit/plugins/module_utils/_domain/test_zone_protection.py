@@ -100,8 +100,9 @@ def test_of_an_app_whose_names_are_too_long_all_have_names_of_their_own() -> Non
 def test_a_counted_entry_takes_no_protection_that_it_does_not_speak_of() -> None:
     first = plan([PROTECTED])
     made = plan([{**DB, "memory": "3G"}], applied(first), run(first))
-    told = f"instances[0]: {DB_1} is protected, and another entry may have meant it; say protected: true or false, or name it"
-    assert (refusals(made), made.changed) == ({"db": [told]}, ())
+    assert [(claim.memory, claim.protected) for claim in made.changed] == [(3 * 1024**3, True)]
+    assert refusals(plan([{**DB, "image": "debian:14"}], applied(first), run(first))) == {"db": [FORCED]}
+    assert actions(plan([{**DB, "count": 0}], applied(made), run(made), prune=True)) == {DB_1: "orphan"}
     for said in ({"protected": False}, {"name": DB_1}):
         assert [claim.protected for claim in plan([{**DB, **said}], applied(first), run(first)).changed] == [False]
     # It means others first, and needs to say nothing of this one then.
