@@ -230,7 +230,7 @@ def test_a_mirror_of_a_store_elsewhere_serves_who_has_a_certificate_and_takes_no
 ) -> None:
     assert registry.push(image) == ""
     # What is below /proc is nothing that a path can be made absolute of.
-    authority = shutil.copy(registry.ca_file, tmp_path)
+    authority = str(shutil.copy(registry.ca_file, tmp_path))
     variables = {
         "ceph_registry_ceph": "external",
         "ceph_registry_s3_url": registry.s3_url,
