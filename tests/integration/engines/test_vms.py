@@ -353,6 +353,7 @@ def _check_live_changes(lab: Lab) -> None:
 
 def _check_disks(lab: Lab) -> None:
     """Disks come, grow and go while it runs, and its definition follows."""
+    wait_for("the guest's agent", lambda: _is_up(lab), BOOT_TIMEOUT)
     number = lab.domain().ID()
     disks = [{"name": "data", "size": "64M"}, {"name": LONG, "size": "16M"}]
     # One after the other: of two that come at once, the guest may see either first.
