@@ -242,10 +242,11 @@ def test_a_mirror_of_a_store_elsewhere_serves_who_has_a_certificate_and_takes_no
         keys = registry.keys(user)
         variables[f"ceph_registry_{part}access_key"] = keys["aws_access_key_id"]
         variables[f"ceph_registry_{part}secret_key"] = keys["aws_secret_access_key"]
-    # The buckets' policy is the owner's, not the mirror's.
-    variables["ceph_registry_images_readers"] = ["arn:aws:iam:::user/zonal-images-reader"]
+    policy = registry.s3("zonal-images", "get_bucket_policy", Bucket=IMAGES)
     made = play(tmp_path, [other], "-vvv", **variables)
     assert made.status == 0, made.output[-4000:]
+    # It is the owner's, not the mirror's.
+    assert json.loads(registry.s3("zonal-images", "get_bucket_policy", Bucket=IMAGES))["Policy"] == json.loads(policy)["Policy"]
     assert [secret for secret in registry.secrets() if secret in made.output] == []
     # docker of the registry's host gets what r2 has issued to itself: its authority and a certificate.
     mirror = f"{other.address}:5000"
