@@ -44,7 +44,7 @@ _SAID = {
     "Redirect to": "the server sends the request on to what is no address",
     "no answer within": "it takes longer than a day; a new run goes on where this one was",
 }
-_KILLED = "exit status -"
+_KILLED = "exit status -9"
 _LARGER = "exit status -25"  # SIGXFSZ, see setrlimit(2)
 _NO_ARIA2 = "failed to execute aria2c"
 _OTHER_FILE = "its answers do not fit to each other or to what was downloaded before; a new run begins anew"
