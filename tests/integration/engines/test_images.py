@@ -30,6 +30,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import KINDS, ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_cleanup import ImageCleanupResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import DockerSource, VolumeSource, Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import Engines, instance_source
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Unpacked
@@ -391,3 +392,25 @@ def test_an_image_that_docker_does_not_have_is_told(host: Host, docker_url: str)
     with pytest.raises(ZonalError, match=r"^Cannot export none:1: "), docker_source(host, docker_url, "none:1").archive():
         raise AssertionError("there is no archive")
     assert os.listdir(host.folder / "work") == []
+
+
+@pytest.mark.parametrize("way", ["built", "committed"])
+def test_what_somebody_has_made_of_an_image_is_left_alone(host: Host, way: str) -> None:
+    """It has inherited our labels."""
+    path, theirs = host.archive(pack(member("etc/motd", size=10))), host.name.replace(":1", ":2")
+    converge(host.resource(host.wish(path, "container"), path, Policy()))
+    if way == "built":
+        dockerfile = io.BytesIO(f"FROM {host.name}\nENV a=b\n".encode())
+        list(host.api.build(fileobj=dockerfile, tag=theirs, rm=True))
+    else:
+        made = host.api.create_container(host.name, "sh")["Id"]
+        host.api.commit(made, *theirs.split(":"))
+        host.api.remove_container(made)
+    found = host.api.inspect_image(theirs)["Id"]
+    assert host.docker.image_labels(theirs) == host.docker.image_labels(host.name)
+    # Without a name, too.
+    host.api.tag(host.name, *theirs.split(":"), force=True)
+    host.docker.remove_nameless()
+    host.api.tag(found, *theirs.split(":"), force=True)
+    converge(ImageCleanupResource([], host.docker, host.volumes, host.boot))
+    assert (host.docker.image_labels(host.name), host.api.inspect_image(theirs)["Id"]) == (None, found)
