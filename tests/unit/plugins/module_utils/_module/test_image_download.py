@@ -30,6 +30,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module.image_download
     RegistryImageResource,
     build_image,
 )
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_info import unfinished_golden
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
@@ -236,6 +237,13 @@ def test_one_archive_is_made_of_layers_wherever_a_run_is_cut_off(tmp_path: Path)
         assert len([call for call in skopeo.calls if " copy " in call]) == 1
         calls, cut = calls + 1, fuse.blown
     assert "flatten" in " ".join(fuse.passed)
+
+
+def test_the_volume_of_layers_that_a_run_has_left_is_seen_by_the_clean_up(host: Host) -> None:
+    """The image may not be wanted any more when the next run comes."""
+    with pytest.raises(PowerCut):
+        host.converge(layered(host, FakeSkopeo(*LAYERS), Fuse(2)))
+    assert unfinished_golden(host.volumes) == [volume.name for volume in host.volumes.list()] == [f"{golden_of(DIGEST)}.new"]
 
 
 def test_layers_that_make_another_content_are_not_kept(host: Host) -> None:
