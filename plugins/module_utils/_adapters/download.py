@@ -165,6 +165,8 @@ class Downloads:
                 os.close(handle)
 
     def _download(self, address: str, shown: str, name: str, limit: int, pause: int) -> None:
+        if self._ca_file and address.lower().startswith("https:") and not os.path.isfile(self._ca_file):
+            raise EngineError("check the certificate of", shown, f"there is no file {self._ca_file} (option ca_file)")
         options = {
             "input-file": "-",
             "dir": self._folder,

@@ -117,6 +117,12 @@ def test_a_missing_program_is_told_with_its_package(tmp_path: Path) -> None:
         fetch(Aria2(tmp_path, "prlimit: failed to execute aria2c: No such file or directory"))
 
 
+def test_an_authority_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """aria2 goes on without, and then says that the certificate is not trusted."""
+    with pytest.raises(EngineError, match=r"^Cannot check the certificate of shown: there is no file /nowhere \(option ca_file\)$"):
+        Downloads(Aria2(tmp_path), str(tmp_path), "/nowhere").fetch(ADDRESS, "shown", "name", 1000)
+
+
 COUNTED = "[#52fe9f 0B/30000000B(0%)]\n[#52fe9f 4259840B/30000000B(14%) CN:1 DL:1407156B ETA:18s]\n(INPR):download in-progress."
 PAUSES = {
     COUNTED: "downloading shown: 4M of 28M (14 %)",
