@@ -161,6 +161,9 @@ class Inspection:
         # docker sets what a link has on the file itself.
         if _content_xattrs(member) not in ((), target.xattrs):
             raise refusal(member.name, f"a hard link whose attributes differ from those of {show(member.target)}")
+        # docker gives the file its owner once more, and with that the kernel takes its capabilities.
+        if CAPABILITY in dict(target.xattrs) and not _content_xattrs(member):
+            raise refusal(member.name, f"a hard link without the capabilities of {show(member.target)}; make it a symbolic link")
         names = self._names[target.group] = self._names.get(target.group, 1) + 1
         if names > _MOST_NAMES:
             raise refusal(member.name, f"one more hard link to {show(member.target)}, which has {_MOST_NAMES} names already")

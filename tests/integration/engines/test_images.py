@@ -220,6 +220,21 @@ def test_both_faces_have_one_content(host: Host, many: int) -> None:
     assert converge(host.resource(wanted, "", Policy())) == []
 
 
+def test_of_a_file_with_capabilities_and_two_names_docker_keeps_them(host: Host) -> None:
+    """Without its own on the link they would go: see the hostile ones. What docker saves is made of the archive, so it tells nothing."""
+    link = hardlink("usr/bin/b", "usr/bin/a", 0o755)
+    link.pax_headers = {"SCHILY.xattr.security.capability": CAPABILITY.decode()}
+    path = host.archive(pack(with_xattr("usr/bin/a", "security.capability", CAPABILITY), link))
+    converge(host.resource(host.wish(path, "container"), path, Policy()))
+    made = host.api.create_container(host.name, "sh")["Id"]
+    try:
+        copied = b"".join(host.api.get_archive(made, "/usr/bin/a")[0])
+    finally:
+        host.api.remove_container(made)
+    with tarfile.open(fileobj=io.BytesIO(copied)) as tar:
+        assert tar.getmember("a").pax_headers == link.pax_headers
+
+
 def test_what_docker_exports_is_an_archive(host: Host) -> None:
     path = host.archive(gzip.compress(pack(*everything(10))))
     converge(host.resource(host.wish(path, "container"), path, Policy()))

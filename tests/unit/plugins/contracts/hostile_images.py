@@ -114,6 +114,10 @@ HOSTILE: dict[str, Hostile] = {
         pack(member("a"), member("b", kind=tarfile.LNKTYPE, link="a", pax={"SCHILY.xattr.security.capability": CAPABILITY.decode()})),
         "a hard link whose attributes differ from those of a",
     ),
+    "a hard link by which docker takes the capabilities from its target": Hostile(
+        pack(with_xattr("usr/bin/a", "security.capability", CAPABILITY), hardlink("usr/bin/b", "usr/bin/a", 0o755)),
+        "a hard link without the capabilities of usr/bin/a",
+    ),
     "a link to nothing": Hostile(with_field(pack(symlink("a", "b")), 157, bytes(100)), "impossible path"),
     "a link to a path that is too long": Hostile(pack(symlink("a", "x" * 4100)), "impossible path"),
     # Kinds, owners, rights.
