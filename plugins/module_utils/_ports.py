@@ -142,7 +142,7 @@ class ContainerEngine(PowerEngine, DockerVolumes, Protocol):
         """Return the labels of a local image ``name:tag``; None when it is not there."""
 
     def images(self) -> list[StoredImage]:
-        """Return all local images that carry our labels."""
+        """Return all local images that carry our labels, without those that somebody has made of them, which inherit the labels."""
 
     def import_image(self, archive: str, name: str, labels: Mapping[str, str], sha256: str = "") -> None:
         """Make the local image ``name:tag`` of a root file system archive; atomic. It starts ``/sbin/init``.
@@ -163,7 +163,7 @@ class ContainerEngine(PowerEngine, DockerVolumes, Protocol):
         """Remove the local image ``name:tag``; no error when there is none."""
 
     def remove_nameless(self) -> None:
-        """Remove the local images that carry our labels and have no name, as far as nothing uses them."""
+        """Remove those of ``images`` that have no name, as far as nothing uses them."""
 
 
 class ListedContainers(Protocol):

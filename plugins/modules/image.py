@@ -33,6 +33,7 @@ options:
     description:
       - Where the archive is (tar, plain or packed with gzip, bzip2 or xz). Needed only when the image is not there yet.
       - Either a path on the host, or an address that the host downloads it from, V(https://...), V(http://...) or V(s3://BUCKET/KEY).
+        An address has blanks and the like as C(%20).
         Downloading goes on where an interrupted run has stopped, and other modules can change the host meanwhile. What was downloaded is
         removed when the image is made.
       - Or an image of a docker registry, V(docker://HOST[:PORT]/PATH:TAG) or V(docker://HOST[:PORT]/PATH@sha256:...), of which the one for

@@ -43,8 +43,14 @@ class HostCommand:
         if deadline.passed:
             raise EngineError("run", line, f"no answer within {timeout:g} seconds")
         if status != 0:
-            raise EngineError("run", line, errors or output or f"exit status {status}")
+            raise EngineError("run", line, _cause(status, errors or output))
         return output
+
+
+def _cause(status: int, said: str) -> str:
+    """Return what a program said before it failed; of one that was killed that does not tell what ended it."""
+    ended = f"exit status {status}"
+    return f"{said}\n{ended}" if said and status < 0 else said or ended
 
 
 class _Deadline:

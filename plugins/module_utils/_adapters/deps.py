@@ -21,6 +21,7 @@ def need_boto3() -> tuple[Any, Any]:
         import boto3.s3.transfer
         import botocore.config
         import botocore.exceptions
+        import botocore.parsers
     except ImportError:
         raise EngineAbsent("use", "S3", "the Python package boto3 is missing; install the package python3-boto3") from None
     return boto3, botocore

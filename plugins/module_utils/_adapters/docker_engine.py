@@ -19,6 +19,7 @@ from .._domain.errors import RefusedError
 from .._domain.guest_files import GuestFile
 from .._ports import EngineError, EngineSilent, Login, StoredImage
 from .deps import need_docker, unreachable
+from .docker_images import our_images
 from .kernel import disk_under
 from .shims import end_lost, end_shim
 
@@ -179,7 +180,7 @@ class DockerEngine:
 
     def images(self) -> list[StoredImage]:
         with self._asking("list", "images") as api:
-            listed = api.images(filters={"label": LABEL + "digest"})
+            listed = our_images(api)
             users = [(body["ImageID"], name.lstrip("/")) for body in api.containers(all=True) for name in body["Names"]]
         return [
             StoredImage(
@@ -241,7 +242,7 @@ class DockerEngine:
     def remove_nameless(self) -> None:
         """Older images of ours have lost their name, or never got one because a run was cut off."""
         with self._asking("remove", "images without a name") as api:
-            for body in api.images(filters={"label": LABEL + "digest", "dangling": True}):
+            for body in our_images(api, dangling=True):
                 with suppress(need_docker().errors.APIError):
                     api.remove_image(body["Id"])
 

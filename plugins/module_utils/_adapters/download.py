@@ -44,7 +44,7 @@ _SAID = {
     "Redirect to": "the server sends the request on to what is no address",
     "no answer within": "it takes longer than a day; a new run goes on where this one was",
 }
-_KILLED = "exit status -"
+_KILLED = "exit status -9"
 _LARGER = "exit status -25"  # SIGXFSZ, see setrlimit(2)
 _NO_ARIA2 = "failed to execute aria2c"
 _OTHER_FILE = "its answers do not fit to each other or to what was downloaded before; a new run begins anew"
@@ -66,18 +66,20 @@ class Downloads:
         self._ca_file = ca_file
         self._login = Login()
         self._progress = progress
+        self._held = -1
 
     def fetch(self, address: str, shown: str, name: str, limit: int, sha256: str = "") -> str:
         """Return the path of the file ``name``, downloaded from ``address`` unless it is there.
 
         A file of more than ``limit`` bytes is an EngineError, and so is one with another ``sha256``, if that is given. Errors tell
-        ``shown`` instead of the address, which may be secret. A Pause leaves what is there to the next call.
+        ``shown`` instead of the address, which may be secret. A Pause leaves what is there to the next call. Until this process forgets the
+        file, lets it go or ends, no other one removes it.
         """
         path = self.path(name)
         try:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
             with self._alone():
-                if not os.path.exists(path):
+                while not self._is_held(path):
                     self._finish(address, shown, name, limit, sha256, self._progress)
                     os.rename(path + UNFINISHED, path)
                     sync(self._folder)
@@ -103,6 +105,20 @@ class Downloads:
         finally:
             os.close(handle)
 
+    def _is_held(self, path: str) -> bool:
+        """Tell whether the file is there, and is not removed by another process from now on."""
+        self.let_go()
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        if os.fstat(handle).st_nlink:
+            self._held = handle
+            return True
+        os.close(handle)
+        return False
+
     def _finish(self, address: str, shown: str, name: str, limit: int, sha256: str, pause: int) -> None:
         """Download the rest of what an earlier run has left, or all; after ``pause`` seconds tell how far it is."""
         resumed = os.path.exists(os.path.join(self._folder, name + UNFINISHED + _CONTROL))
@@ -123,15 +139,34 @@ class Downloads:
         if found != sha256:
             raise _OtherFile("download", shown, f"what came has the sha256 {found}, but {sha256} is wanted")
 
+    def let_go(self) -> None:
+        """Leave the file that was fetched to whoever wants to remove it."""
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
+
     def forget(self, name: str) -> None:
-        """Remove the file and what is left of an interrupted download of it."""
-        for end in ("", UNFINISHED, UNFINISHED + _CONTROL, UNFINISHED + _CONTROL + "__temp"):
-            path = self.path(name + end)
-            shutil.rmtree(path, ignore_errors=True)
+        """Remove the file and what is left of an interrupted download of it. One that another process holds is left to that."""
+        self.let_go()
+        handle = -1
+        try:
             with suppress(FileNotFoundError):
-                os.unlink(path)
+                handle = os.open(self.path(name), os.O_RDONLY)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for end in (UNFINISHED, UNFINISHED + _CONTROL, UNFINISHED + _CONTROL + "__temp", ""):
+                path = self.path(name + end)
+                shutil.rmtree(path, ignore_errors=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+        except BlockingIOError:
+            return
+        finally:
+            if handle >= 0:
+                os.close(handle)
 
     def _download(self, address: str, shown: str, name: str, limit: int, pause: int) -> None:
+        if self._ca_file and address.lower().startswith("https:") and not os.path.isfile(self._ca_file):
+            raise EngineError("check the certificate of", shown, f"there is no file {self._ca_file} (option ca_file)")
         options = {
             "input-file": "-",
             "dir": self._folder,

@@ -24,6 +24,10 @@ _CONNECT_SECONDS = 10
 # A store that has just started may be slow.
 _READ_SECONDS = 60
 _REFUSED = "the store refuses this user: is the key right, and does the bucket belong to somebody else?"
+# The library follows by looking for the bucket where it was before, again and again.
+_WITHOUT_END = "maximum recursion depth"
+_SENT_ON = "it sends requests on to another address; write that one, https:// if the store speaks TLS"
+_NO_STORE = "what answers there is no S3 store; is the address right?"
 _CAUSES = {
     **dict.fromkeys(("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"), _REFUSED),
     "NoSuchKey": "there is no such object",
@@ -67,12 +71,17 @@ class _S3:
     @contextmanager
     def _saying(self, tried: str, name: str) -> Iterator[None]:
         """Turn the library's errors into ours."""
-        errors = need_boto3()[1].exceptions
+        botocore = need_boto3()[1]
+        errors, where = botocore.exceptions, f"{name} at {self._access.endpoint}"
         try:
             yield
-        except (errors.BotoCoreError, errors.ClientError) as error:
+        except (RecursionError, errors.BotoCoreError, errors.ClientError) as error:
+            if _WITHOUT_END in str(error):
+                raise EngineError(tried, where, _SENT_ON) from None
             code = error.response["Error"]["Code"] if isinstance(error, errors.ClientError) else type(error).__name__
-            raise EngineError(tried, f"{name} at {self._access.endpoint}", _CAUSES.get(code, str(error))) from error
+            raise EngineError(tried, where, _CAUSES.get(code, str(error))) from error
+        except (ValueError, KeyError, botocore.parsers.ResponseParserError) as error:
+            raise EngineError(tried, where, _NO_STORE) from error
 
     @property
     def _client(self) -> Any:
@@ -142,7 +151,7 @@ class S3Objects(_S3):
     def head(self, key: str) -> StoredObject | None:
         with self._saying("look for", self._name(key)):
             found = self._missing(_NO_OBJECT, "head_object", Bucket=self._bucket, Key=key)
-        return None if found is None else StoredObject(found["ContentLength"], found["Metadata"])
+            return None if found is None else StoredObject(found["ContentLength"], found["Metadata"])
 
     def list(self, prefix: str) -> Mapping[str, int]:
         with self._saying("list", self._name(prefix)):

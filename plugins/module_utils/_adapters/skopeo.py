@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import escape, glob
 
-from .._domain.registry_image import RegistryImage, choose_manifest, parse_manifest, repository_of
+from .._domain.registry_image import RegistryImage, check_manifest, choose_manifest, parse_manifest, repository_of
 from .._ports import Command, EngineAbsent, EngineError, Login
 from .._ports_storage import LAYOUT_TAG
 
@@ -69,9 +69,10 @@ class Registry:
         if raw is None:
             return None
         with _understood(reference):
-            chosen = choose_manifest(raw, self._machine)
+            chosen = choose_manifest(check_manifest(reference, raw), self._machine)
             if chosen:
-                raw = self._ask(f"{repository_of(reference)}@sha256:{chosen}", "--raw") or ""
+                pinned = f"{repository_of(reference)}@sha256:{chosen}"
+                raw = check_manifest(pinned, self._ask(pinned, "--raw") or "")
             return parse_manifest(reference, raw)
 
     def copy(self, image: RegistryImage, folder: str) -> None:

@@ -21,6 +21,10 @@ USUAL, NONE, ANY = "usual", "none", "any"
 MOST_MEMBERS = 1_000_000
 DEFAULT_SIZE = 20 * 1024**3
 _LONGEST_PATH, _LONGEST_NAME, _LONGEST_SHOWN = 4000, 255, 80
+# Names, targets of links and attributes of all members together: whoever reads the archive keeps them in memory.
+_MOST_WORDS = 256 * 1024**2
+# ext4: names of one file; bytes of its attributes, which lie in one block, each with an entry in a table there.
+_MOST_NAMES, _LONGEST_ATTRIBUTES, _ATTRIBUTE_ENTRY = 65_000, 4000, 24
 _BLOCK = 4096
 # Room for the file system's own tables and for the first start of a guest, beside the content.
 _SPARE_BYTES = 64 * 1024**2
@@ -29,6 +33,10 @@ _NO_OWNER = 2**32 - 1  # chown(2) takes it for "leave as it is"
 OLD_SPARSE = b"S"
 _KERNEL = re.compile(rb"boot/vmlinuz(-[^/]+)?")
 _LABEL = b"security.selinux"
+# A percent sign is one of several spellings to GNU tar, and itself to others.
+_KEPT = re.compile(rb"[^%\0]{1,255}", re.DOTALL)
+# What the kernel takes and gives back as it was: linux/capability.h, versions 2 and 3, the latter not for root or nobody.
+_CAPABILITY = re.compile(rb"[\x00\x01]\x00\x00(?:\x02.{16}|\x03.{16}(?!\x00{4}|\xff{4}).{4})", re.DOTALL)
 # Where packages put files that run with more rights than their caller has.
 _SYSTEM_FOLDERS = frozenset(b"bin sbin lib lib32 lib64 libx32 usr opt".split())
 
@@ -84,7 +92,9 @@ class Inspection:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._entries: dict[bytes, Entry] = {}
+        self._names: dict[object, int] = {}
         self._size = 0
+        self._words = 0
         self._rooted = False
 
     def add(self, member: Member, read: Callable[[], str]) -> None:
@@ -101,7 +111,7 @@ class Inspection:
                 raise refusal(member.name, "which is the root, but not a folder")
             self._rooted = True
             return
-        self._count(member.size)
+        self._count(member.size, len(path) + len(member.target) + _length(member.xattrs))
         entry = self._linked(path, member) if member.kind == HARD_LINK else _entry(path, member)
         self._check_privileges(member, entry)
         if member.kind == FILE:
@@ -123,19 +133,22 @@ class Inspection:
         for above in parents(path):
             found = self._entries.get(above)
             if found is None:
-                self._count(0)
+                self._count(0, len(above))
                 self._entries[above] = Entry(above, FOLDER)
             elif found.kind == FOLDER:
                 return
             else:
                 raise refusal(path, f"which lies below {show(above)}, and that is a {_words(found.kind)}")
 
-    def _count(self, size: int) -> None:
+    def _count(self, size: int, words: int) -> None:
         self._size += -(-size // _BLOCK) * _BLOCK + _BLOCK
+        self._words += words
         if self._size > self._policy.max_size:
             raise too_large(self._policy.max_size)
         if len(self._entries) >= MOST_MEMBERS:
             raise RefusedError(f"src: the archive has more than {MOST_MEMBERS} members; nothing was unpacked")
+        if self._words > _MOST_WORDS:
+            raise RefusedError(f"src: the archive has names and attributes of more than {format_size(_MOST_WORDS)}; nothing was unpacked")
 
     def _linked(self, path: bytes, member: Member) -> Entry:
         """Return the entry of one more name of an earlier file."""
@@ -148,6 +161,12 @@ class Inspection:
         # docker sets what a link has on the file itself.
         if _content_xattrs(member) not in ((), target.xattrs):
             raise refusal(member.name, f"a hard link whose attributes differ from those of {show(member.target)}")
+        # docker gives the file its owner once more, and with that the kernel takes its capabilities.
+        if CAPABILITY in dict(target.xattrs) and not _content_xattrs(member):
+            raise refusal(member.name, f"a hard link without the capabilities of {show(member.target)}; make it a symbolic link")
+        names = self._names[target.group] = self._names.get(target.group, 1) + 1
+        if names > _MOST_NAMES:
+            raise refusal(member.name, f"one more hard link to {show(member.target)}, which has {_MOST_NAMES} names already")
         return target._replace(path=path)
 
     def _check_privileges(self, member: Member, entry: Entry) -> None:
@@ -200,12 +219,17 @@ def _check_kind(member: Member) -> None:
 def _check_facts(member: Member) -> None:
     if not (0 <= member.uid < _NO_OWNER and 0 <= member.gid < _NO_OWNER):
         raise refusal(member.name, f"whose owner {member.uid}:{member.gid} cannot be")
-    for name, _value in member.xattrs:
+    for name, value in member.xattrs:
         # A label belongs to its machine. The rest are a file system's own notes, such as where an overlay finds a file, access control
         # lists, and what only some file systems know; of these and of attributes on links docker makes something else than tar.
         usual = is_content(name) and not name.startswith(b"user.overlay.") and name != b"user." and member.kind not in (LINK, PIPE)
-        if name != _LABEL and not usual:
+        if name != _LABEL and not (usual and _KEPT.fullmatch(name)):
             raise refusal(member.name, f"which has the attribute {show(name)}; pack the image without it")
+        if name == CAPABILITY and not _CAPABILITY.fullmatch(value):
+            raise refusal(member.name, "which has capabilities that no kernel takes as they are; set them anew, or pack the image without")
+    kept = _content_xattrs(member)
+    if _length(kept) + _ATTRIBUTE_ENTRY * len(kept) > _LONGEST_ATTRIBUTES:
+        raise refusal(member.name, f"whose attributes have {_length(kept)} bytes, more than ext4 keeps; pack the image without")
 
 
 def _entry(path: bytes, member: Member) -> Entry:
@@ -215,6 +239,10 @@ def _entry(path: bytes, member: Member) -> Entry:
 
 def _content_xattrs(member: Member) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(pair for pair in member.xattrs if is_content(pair[0]))
+
+
+def _length(xattrs: tuple[tuple[bytes, bytes], ...]) -> int:
+    return sum(len(name) + len(value) for name, value in xattrs)
 
 
 def _clean(member: Member, of: bytes = b"") -> bytes:

@@ -55,6 +55,14 @@ def repository_of(reference: str) -> str:
     return f"{host}/{path.split('@', 1)[0].split(':', 1)[0]}"
 
 
+def check_manifest(reference: str, raw: str) -> str:
+    """Return the text of a manifest that was asked for; whoever named its digest gets no other one."""
+    wanted = reference.partition("@sha256:")[2]
+    if raw and wanted not in ("", hashlib.sha256(raw.encode()).hexdigest()):
+        raise ValueError("the registry gave another one than that with this digest")
+    return raw
+
+
 def choose_manifest(raw: str, machine: str) -> str:
     """Return the sha256 of the manifest for a machine (``uname -m``) when ``raw`` is a list of them, else an empty text."""
     told = _read(raw)

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any
 
 from .errors import SpecError
@@ -16,7 +17,10 @@ from .plan import Plan, Step
 
 # What all stores accept; dots would break the certificates of virtual hosts.
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
-_ENDPOINT = re.compile(r"https?://[^/\s]+/?", re.ASCII)
+# What the S3 library takes; of other hosts and ports it raises errors of its own.
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ENDPOINT = re.compile(rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{{1,5}}))?/?", re.ASCII)
+_LONGEST_ENDPOINT, _LAST_PORT = 255, 65535
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,20 @@ def parse_bucket(field: str, value: str) -> str:
 
 def parse_endpoint(field: str, value: str) -> str:
     """Return the address of a store without a slash at its end; SpecError when it is none."""
-    if not _ENDPOINT.fullmatch(value):
-        raise SpecError(field, value, "is no endpoint; write a URL without a path, such as https://ceph.example:7480")
+    if not _is_endpoint(value):
+        shown = re.sub(r"//.*@", "//", value)  # before it there may be a password
+        raise SpecError(field, shown, "is no endpoint; write a URL without a user or path, such as https://ceph.example:7480")
     return value.rstrip("/")
+
+
+def _is_endpoint(value: str) -> bool:
+    match = _ENDPOINT.fullmatch(value)
+    if match is None or len(value) > _LONGEST_ENDPOINT or int(match[2] or 0) > _LAST_PORT:
+        return False
+    try:
+        return bool(IPv6Address(match[1] or "::1"))
+    except ValueError:
+        return False
 
 
 def parse_policy(text: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .errors import SpecError
 from .names import IMAGE
@@ -39,8 +39,8 @@ class Source:
 
     @property
     def key(self) -> str:
-        """Key of an S3 object within its bucket."""
-        return self.location.split("/", 3)[3]
+        """Key of an S3 object within its bucket, of which an address writes some characters as %XX."""
+        return unquote(self.location.split("/", 3)[3])
 
     @property
     def reference(self) -> str:

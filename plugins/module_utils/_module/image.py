@@ -182,9 +182,12 @@ class ImageResource:
         unpacked = self._disks.make(volume.path, self._source, archive.content.bytes_per_inode)
         if unpacked.digest != archive.content.digest:
             raise RefusedError(f"src: {self._source} has become another content than was checked; what was unpacked is removed again")
-        boot = unpacked.boot if unpacked.boot.kernel is not None else lent
-        if boot is None:
-            raise no_kernel(self._wish.name)
+        boot = unpacked.boot
+        if boot.kernel is None:
+            # There may be a link that leads nowhere, which was taken for one.
+            if lent is None and not self._wish.lender:
+                raise no_kernel(self._wish.name)
+            boot = lent or self._lent()
         self._volumes.retag(volume.name, (CLOUD_INIT_TAG,) if unpacked.boot.cloud_init else (), ())
         return boot
 
@@ -195,7 +198,7 @@ class ImageResource:
         hidden = golden_of(self._wish.digest) + UNFINISHED
         self._volumes.remove(hidden)
         size = min(volume_size(self._policy.max_size), self._volumes.free())
-        volume = self._volumes.create(hidden, size // _BLOCK * _BLOCK, [IMAGE_TAG + self._wish.name])
+        volume = self._volumes.create(hidden, size // _BLOCK * _BLOCK, [IMAGE_TAG + self._wish.name, DIGEST_TAG + self._wish.digest])
         try:
             yield volume.path
         finally:

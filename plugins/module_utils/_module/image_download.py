@@ -58,6 +58,9 @@ class ImageDownload:
         self.downloads.fetch(self.address(), self.shown, self.name, self.limit, self.sha256)
         return {"bytes": self.downloads.size(self.name) if came else 0, "seconds": round(time.monotonic() - started, 1)}
 
+    def let_go(self) -> None:
+        self.downloads.let_go()
+
     def forget(self) -> None:
         self.downloads.forget(self.name)
 
@@ -76,9 +79,15 @@ class DownloadedImageResource(ImageResource):
     def fetched(self, plan: Plan[Image]) -> Iterator[dict[str, Any]]:
         """See ``Fetching``. What was not made into an image stays, so that the next run does not bring it again."""
         if not any(step.action.startswith("make_") for step in plan.steps):
+            # Of a run that was cut off when it had made the image.
+            if os.path.exists(self._download.path):
+                self._download.forget()
             yield {}
             return
-        yield {"download": self._download.fetch()}
+        try:
+            yield {"download": self._download.fetch()}
+        finally:
+            self._download.let_go()
         self._download.forget()
 
     def _check(self) -> Archive:

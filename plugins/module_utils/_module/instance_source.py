@@ -17,7 +17,7 @@ from .._domain.container_found import parse_layer
 from .._domain.errors import RefusedError, SpecError
 from .._domain.image_policy import Policy
 from .._domain.instance import Instance
-from .._domain.names import UNFINISHED, snapshot_of, volume_of
+from .._domain.names import CAPTURE, snapshot_of, volume_of
 from .._domain.snapshot import HELD
 from .._domain.volume import CONSISTENT_TAG, Volume, snapshots_of, tag_value
 from .._ports import ContainerEngine, VmEngine
@@ -26,7 +26,6 @@ from .image_source import DockerSource, ImageSource, VolumeSource, Workshop
 from .neighbours import containers_beside, vms_beside
 
 Release = Callable[[str], AbstractContextManager[None]]
-_CAPTURE = f"zonal-capture{UNFINISHED}"
 _MARK = f"{LABEL}capture"
 _PAUSED = "it was paused for the snapshot, since no agent of its guest could hold its file systems"
 
@@ -46,7 +45,7 @@ class ContainerSource(DockerSource):
     """A container. Its image is in docker meanwhile, under a name that no image of a user has."""
 
     def __init__(self, instance: Instance, policy: Policy, workshop: Workshop, engines: Engines) -> None:
-        self._image = f"{_CAPTURE}:{instance.name}"
+        self._image = f"{CAPTURE}:{instance.name}"
         super().__init__(self._image, policy, workshop, engines.images)
         self._instance = instance
         self._engine = engines.containers
@@ -76,7 +75,7 @@ class ContainerSnapshotSource(ContainerSource):
         super().__init__(instance, policy, workshop, engines)
         self._copies = engines.copies
         self._label = label
-        self._made = f"{_CAPTURE}.{instance.name}"
+        self._made = f"{CAPTURE}.{instance.name}"
 
     def digest(self) -> str:
         # So that check mode, too, tells what does not go.

@@ -39,6 +39,7 @@ class DockerRegistry:
 
     def __init__(self, folder: Path, process: subprocess.Popen[bytes], port: int) -> None:
         self.process = process
+        self.folder = folder
         self.name = f"127.0.0.1:{port}"
         self.ca_file = str(folder / "ca.crt")
         self._trust = ssl.create_default_context(cafile=self.ca_file)

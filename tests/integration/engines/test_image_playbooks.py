@@ -135,6 +135,24 @@ def test_images_are_made_once_and_removed_on_demand(play: Play, names: Any) -> N
     assert play(zonal_image_cleanup=True) == 0
 
 
+def test_the_archive_of_an_image_that_is_made_goes_although_another_one_fails(play: Play, names: Any, prefix: str) -> None:
+    _registry, made, _web = play.variables["zonal_images"]
+    broken = {**made, "name": f"{prefix}broken:1", "src": str(play.folder / "broken"), "sha256": hashlib.sha256(b"broken").hexdigest()}
+    (play.folder / "broken").write_bytes(b"broken")
+    play.variables["zonal_images"] = [made, broken]
+    with pytest.raises(AssertionError, match="it is not a complete tar archive"):
+        play()
+    assert (names(), os.listdir(play.archives)) == (["path:1"], [broken["sha256"]])
+    # As a run leaves it that is killed after the last image was made.
+    (play.archives / made["sha256"]).touch()
+    content = pack(member("etc/whole", size=1000))
+    (play.folder / "broken").write_bytes(content)
+    (play.archives / broken["sha256"]).unlink()
+    broken["sha256"] = hashlib.sha256(content).hexdigest()
+    assert play() > 0
+    assert (names(), os.listdir(play.archives)) == (["broken:1", "path:1"], [])
+
+
 SLOW_SERVER = """
 import sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -30,6 +30,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import KINDS, ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_cleanup import ImageCleanupResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import DockerSource, VolumeSource, Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import Engines, instance_source
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Unpacked
@@ -219,6 +220,21 @@ def test_both_faces_have_one_content(host: Host, many: int) -> None:
     assert converge(host.resource(wanted, "", Policy())) == []
 
 
+def test_of_a_file_with_capabilities_and_two_names_docker_keeps_them(host: Host) -> None:
+    """Without its own on the link they would go: see the hostile ones. What docker saves is made of the archive, so it tells nothing."""
+    link = hardlink("usr/bin/b", "usr/bin/a", 0o755)
+    link.pax_headers = {"SCHILY.xattr.security.capability": CAPABILITY.decode()}
+    path = host.archive(pack(with_xattr("usr/bin/a", "security.capability", CAPABILITY), link))
+    converge(host.resource(host.wish(path, "container"), path, Policy()))
+    made = host.api.create_container(host.name, "sh")["Id"]
+    try:
+        copied = b"".join(host.api.get_archive(made, "/usr/bin/a")[0])
+    finally:
+        host.api.remove_container(made)
+    with tarfile.open(fileobj=io.BytesIO(copied)) as tar:
+        assert tar.getmember("a").pax_headers == link.pax_headers
+
+
 def test_what_docker_exports_is_an_archive(host: Host) -> None:
     path = host.archive(gzip.compress(pack(*everything(10))))
     converge(host.resource(host.wish(path, "container"), path, Policy()))
@@ -391,3 +407,25 @@ def test_an_image_that_docker_does_not_have_is_told(host: Host, docker_url: str)
     with pytest.raises(ZonalError, match=r"^Cannot export none:1: "), docker_source(host, docker_url, "none:1").archive():
         raise AssertionError("there is no archive")
     assert os.listdir(host.folder / "work") == []
+
+
+@pytest.mark.parametrize("way", ["built", "committed"])
+def test_what_somebody_has_made_of_an_image_is_left_alone(host: Host, way: str) -> None:
+    """It has inherited our labels."""
+    path, theirs = host.archive(pack(member("etc/motd", size=10))), host.name.replace(":1", ":2")
+    converge(host.resource(host.wish(path, "container"), path, Policy()))
+    if way == "built":
+        dockerfile = io.BytesIO(f"FROM {host.name}\nENV a=b\n".encode())
+        list(host.api.build(fileobj=dockerfile, tag=theirs, rm=True))
+    else:
+        made = host.api.create_container(host.name, "sh")["Id"]
+        host.api.commit(made, *theirs.split(":"))
+        host.api.remove_container(made)
+    found = host.api.inspect_image(theirs)["Id"]
+    assert host.docker.image_labels(theirs) == host.docker.image_labels(host.name)
+    # Without a name, too.
+    host.api.tag(host.name, *theirs.split(":"), force=True)
+    host.docker.remove_nameless()
+    host.api.tag(found, *theirs.split(":"), force=True)
+    converge(ImageCleanupResource([], host.docker, host.volumes, host.boot))
+    assert (host.docker.image_labels(host.name), host.api.inspect_image(theirs)["Id"]) == (None, found)

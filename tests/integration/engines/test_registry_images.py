@@ -203,6 +203,21 @@ def test_of_a_list_the_image_of_this_architecture_is_taken(server: DockerRegistr
     assert Path(host.fetch(mine.pinned)).read_bytes() == _LAYER
 
 
+def test_who_names_a_digest_gets_no_other_manifest(server: DockerRegistry, host: Host) -> None:
+    server.push("images/changed", "mine", _LAYER)
+    server.push("images/changed", "other", gzip.compress(pack(member("other"))))
+    mine, other = (server.manifest("images/changed", tag)["digest"] for tag in ("mine", "other"))
+    item = {**server.manifest("images/changed", "mine"), "platform": {"os": "linux", "architecture": "amd64"}}
+    server.put_manifest("images/changed", "all", INDEX, {"manifests": [item]})
+    assert Path(host.fetch(f"{server.name}/images/changed@{mine}")).read_bytes() == _LAYER
+    host.downloads().forget("name")
+    stored = [next(server.folder.glob(f"data/**/blobs/sha256/*/{digest.partition(':')[2]}/data")) for digest in (mine, other)]
+    stored[0].write_bytes(stored[1].read_bytes())
+    for name in (f"images/changed@{mine}", "images/changed:all"):
+        with pytest.raises(ZonalError, match=r"^Cannot read the manifest of \S+: the registry gave another one"):
+            Registry(run_command, host.access, "x86_64").find(f"{server.name}/{name}")
+
+
 LOWER = (
     folder("etc"),
     member("etc/gone", size=3),

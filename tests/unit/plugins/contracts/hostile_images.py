@@ -111,8 +111,12 @@ HOSTILE: dict[str, Hostile] = {
         pack(member("usr/bin/su", mode=0o4755), hardlink("home/su", "usr/bin/su", 0o4755)), "outside the system's folders"
     ),
     "a hard link with capabilities that its target has not": Hostile(
-        pack(member("a"), member("b", kind=tarfile.LNKTYPE, link="a", pax={"SCHILY.xattr.security.capability": "x"})),
+        pack(member("a"), member("b", kind=tarfile.LNKTYPE, link="a", pax={"SCHILY.xattr.security.capability": CAPABILITY.decode()})),
         "a hard link whose attributes differ from those of a",
+    ),
+    "a hard link by which docker takes the capabilities from its target": Hostile(
+        pack(with_xattr("usr/bin/a", "security.capability", CAPABILITY), hardlink("usr/bin/b", "usr/bin/a", 0o755)),
+        "a hard link without the capabilities of usr/bin/a",
     ),
     "a link to nothing": Hostile(with_field(pack(symlink("a", "b")), 157, bytes(100)), "impossible path"),
     "a link to a path that is too long": Hostile(pack(symlink("a", "x" * 4100)), "impossible path"),
@@ -135,6 +139,17 @@ HOSTILE: dict[str, Hostile] = {
         pack(member("a", kind=tarfile.SYMTYPE, link="b", pax={"SCHILY.xattr.user.a": "b"})), ATTRIBUTE + "user.a"
     ),
     "an access list": Hostile(pack(member("a", pax={"SCHILY.acl.access": "user::rwx"})), "the attribute SCHILY.acl.access"),
+    "an attribute that GNU tar names otherwise": Hostile(pack(with_xattr("etc", "user.a%3Db")), ATTRIBUTE + "user.a%3Db"),
+    "an attribute with a name that is too long": Hostile(pack(with_xattr("etc", "user." + "n" * 251)), ATTRIBUTE + "user.nnn"),
+    "a zero byte in an attribute's name": Hostile(pack(with_xattr("etc", "user.a\0b")), ATTRIBUTE + "user.a\\000b"),
+    "attributes that ext4 does not keep": Hostile(pack(with_xattr("etc", "user.a", b"x" * 4000)), "whose attributes have 4006 bytes"),
+    "capabilities that are none": Hostile(pack(with_xattr("usr/x", "security.capability")), "capabilities that no kernel takes"),
+    "capabilities of an old kernel": Hostile(
+        pack(with_xattr("usr/x", "security.capability", b"\1\0\0\1" + bytes(8))), "capabilities that no kernel takes"
+    ),
+    "capabilities that the kernel gives back in another form": Hostile(
+        pack(with_xattr("usr/x", "security.capability", b"\1\0\0\3" + bytes(20))), "capabilities that no kernel takes"
+    ),
     "headers for all members": Hostile(pack(member("a"), pax_headers={"uid": "0"}), "headers that are for all members"),
     **{name: Hostile(*case) for name, case in HEADERS.items()},
     # Sizes.

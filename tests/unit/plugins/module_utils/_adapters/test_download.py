@@ -63,7 +63,9 @@ def test_it_is_there_when_it_is_whole(tmp_path: Path, sha256: str) -> None:
     assert os.listdir(tmp_path) == ["name"]
 
 
-@pytest.mark.parametrize("first", [OTHER, LENGTH, ASSERTION, "errorCode=8 no resume", "errorCode=1 something new"])
+@pytest.mark.parametrize(
+    "first", [OTHER, LENGTH, ASSERTION, f"{ASSERTION} exit status -6", "errorCode=8 no resume", "errorCode=1 something new"]
+)
 def test_parts_of_another_file_are_thrown_away(tmp_path: Path, first: bytes | str) -> None:
     interrupted(tmp_path)
     aria2 = Aria2(tmp_path, first, GOOD)
@@ -90,10 +92,12 @@ SAID = {
     "errorCode=3 Resource not found": "the server does not have it",
     "no answer within 86400 seconds": "it takes longer than a day",
     "exit status -9": "aria2c was killed",
+    "[#52fe9f 0B/30000000B(0%)] exit status -9": "aria2c was killed",
 }
 FORGOTTEN = {
     LENGTH: "its answers do not fit",
     ASSERTION: "its answers do not fit",
+    f"{ASSERTION} exit status -6": "its answers do not fit",
     "errorCode=8 secret": "its answers do not fit",
     "exit status -25": "it is larger than 1000 bytes",
 }
@@ -111,6 +115,12 @@ def test_a_failure_is_told_without_secrets(tmp_path: Path, said: str) -> None:
 def test_a_missing_program_is_told_with_its_package(tmp_path: Path) -> None:
     with pytest.raises(EngineAbsent, match=r"the program aria2c is not installed; install the package aria2$"):
         fetch(Aria2(tmp_path, "prlimit: failed to execute aria2c: No such file or directory"))
+
+
+def test_an_authority_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """aria2 goes on without, and then says that the certificate is not trusted."""
+    with pytest.raises(EngineError, match=r"^Cannot check the certificate of shown: there is no file /nowhere \(option ca_file\)$"):
+        Downloads(Aria2(tmp_path), str(tmp_path), "/nowhere").fetch(ADDRESS, "shown", "name", 1000)
 
 
 COUNTED = "[#52fe9f 0B/30000000B(0%)]\n[#52fe9f 4259840B/30000000B(14%) CN:1 DL:1407156B ETA:18s]\n(INPR):download in-progress."

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_archive import check_archive
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.rootfs_tree import tree_entries
+from ansible_collections.zonal.cloud.plugins.module_utils._domain import image_policy
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.content import digest_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
@@ -165,6 +166,23 @@ def test_privileged_files(archive: Callable[[bytes], str], content: bytes, allow
         assert check_archive(archive(content), policy).content.inodes > 0
     else:
         assert "the option privileged_files" in refusal(archive(content), policy)
+
+
+@pytest.mark.parametrize("kind", ["deep", "links"])
+def test_names_do_not_fill_the_memory(archive: Callable[[bytes], str], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders that a name only implies are kept, too: 14 KB of an archive could take gigabytes."""
+    deep = [member(f"{number}/" + "d/" * 1990 + "f") for number in range(70)]
+    links = [symlink(f"{number}", "x" * 4000) for number in range(70)]
+    if kind == "links":
+        monkeypatch.setattr(image_policy, "_MOST_WORDS", 65 * 4000)
+    assert "names and attributes of more than" in refusal(archive(pack(*(deep if kind == "deep" else links))), Policy())
+
+
+def test_a_file_has_as_many_names_as_ext4_gives_it(archive: Callable[[bytes], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_policy, "_MOST_NAMES", 3)
+    names = [member("a"), hardlink("b", "a"), hardlink("c", "b"), member("e"), hardlink("f", "e")]
+    assert check_archive(archive(pack(*names)), POLICY).content.inodes == 5
+    assert "'d', one more hard link to c, which has 3 names already" in refusal(archive(pack(*names, hardlink("d", "c"))))
 
 
 @pytest.mark.parametrize("content", [LINKS, WHOLE[:-10], HOME], ids=["good", "cut off", "against the policy"])

@@ -43,6 +43,15 @@ def test_what_is_there_is_found_by_whoever_may(tmp_path: Path) -> None:
     assert "secret" not in repr(ACCESS)
 
 
+def test_who_names_a_digest_gets_no_other_manifest() -> None:
+    skopeo = FakeSkopeo(b"one")
+    image = Registry(skopeo, ACCESS).find(REFERENCE)
+    assert image is not None
+    assert Registry(skopeo, ACCESS).find(image.pinned) == image
+    with pytest.raises(EngineError, match=r"Cannot read the manifest of kvm01:5000/team/debian@sha256:\w+: the registry gave another one"):
+        Registry(FakeSkopeo(b"two"), ACCESS).find(image.pinned)
+
+
 def test_anybody_does_not_use_the_hosts_own_login() -> None:
     skopeo = FakeSkopeo(b"one")
     Registry(skopeo, RegistryAccess()).find(REFERENCE)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -59,8 +60,24 @@ def test_spec() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", "ab"), ("name", "Images"), ("name", "a.b.c"), ("name", "-ab"), ("endpoint", "ceph"), ("endpoint", f"{ENDPOINT}/images")],
+    [
+        *(("name", name) for name in ("ab", "Images", "a.b.c", "-ab")),
+        *(("endpoint", f"https://{host}") for host in ("ceph_1:7480", "-ceph", "ceph:port", "ceph:99999", "[::1", "[:::]", "ceph?x", "ä")),
+        ("endpoint", "ceph"),
+        ("endpoint", f"{ENDPOINT}/images"),
+    ],
 )
 def test_what_is_refused_is_named(field: str, value: str) -> None:
-    with pytest.raises(SpecError, match=f"{field}: '{value}' is no "):
+    with pytest.raises(SpecError, match=f"^{re.escape(f'{field}: {value!r}')} is no "):
         parse_spec(options(**{field: value}))
+
+
+@pytest.mark.parametrize("host", ["ceph", "10.0.0.1:7480", "[2001:db8::1]:7480", "a-b.example."])
+def test_what_an_endpoint_may_be(host: str) -> None:
+    assert parse_spec(options(endpoint=f"http://{host}")).endpoint == f"http://{host}"
+
+
+def test_a_refusal_has_no_password() -> None:
+    with pytest.raises(SpecError, match=r"^endpoint: 'https://ceph\.example' is no endpoint") as told:
+        parse_spec(options(endpoint="https://me:word@ceph.example"))
+    assert "word" not in str(told.value.details)

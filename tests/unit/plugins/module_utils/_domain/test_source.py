@@ -80,3 +80,5 @@ def test_an_image_has_a_reference() -> None:
 def test_an_object_has_a_bucket_and_a_key() -> None:
     source = parse_source("src", "s3://images/debian/13.tgz")
     assert (source.bucket, source.key) == ("images", "debian/13.tgz")
+    # As the refusal of a blank says.
+    assert parse_source("src", "s3://images/debian%2013%25+b.tgz").key == "debian 13%+b.tgz"

@@ -25,7 +25,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import 
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import BootFiles, Unpacked
-from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack, symlink
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.hostile_images import HOSTILE, MAX_SIZE, Hostile
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import (
@@ -345,6 +345,19 @@ def test_a_kernel_that_cannot_be_read_is_none(host: Host) -> None:
     with pytest.raises(RefusedError, match=NO_KERNEL):
         host.converge(*host.wish(kinds=("vm",)))
     assert host.snapshot() == before
+
+
+def test_instead_of_a_kernel_that_cannot_be_read_the_one_that_is_lent_boots(host: Host, tmp_path: Path) -> None:
+    host.disks.boot_files = BootFiles(kernel=b"lent", initrd=None, cloud_init=False)
+    host.converge(*host.wish())
+    host.disks.boot_files = BootFiles(None, None, cloud_init=False)
+    path = tmp_path / "link.tar"
+    path.write_bytes(pack(symlink("boot/vmlinuz", "/nowhere")))
+    wanted = ImageWish("tools:1", frozenset(["vm"]), sha256=hashlib.sha256(path.read_bytes()).hexdigest(), lender=NAME)
+    assert host.converge(wanted, str(path)) == ["make_vm"]
+    made = host.golden("tools:1")
+    assert made is not None
+    assert Path(host.boot.paths(made.name)[0]).read_bytes() == b"lent"
 
 
 @pytest.mark.parametrize("kinds", [("vm",), ("container",)])

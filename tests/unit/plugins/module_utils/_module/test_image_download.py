@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module.image_download
     RegistryImageResource,
     build_image,
 )
+from ansible_collections.zonal.cloud.plugins.module_utils._module.image_info import unfinished_golden
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.archives import member, pack
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
@@ -70,10 +71,10 @@ class Host:
         (self.folder / name.strip()).write_bytes(self.content)
         return ""
 
-    def resource(self, sha256: str = SHA256, digest: str = "") -> DownloadedImageResource:
+    def resource(self, sha256: str = SHA256, digest: str = "", kinds: tuple[str, ...] = ("vm", "container")) -> DownloadedImageResource:
         name = sha256 or digest
         download = ImageDownload(Downloads(self.aria2, str(self.folder)), lambda: "https://h/a?s", "https://h/a", name, 10**6, sha256)
-        wish = ImageWish("debian:13", frozenset(["vm", "container"]), digest, sha256)
+        wish = ImageWish("debian:13", frozenset(kinds), digest, sha256)
         return DownloadedImageResource(download, wish, Policy(), self.containers, self.volumes, FakeDisks(self.volumes), self.boot)
 
     def converge(self, resource: DownloadedImageResource) -> dict[str, Any]:
@@ -127,6 +128,31 @@ def test_another_content_than_the_digest_is_not_kept(host: Host) -> None:
     with pytest.raises(RefusedError, match="but 0000"):
         host.converge(host.resource("", digest="0" * 64))
     assert host.files() == []
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_run_leaves_the_archive_to_another_one_that_needs_it(host: Host, refused: bool) -> None:
+    first, second = host.resource(kinds=("vm",)), host.resource(kinds=("container",))
+    if refused:
+        first._policy = Policy(1)
+    plan = second.plan(second.observe())
+    with second.fetched(plan):
+        with nullcontext() if not refused else pytest.raises(RefusedError):
+            host.converge(first)
+        assert host.files() == [SHA256]
+        second.apply(plan.steps[0])
+    assert host.files() == []
+    assert len(host.addresses) == 1
+
+
+def test_what_a_run_has_left_that_was_cut_off_when_the_image_was_made_goes(host: Host) -> None:
+    host.converge(host.resource())
+    (host.folder / SHA256).write_bytes(CONTENT)
+    # Another run's, which has not come yet.
+    (host.folder / f"{DIGEST}.new").touch()
+    assert host.converge(host.resource()) == {}
+    assert host.converge(host.resource("", DIGEST)) == {}
+    assert host.files() == [f"{DIGEST}.new"]
 
 
 OPTIONS: dict[str, Any] = {
@@ -211,6 +237,13 @@ def test_one_archive_is_made_of_layers_wherever_a_run_is_cut_off(tmp_path: Path)
         assert len([call for call in skopeo.calls if " copy " in call]) == 1
         calls, cut = calls + 1, fuse.blown
     assert "flatten" in " ".join(fuse.passed)
+
+
+def test_the_volume_of_layers_that_a_run_has_left_is_seen_by_the_clean_up(host: Host) -> None:
+    """The image may not be wanted any more when the next run comes."""
+    with pytest.raises(PowerCut):
+        host.converge(layered(host, FakeSkopeo(*LAYERS), Fuse(2)))
+    assert unfinished_golden(host.volumes) == [volume.name for volume in host.volumes.list()] == [f"{golden_of(DIGEST)}.new"]
 
 
 def test_layers_that_make_another_content_are_not_kept(host: Host) -> None:
