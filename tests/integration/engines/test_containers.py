@@ -9,8 +9,10 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import docker
@@ -162,6 +164,18 @@ def test_a_new_container_is_as_declared(lab: Lab) -> None:
     assert lab.do(11, "cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes").strip() == str(16 * MIB)
     assert lab.do(11, "cat", "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").strip() == str(16 * MIB)
     assert lab.converge(lab.wish()) == []
+
+
+def test_a_name_may_be_the_beginning_of_several_ids(lab: Lab) -> None:
+    wanted, made = lab.wish(), []
+    try:
+        while not (twice := [start for start, count in Counter(number[:2] for number in made).items() if count > 1]):
+            made.append(lab.api.create_container(IMAGE)["Id"])
+        assert lab.converge(replace(wanted, name=twice[0])) == ["create", "start"]
+        assert lab.converge(replace(wanted, name=twice[0], power=ABSENT)) == ["remove"]
+    finally:
+        for number in made:
+            lab.api.remove_container(number)
 
 
 def test_it_keeps_address_and_mac_over_restarts(lab: Lab) -> None:
