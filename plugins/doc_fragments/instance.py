@@ -158,6 +158,7 @@ options:
     description:
       - Up to so much memory a VM that runs gets more without a restart, through its balloon device; units as for O(memory). By default as
         much as O(memory). A guest without a driver for the balloon has all of it from the beginning.
+      - It can be no more than the host has, since the VM is started with it.
     type: str
   cpu_shares:
     description:

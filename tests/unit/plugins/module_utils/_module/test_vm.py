@@ -614,12 +614,14 @@ def test_a_vm_is_not_stopped_for_a_bridge_that_is_not_there(host: Host, power: s
     assert host.snapshot() == before
 
 
+@pytest.mark.parametrize("option", ["memory", "max_memory"])
 @pytest.mark.parametrize("power", [RUNNING, STOPPED])
-def test_a_vm_is_not_stopped_for_memory_that_is_not_there(host: Host, power: str) -> None:
+def test_a_vm_is_not_stopped_for_memory_that_is_not_there(host: Host, power: str, option: str) -> None:
     host.converge(wish("vm", power=power))
     before = host.snapshot()
-    with pytest.raises(SpecError, match=r"^memory: '8191P' is more than this host has"):
-        host.converge(wish("vm", memory="8191P", power=power, allow=BOTH))
+    options: dict[str, Any] = {option: "8191P"}
+    with pytest.raises(SpecError, match=rf"^{option}: '8191P' is more than this host has"):
+        host.converge(wish("vm", power=power, allow=BOTH, **options))
     assert host.snapshot() == before
 
 
