@@ -37,7 +37,7 @@ from .neighbours import container_cpus, containers_beside, read_neighbour
 from .vm_boot import VmBoot
 from .vm_disks import plug
 from .vm_found import read_vm
-from .vm_host import check_cpu_model, check_huge_pages, check_user_data, choose_pins, root_size
+from .vm_host import check_cpu_model, check_huge_pages, check_root, check_user_data, choose_pins, root_size
 from .vm_live import after_definition, before_definition
 from .vm_type import domain_type_of
 
@@ -140,6 +140,8 @@ class VmResource(InstanceResource):
         fresh = self._volume not in self._seen
         if fresh:
             self._make_volume(spec, golden)
+        else:
+            self._volumes.grow(self._volume, spec.get("disk", 0))
         self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
         disk = self._volumes.path(self._volume)
         self._boot.provide(spec, self._volumes.path(self._hidden) if fresh else disk)
@@ -192,8 +194,7 @@ class VmResource(InstanceResource):
         golden = find_golden(self._seen.values(), spec["image"])
         if golden is not None:
             check_user_data(spec, golden)
-            if not self._adopting:
-                root_size(self._volumes, spec, golden, self._seen.get(self._volume))
+            check_root(self._volumes, spec, golden, self._seen.get(self._volume), stays=self._adopting)
 
     def _check_target(self, spec: Spec) -> None:
         root_size(self._volumes, spec, self._check(spec)[0], self._seen.get(self._volume))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from .._adapters.kernel import cpu_nodes, huge_memory
 from .._domain.cpus import choose_cpus
+from .._domain.disk import check_larger
 from .._domain.domain_type import KVM
 from .._domain.domain_xml import most_vcpus
 from .._domain.errors import SpecError
@@ -46,6 +47,14 @@ def check_user_data(spec: Spec, golden: Volume) -> None:
     """SpecError when nothing in the image would read the user-data."""
     if spec.get("user_data") and CLOUD_INIT_TAG not in golden.tags:
         raise SpecError("user_data", "(not shown)", f"needs cloud-init, which the image {spec['image']} does not have")
+
+
+def check_root(volumes: Volumes, spec: Spec, golden: Volume, old: Volume | None, *, stays: bool) -> None:
+    """SpecError when the root disk cannot be as large as it is wanted; an ``old`` one that ``stays`` may grow."""
+    if old is None or not stays:
+        root_size(volumes, spec, golden, old)
+    elif "disk" in spec:
+        check_larger("disk", old.name, spec["disk"], old)
 
 
 def root_size(volumes: Volumes, spec: Spec, golden: Volume, old: Volume | None) -> int:

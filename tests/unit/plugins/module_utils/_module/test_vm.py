@@ -711,9 +711,20 @@ def test_a_disk_that_a_guest_may_have_used_is_taken_up_again(host: Host, changes
     host.converge(wish("vm"))
     host.engine.remove("web")
     host.disks.personalise("/dev/zonal/vm-web", [GuestFile("/srv/data", "of the guest")])
-    before = host.volumes.snapshot()
+    before = dict(host.content())
     assert host.converge(wish("vm", **changes)) == ["create", "start"]
-    assert host.volumes.snapshot() == before
+    assert host.content() == before
+    # It is as large as it is wanted: after the start that would take a restart.
+    assert planned(host.resource(wish("vm", **changes))) == ([], [])
+
+
+def test_a_disk_that_is_taken_up_again_is_not_made_smaller(host: Host) -> None:
+    host.converge(wish("vm", disk="1G"))
+    host.engine.remove("web")
+    before = host.snapshot()
+    with pytest.raises(SpecError, match=r"^disk: '128M' is smaller than the disk vm-web, 1G; a disk is never shrunk$"):
+        host.converge(wish("vm", disk="128M"))
+    assert host.snapshot() == before
 
 
 def test_an_address_of_another_vm_is_refused(host: Host) -> None:
