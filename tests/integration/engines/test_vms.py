@@ -228,6 +228,22 @@ def test_contract_on_qemu(check: Callable[[Bench], None], libvirt_uri: str, pref
         bench.clean()
 
 
+def test_a_vm_of_somebody_else_that_ends_while_all_are_listed_ends_no_run(
+    libvirt_uri: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Never defined, such as those of libguestfs: when it ends there is no such domain any more.
+    brief, describe = [libvirt.open(libvirt_uri).createXML(machine_xml(f"{prefix}brief", 16))], LibvirtEngine._describe
+
+    def end_first(domain: Any) -> Any:
+        if domain.name() == f"{prefix}brief" and brief:
+            brief.pop().destroy()
+        return describe(domain)
+
+    monkeypatch.setattr(LibvirtEngine, "_describe", staticmethod(end_first))
+    assert f"{prefix}brief" not in [domain.name for domain in LibvirtEngine(libvirt_uri).domains()]
+    assert not brief
+
+
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("vm-*.xml")), ids=lambda file: file.stem)
 def test_the_golden_xml_fits_libvirts_schema(file: Path, libvirt_uri: str) -> None:
     if "-lxc" in file.stem:
