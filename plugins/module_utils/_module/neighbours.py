@@ -29,8 +29,8 @@ def containers_beside(engine: ContainerEngine, *, surely: bool = False) -> list[
 
 
 def vms_beside(engine: VmEngine, *, surely: bool = False) -> list[Instance]:
-    """Return the VMs of this collection; none where libvirt is not installed, or, without ``surely``, does not run."""
-    read = or_none if not surely else _surely
+    """Return the VMs of this collection; none where libvirt is not installed, or, without ``surely``, does not run, or hangs."""
+    read = _or_nothing if not surely else _surely
     found = read(lambda: list(map(read_neighbour, engine.domains())))
     return [item for item in found if item.ours]
 
