@@ -20,7 +20,9 @@ description:
     if its disk is not whole.
 options:
   instance:
-    description: Name of a VM or container of this host that M(zonal.cloud.vm), M(zonal.cloud.container) or M(zonal.cloud.instances) made.
+    description:
+      - Name of a VM or container of this host that M(zonal.cloud.vm), M(zonal.cloud.container) or M(zonal.cloud.instances) made.
+      - A name that a VM and a container of the host both have is refused.
     type: str
     required: true
   name:

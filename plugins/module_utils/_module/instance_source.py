@@ -23,7 +23,7 @@ from .._domain.volume import CONSISTENT_TAG, Volume, snapshots_of, tag_value
 from .._ports import ContainerEngine, VmEngine
 from .._ports_layers import LayerCopies
 from .image_source import DockerSource, ImageSource, VolumeSource, Workshop
-from .neighbours import containers_beside, vms_beside
+from .neighbours import instance_called
 
 Release = Callable[[str], AbstractContextManager[None]]
 _CAPTURE = f"zonal-capture{UNFINISHED}"
@@ -159,15 +159,12 @@ class VmSnapshotSource(VolumeSource):
 
 def instance_source(name: str, snapshot: str, policy: Policy, workshop: Workshop, engines: Engines) -> ImageSource:
     """Return the source for the instance of that name on this host, or for a snapshot of it."""
-    for instance in containers_beside(engines.containers):
-        if instance.name == name:
-            if snapshot:
-                return ContainerSnapshotSource(instance, snapshot, policy, workshop, engines)
-            return ContainerSource(instance, policy, workshop, engines)
-    for instance in vms_beside(engines.vms):
-        if instance.name == name:
-            return VmSnapshotSource(instance, snapshot, policy, workshop) if snapshot else VmSource(instance, policy, workshop, engines)
-    raise SpecError("source", name, "is no instance of zonal.cloud on this host; zonal.cloud.host_info tells those that are")
+    instance = instance_called(name, engines.containers, engines.vms, "source")
+    if instance.kind == "container":
+        if snapshot:
+            return ContainerSnapshotSource(instance, snapshot, policy, workshop, engines)
+        return ContainerSource(instance, policy, workshop, engines)
+    return VmSnapshotSource(instance, snapshot, policy, workshop) if snapshot else VmSource(instance, policy, workshop, engines)
 
 
 def _unknown(label: str, instance: Instance, known: Collection[str]) -> SpecError:

@@ -15,7 +15,9 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_release import RESUME_VM, THAW_VM
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import render_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import CURRENT, PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import find_golden, image_tags, users_of
@@ -24,9 +26,9 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module.image_info imp
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineDown, EngineError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volume
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import VM_CHANGES, VOLUME_CHANGES, Fuse, PowerCut
@@ -367,6 +369,29 @@ def test_a_vm_without_its_disk_is_one_message(host: Host) -> None:
 def test_what_is_not_ours_is_refused(host: Host) -> None:
     with pytest.raises(SpecError, match=r"^instance: 'nobody' is no instance of zonal\.cloud on this host"):
         host.resource(SnapshotWish("nobody", "monday"))
+
+
+def add_container(host: Host) -> None:
+    """Let a container have the name of the VM, which another address allows."""
+    host.containers.import_image("archive", "debian:13", {})
+    spec = complete("web", wish("container", address="10.20.0.98").spec)
+    host.containers.create("web", render_container("web", spec, frozenset(), FACTS))
+
+
+@pytest.mark.parametrize("state", [PRESENT, CURRENT, RESTORED, "absent"])
+def test_a_name_of_both_kinds_is_refused(host: Host, state: str) -> None:
+    add_container(host)
+    with pytest.raises(RefusedError, match=r"^instance: 'web' is the name of a container and of a VM on this host"):
+        host.resource(SnapshotWish("web", "monday", state))
+
+
+@pytest.mark.parametrize("engine", ["docker", "libvirt"])
+def test_what_may_be_of_an_engine_that_does_not_run_is_not_called_unknown(host: Host, engine: str) -> None:
+    (host.containers if engine == "docker" else host.vms).running = False
+    with pytest.raises(EngineDown, match=f"Cannot reach {engine}"):
+        host.resource(SnapshotWish("nobody", "monday"))
+    if engine == "docker":
+        assert host.do() == ["take"]
 
 
 def test_a_vm_that_vanishes_is_one_message(host: Host) -> None:
