@@ -61,9 +61,11 @@ class SnapshotResource:
         return SnapshotState()
 
     def plan(self, found: SnapshotState) -> Plan[SnapshotState]:
+        # Now that it has the host for itself: what another run took while this one waited does not come later.
         if self._wish.state == CURRENT:
-            # Now that it has the host for itself: what another run took while this one waited does not come later.
             self._wish = replace(self._wish, name=policy_name(self._now()))
+        elif self._wish.keep:
+            self._wish = replace(self._wish, moment=self._now())
         plan = plan_snapshot(self._wish, found)
         self._found, self._after = found, plan.after
         return plan

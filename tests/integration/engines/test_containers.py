@@ -167,7 +167,8 @@ def test_a_new_container_is_as_declared(lab: Lab) -> None:
 
 
 def test_a_name_may_be_the_beginning_of_several_ids(lab: Lab) -> None:
-    wanted, made = lab.wish(), []
+    wanted = lab.wish()
+    made: list[str] = []
     try:
         while not (twice := [start for start, count in Counter(number[:2] for number in made).items() if count > 1]):
             made.append(lab.api.create_container(IMAGE)["Id"])

@@ -209,6 +209,23 @@ def test_the_oldest_go(host: Host) -> None:
     assert [item["name"] for item in host.shown()] == ["week-1", "week-2", "auto-3", "week-3", "auto-4", "week-4"]
 
 
+def test_what_was_taken_while_the_clock_was_ahead_goes_first(host: Host) -> None:
+    def take(day: str) -> list[str]:
+        host.now = partial(str, f"{day}T02:00:00Z")
+        host.do(f"auto-{day}", keep=3)
+        return [item["name"][5:] for item in host.shown()]
+
+    for day in ("2026-11-27", "2028-01-01", "2028-01-02"):
+        take(day)
+    assert take("2026-11-28") == ["2026-11-27", "2026-11-28", "2028-01-02"]
+    assert take("2026-11-29") == ["2026-11-27", "2026-11-28", "2026-11-29"]
+    assert take("2026-11-30") == ["2026-11-28", "2026-11-29", "2026-11-30"]
+    # A clock that is set by a little makes no other the oldest.
+    host.now = partial(str, "2026-11-30T01:30:00Z")
+    host.do("auto-again", keep=3)
+    assert [item["name"] for item in host.shown()] == ["auto-2026-11-29", "auto-again", "auto-2026-11-30"]
+
+
 def test_a_policy_of_the_vm_takes_what_is_due_and_removes_only_what_it_took(host: Host) -> None:
     assert host.do("", CURRENT) == []
     wanted = wish("vm", snapshots={"every": "1m", "keep": 2})
