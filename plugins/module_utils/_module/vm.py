@@ -37,7 +37,7 @@ from .neighbours import container_cpus, containers_beside, read_neighbour
 from .vm_boot import VmBoot
 from .vm_disks import plug
 from .vm_found import read_vm
-from .vm_host import check_cpu_model, check_huge_pages, check_root, check_user_data, choose_pins, root_size
+from .vm_host import check_cpu_model, check_huge_pages, check_pci_devices, check_root, check_user_data, choose_pins, root_size
 from .vm_live import after_definition, before_definition
 from .vm_type import domain_type_of
 
@@ -116,6 +116,8 @@ class VmResource(InstanceResource):
         if "network.bridge" in step.fields:
             # Asked before it is stopped for the change: without the bridge it would not start again.
             self._check_bridge(self._target)
+        if "pci_devices" in step.fields:
+            check_pci_devices(self._wish.name, self._target, self._domains)
         if "boot" in step.fields:
             self._boot.check_change(self._wish.name, self._target, self._volumes.find(self._volume))
         if step.action == "start":
@@ -203,6 +205,7 @@ class VmResource(InstanceResource):
         """Return golden volume, kernel and initial ramdisk of the image; SpecError when a VM cannot be made on this host."""
         self._domain_type()
         self._check_bridge(spec)
+        check_pci_devices(self._wish.name, spec, self._domains)
         self._data.check(self.name, spec.get("disks", ()))
         golden = find_golden(self._look_at_volumes().values(), spec["image"])
         if golden is None:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._adapters.kernel import cpu_nodes, huge_memory
+from .._adapters.kernel import cpu_nodes, huge_memory, pci_fault
 from .._domain.cpus import choose_cpus
 from .._domain.disk import check_larger
+from .._domain.domain_found import parse_domain
 from .._domain.domain_type import KVM
 from .._domain.domain_xml import most_vcpus
 from .._domain.errors import SpecError
 from .._domain.fields import Spec
 from .._domain.quantity import format_size, rough_size
 from .._domain.volume import CLOUD_INIT_TAG, Volume
-from .._ports import VmEngine
+from .._ports import Domain, VmEngine
 from .._ports_storage import Volumes
 
 _MIB = 1024**2
@@ -41,6 +42,20 @@ def choose_pins(spec: Spec, used: Iterable[frozenset[int]]) -> frozenset[int]:
     """Return a CPU of the host for each that the VM may ever have; ``used`` are those of the others. SpecError when there are fewer."""
     count = most_vcpus(spec)
     return choose_cpus(count, cpu_nodes(), used, "vcpus" if count == spec["vcpus"] else "max_vcpus")
+
+
+def check_pci_devices(name: str, spec: Spec, domains: Iterable[Domain]) -> None:
+    """SpecError when the VM ``name`` cannot have its PCI devices, as when another of the ``domains`` runs with one."""
+    held = {device: domain.name for domain in domains if domain.live_xml and domain.name != name for device in _passed(domain.live_xml)}
+    for device in spec.get("pci_devices", ()):
+        fault = pci_fault(device) or (f"is what the VM {held[device]} runs with" if device in held else "")
+        if fault:
+            raise SpecError("pci_devices", device, fault)
+
+
+def _passed(xml: str) -> Iterable[str]:
+    """Return the PCI devices of a domain; what has none is not read, since reading takes long."""
+    return parse_domain(xml).spec.get("pci_devices", ()) if "<hostdev " in xml else ()
 
 
 def check_user_data(spec: Spec, golden: Volume) -> None:

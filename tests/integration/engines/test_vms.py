@@ -499,7 +499,7 @@ def test_a_guest_that_answers_nothing_is_stopped_before_a_disk_goes(cleaned: Lab
     assert (lab.converge(without), lab.pending(without)) == ([], [])
 
 
-def test_a_cpu_that_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
+def test_what_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
     lab = cleaned
     lab.converge(lab.wish())
     number = lab.domain().ID()
@@ -508,6 +508,10 @@ def test_a_cpu_that_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
             lab.converge(lab.wish(cpu_model=model, allow=BOTH))
     with pytest.raises(SpecError, match=r"^max_vcpus: 200 is more than the \d+ CPUs of this host"):
         lab.converge(lab.wish(cpu_policy="pinned", max_vcpus=200, allow=BOTH))
+    with pytest.raises(SpecError, match=r"^max_memory: '100T' is more than this host has"):
+        lab.converge(lab.wish(max_memory="100T", allow=BOTH))
+    with pytest.raises(SpecError, match=r"^pci_devices: 'ffff:ff:1f\.7' is no PCI device of this host"):
+        lab.converge(lab.wish(pci_devices=["ffff:ff:1f.7"], allow=BOTH))
     assert lab.domain().ID() == number
     # libvirt has written down what QEMU's own CPU is.
     assert lab.planned(lab.wish(cpu_model="qemu64")) == ([], [])

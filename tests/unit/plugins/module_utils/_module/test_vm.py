@@ -625,6 +625,29 @@ def test_a_vm_is_not_stopped_for_memory_that_is_not_there(host: Host, power: str
     assert host.snapshot() == before
 
 
+@pytest.mark.parametrize("power", [RUNNING, STOPPED, ABSENT])
+@pytest.mark.parametrize(
+    ("device", "why"), [("0000:3b:00.1", "is no PCI device of this host"), ("0000:3b:00.0", "is what the VM db runs with")]
+)
+def test_a_vm_is_not_stopped_for_a_pci_device_that_is_not_to_be_had(
+    host: Host, device: str, why: str, power: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = ["0000:3b:00.0", "0000:3b:02.0"]
+    monkeypatch.setattr(vm_host, "pci_fault", lambda address: "" if address in there else "is no PCI device of this host")
+    host.converge(wish("vm", "db", hostname="db", address="10.20.0.9", pci_devices=there[:1]))
+    host.converge(wish("vm", power=power))
+    before = host.snapshot()
+    others: list[dict[str, Any]] = [{}, {"hostname": "other"}]
+    for more in others:
+        wanted = wish("vm", pci_devices=[there[1], device], allow=BOTH, **more)
+        with pytest.raises(SpecError, match=rf"^pci_devices: '{device}' {why}"):
+            host.converge(wanted)
+        assert host.snapshot() == before
+    steps = {RUNNING: ["stop", "update", "start"], STOPPED: ["update", "start"], ABSENT: ["create", "start"]}[power]
+    assert host.converge(wish("vm", pci_devices=there[1:], allow=BOTH)) == steps
+    assert host.converge(wish("vm", pci_devices=there[1:], memory="512M", allow=BOTH)) == ["stop", "update", "start"]
+
+
 def test_a_disk_that_is_taken_up_again_needs_no_space(host: Host) -> None:
     host.converge(wish("vm"))
     host.engine.remove("web")
