@@ -280,7 +280,7 @@ options:
     type: bool
     default: false
   stop_timeout:
-    description: Seconds that a guest has to shut down before it is cut off; V(0) cuts it off at once.
+    description: Seconds that a guest has to shut down before it is cut off; V(0) cuts it off at once. At most V(86400).
     type: int
     default: 60
 attributes:

@@ -53,7 +53,7 @@ options:
     choices: [restart]
     default: []
   stop_timeout:
-    description: Seconds that an instance gets to stop by itself.
+    description: Seconds that an instance gets to stop by itself; at most V(86400).
     type: int
     default: 60
   group:

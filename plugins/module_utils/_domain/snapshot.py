@@ -13,7 +13,7 @@ from .errors import MissingError, RefusedError, SpecError
 from .instance import PAUSED, STOPPED
 from .names import parse_label, parse_snapshot
 from .plan import Plan, Step
-from .quantity import format_span
+from .quantity import check_wait, format_span
 from .snapshot_policy import POLICY_PREFIX, an_hour_after, beyond, is_due, policy_name
 from .thin_pool import parse_name
 
@@ -90,8 +90,7 @@ def parse_wish(params: Mapping[str, Any]) -> SnapshotWish:
     name = parse_snapshot("name", _UNDATED if current else params["name"], parse_name("group", params["group"]), instance)
     if params["state"] == PRESENT and name.startswith(POLICY_PREFIX):
         raise SpecError("name", name, f"begins like those that an instance's own policy takes and removes, with {POLICY_PREFIX}")
-    if params["stop_timeout"] < 0:
-        raise SpecError("stop_timeout", params["stop_timeout"], "is less than 0 seconds")
+    check_wait("stop_timeout", params["stop_timeout"])
     wish = SnapshotWish(instance, name, params["state"], params["keep"] or 0, "restart" in params["allow"])
     if params["keep"] is not None:
         if params["keep"] < 1:
