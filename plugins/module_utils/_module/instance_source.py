@@ -14,6 +14,7 @@ from .._adapters.rootfs_archive import Archive
 from .._adapters.skopeo import LocalImages
 from .._domain.container_config import LABEL
 from .._domain.container_found import parse_layer
+from .._domain.domain_found import parse_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.image_policy import Policy
 from .._domain.instance import Instance
@@ -33,7 +34,8 @@ _PAUSED = "it was paused for the snapshot, since no agent of its guest could hol
 
 @dataclass(frozen=True)
 class Engines:
-    """What instances of a host are made of. ``release`` sees to it that a guest is let go if this process is killed meanwhile."""
+    """What instances of a host are made of. ``release`` sees to it that a guest, told by its UUID, is let go if this process is killed
+    meanwhile."""
 
     containers: ContainerEngine
     images: LocalImages
@@ -130,7 +132,9 @@ class VmSource(VolumeSource):
 
     def _snapshot(self, hidden: str) -> Volume:
         name = self._instance.name
-        with self._engines.release(name), self._engines.vms.quiet(name) as self._why:
+        found = self._engines.vms.find(name)
+        # By its UUID: virsh takes a name that is a number for the running number of another VM.
+        with self._engines.release(parse_domain(found.xml).uuid if found else name), self._engines.vms.quiet(name) as self._why:
             return super()._snapshot(hidden)
 
     def about(self) -> dict[str, Any]:
