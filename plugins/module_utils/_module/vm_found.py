@@ -63,7 +63,9 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
         if mac and "address" in spec and mac != mac_of(spec["address"]) and "bridge" in spec:
             # That has no field of its own: somebody's other address is mended as another bridge would be.
             spec["bridge"] += f", with the MAC address {mac}"
-    return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours, whole=volume is not None)
+    # A clone of one of ours, which somebody has made, has its metadata.
+    ours = parsed.facts.get("name") == domain.name
+    return Instance("vm", domain.name, domain.power, spec, ours=ours, whole=volume is not None)
 
 
 def _running_spec(defined: Spec, live: Spec) -> Spec:

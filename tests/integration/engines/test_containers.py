@@ -179,6 +179,22 @@ def test_a_name_may_be_the_beginning_of_several_ids(lab: Lab) -> None:
             lab.api.remove_container(number)
 
 
+def test_what_docker_commits_of_one_is_not_ours(lab: Lab) -> None:
+    lab.converge(lab.wish())
+    image, name = f"{lab.prefix}debug:1", f"{lab.prefix}debug"
+    lab.api.commit(f"{lab.prefix}11", *image.split(":"))
+    try:
+        # With the labels of the image.
+        lab.api.create_container_from_config({"Image": image, "HostConfig": {"NetworkMode": "none"}}, name)
+        assert [item.name for item in list_containers(lab.engine, lab.copies)] == [f"{lab.prefix}11"]
+        with pytest.raises(RefusedError, match=rf"'{name}' is a container that zonal\.cloud did not make"):
+            lab.converge(replace(lab.wish(power=ABSENT), name=name))
+        assert lab.converge(lab.wish(hostname="other", allow=BOTH)) == ["remove", "create", "start"]
+    finally:
+        lab.clean()
+        lab.api.remove_image(image)
+
+
 def test_it_keeps_address_and_mac_over_restarts(lab: Lab) -> None:
     lab.converge(lab.wish())
     # The freed address would be given to whoever starts first, were it not reserved.

@@ -539,3 +539,22 @@ def test_what_docker_could_not_remove_to_its_end_is_made_anew(host: Host) -> Non
     host.engine.die_while_removing("web")
     assert host.converge(wish("container", power=ABSENT)) == ["remove"]
     assert host.engine.find("web") is None
+
+
+def test_what_docker_commits_of_one_is_not_ours(host: Host) -> None:
+    host.converge(wish("container"))
+    labels = host.body()["Config"]["Labels"]
+    host.engine.create("debug", {"Image": "debian:13", "Labels": labels, "HostConfig": {"NetworkMode": "none"}})
+    assert [item.name for item in list_containers(host.engine, NO_COPIES)] == ["web"]
+    for wanted in (wish("container", "debug", address="10.20.0.9"), wish("container", "debug", ABSENT)):
+        with pytest.raises(RefusedError, match=r"'debug' is a container that zonal\.cloud did not make"):
+            host.converge(wanted)
+    # It has no address, so that is free to be had anew.
+    assert host.converge(wish("container", hostname="b", allow=BOTH)) == ["remove", "create", "start"]
+
+
+def test_one_that_somebody_renames_keeps_its_address(host: Host) -> None:
+    host.converge(wish("container"))
+    host.engine.rename("web", "old")
+    with pytest.raises(SpecError, match=r"^address: '10\.20\.0\.7' belongs to the container old on this host"):
+        host.converge(wish("container"))

@@ -788,3 +788,18 @@ def test_the_list_has_all_vms_of_the_collection(host: Host) -> None:
         ("db", STOPPED, 1024 * MIB),
         ("web", RUNNING, 64 * MIB),
     ]
+
+
+def test_a_clone_that_somebody_makes_is_not_ours(host: Host) -> None:
+    host.converge(wish("vm"))
+    found = host.engine.find("web")
+    assert found is not None
+    host.engine.define(found.xml.replace("<name>web</name>", "<name>clone</name>").replace(parse_domain(found.xml).uuid, "0" * 32))
+    assert [item.name for item in list_vms(host.engine, host.volumes)] == ["web"]
+    before = host.snapshot()
+    with pytest.raises(RefusedError, match=r"'clone' is a vm that zonal\.cloud did not make"):
+        host.converge(wish("vm", "clone", ABSENT))
+    # Its guest has the same address as long as nobody has changed that.
+    with pytest.raises(SpecError, match="belongs to the vm clone on this host"):
+        host.converge(wish("vm", hostname="b", allow=BOTH))
+    assert host.snapshot() == before
