@@ -37,7 +37,7 @@ from .neighbours import container_cpus, containers_beside, read_neighbour
 from .vm_boot import VmBoot
 from .vm_disks import plug
 from .vm_found import read_vm
-from .vm_host import check_cpu_model, check_huge_pages, check_pci_devices, check_root, check_user_data, choose_pins, root_size
+from .vm_host import check_cpu_model, check_huge_pages, check_pci_devices, check_root, check_user_data, choose_pins, host_cpus, root_size
 from .vm_live import after_definition, before_definition
 from .vm_type import domain_type_of
 
@@ -184,7 +184,7 @@ class VmResource(InstanceResource):
         model = self._wish.spec.get("cpu_model")
         if model is not None and model == self._target.get("cpu_model"):
             check_cpu_model(self._engine, model, kept[0].domain_type if kept else self._domain_type())
-        self._cpus = kept[0].cpus if kept else frozenset()
+        self._cpus = kept[0].cpus & host_cpus() if kept and kept[0].cpus else frozenset()
         if self._target.get("cpu_policy") == PINNED and len(self._cpus) != most_vcpus(self._target):
             # Now, since all instances of a run are planned before the first is made: each shall get others.
             vms = [pinned_in(domain.xml) for domain in self._domains if domain.name != self._wish.name]

@@ -18,6 +18,7 @@ from .._domain.rbd import RBD
 from .._domain.volume import Volume
 from .._ports import Domain, VmEngine
 from .._ports_storage import Volumes
+from .vm_host import host_cpus
 
 _RUNNING_FIELDS = (
     "memory",
@@ -45,6 +46,9 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
     # One that was stopped on purpose does not start with its host, whatever is declared of it.
     autostart = domain.autostart or (domain.power == STOPPED and parsed.spec.get("autostart", False))
     spec: Spec = {**parsed.spec, "autostart": autostart}
+    if domain.power == STOPPED and parsed.cpus and not parsed.cpus <= host_cpus():
+        # It would not start, bound to what the host has not any more; and that is neither policy.
+        spec["cpu_policy"] = cast(str, None)
     attached, mac = parsed.attached, parsed.mac
     if domain.live_xml:
         running = parse_domain(domain.live_xml)

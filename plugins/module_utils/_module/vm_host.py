@@ -38,6 +38,11 @@ def check_cpu_model(engine: VmEngine, model: str, domain_type: str) -> None:
         raise SpecError("cpu_model", model, f"is none that libvirt here can give a VM by {by}; see virsh domcapabilities")
 
 
+def host_cpus() -> frozenset[int]:
+    """Return the CPUs that this host has."""
+    return frozenset().union(*cpu_nodes())
+
+
 def choose_pins(spec: Spec, used: Iterable[frozenset[int]]) -> frozenset[int]:
     """Return a CPU of the host for each that the VM may ever have; ``used`` are those of the others. SpecError when there are fewer."""
     count = most_vcpus(spec)

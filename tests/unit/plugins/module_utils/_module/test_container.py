@@ -189,6 +189,20 @@ def test_cpus_stay_when_something_else_changes(host: Host) -> None:
     assert host.body()["HostConfig"]["CpusetCpus"] == "2,3"
 
 
+def test_cpus_that_the_host_has_no_more_are_replaced_before_a_start(host: Host) -> None:
+    host.converge(wish("container", "first", address="10.20.0.10", vcpus=3))
+    host.converge(wish("container"))
+    assert host.body()["HostConfig"]["CpusetCpus"] == "4,5"
+    host.engine.stop("web", 0)
+    host.engine.engine_facts = replace(host.engine.engine_facts, cpus=frozenset(range(5)))
+    assert host.converge(wish("container")) == ["update", "start"]
+    assert host.body()["HostConfig"]["CpusetCpus"] == "0,3"
+    assert host.converge(wish("container")) == []
+    # One that runs has what the kernel has left it.
+    host.engine.engine_facts = replace(host.engine.engine_facts, cpus=frozenset(range(4)))
+    assert host.converge(wish("container")) == []
+
+
 def test_vms_keep_their_cpus(host: Host) -> None:
     hardware = Hardware("/disk", "/kernel", "", "kvm", cpus=frozenset(range(4)))
     spec = complete("db", wish("vm", "db", vcpus=4, cpu_policy="pinned", address="10.20.0.9").spec)

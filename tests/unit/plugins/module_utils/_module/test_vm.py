@@ -344,6 +344,17 @@ def test_cpus_that_it_may_get_are_its_own_already(host: Host) -> None:
     assert cpus_of(host) == {0, 1, 2}
 
 
+def test_cpus_that_the_host_has_no_more_are_replaced_before_a_start(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.converge(wish("vm", "first", hostname="first", address="10.20.0.10", vcpus=4, **PINNED))
+    host.converge(wish("vm", **PINNED))
+    assert cpus_of(host) == {4, 5}
+    host.engine.stop("web", 0)
+    monkeypatch.setattr(vm_host, "cpu_nodes", lambda: [frozenset(range(5))])
+    assert host.converge(wish("vm", **PINNED)) == ["update", "start"]
+    assert cpus_of(host) <= set(range(5))
+    assert planned(host.resource(wish("vm", **PINNED))) == ([], [])
+
+
 def test_cpus_that_were_bound_by_hand_are_bound_again(host: Host) -> None:
     host.converge(wish("vm", power=STOPPED, **PINNED))
     found = host.engine.find("web")
