@@ -26,7 +26,7 @@ def containers_beside(engine: ContainerEngine, *, surely: bool = False) -> list[
     """
     read = _or_nothing if not surely else _surely
     found = read(lambda: [parse_container(body) for body in engine.managed()])
-    return [Instance("container", item.name, item.power, item.spec) for item in found]
+    return [Instance("container", item.name, item.power, item.spec, ours=item.facts.get("name") == item.name) for item in found]
 
 
 def vms_beside(engine: VmEngine, *, surely: bool = False) -> list[Instance]:
@@ -38,7 +38,7 @@ def vms_beside(engine: VmEngine, *, surely: bool = False) -> list[Instance]:
 
 def instance_called(name: str, containers: ContainerEngine, vms: VmEngine, option: str) -> Instance:
     """Return the instance of that name on this host, which the ``option`` names; RefusedError when there is one of either kind."""
-    found = [item for item in (*containers_beside(containers), *vms_beside(vms)) if item.name == name]
+    found = [item for item in (*containers_beside(containers), *vms_beside(vms)) if item.name == name and item.ours]
     if len(found) > 1:
         why = "is the name of a container and of a VM on this host, so it is not known which of them is meant; make one of them anew"
         raise RefusedError(f"{option}: {name!r} {why} under another name", field=option, value=name)
