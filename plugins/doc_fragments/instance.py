@@ -158,6 +158,7 @@ options:
     description:
       - Up to so much memory a VM that runs gets more without a restart, through its balloon device; units as for O(memory). By default as
         much as O(memory). A guest without a driver for the balloon has all of it from the beginning.
+      - It can be no more than the host has, since the VM is started with it.
     type: str
   cpu_shares:
     description:
@@ -194,7 +195,8 @@ options:
   pci_devices:
     description:
       - Devices of its host that a VM gets for itself, or functions of them (SR-IOV), as C(lspci) writes their addresses, such as
-        V(0000:3b:00.0). The host needs an IOMMU that is switched on.
+        V(0000:3b:00.0). The host needs an IOMMU that is switched on. One that the host does not have, or that another VM runs with, is
+        refused.
       - Which hosts have such devices and how many is what C(devices) of a zone tells; pin the instance to the host with C(host).
     type: list
     elements: str
@@ -278,7 +280,7 @@ options:
     type: bool
     default: false
   stop_timeout:
-    description: Seconds that a guest has to shut down before it is cut off; V(0) cuts it off at once.
+    description: Seconds that a guest has to shut down before it is cut off; V(0) cuts it off at once. At most V(86400).
     type: int
     default: 60
 attributes:

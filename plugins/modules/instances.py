@@ -215,7 +215,7 @@ options:
     choices: [restart, recreate]
     default: []
   stop_timeout:
-    description: Seconds that a guest has to shut down before it is cut off; V(0) cuts it off at once.
+    description: Seconds that a guest has to shut down before it is cut off; V(0) cuts it off at once. At most V(86400).
     type: int
     default: 60
   workers:
@@ -224,7 +224,7 @@ options:
     default: 4
   progress:
     description:
-      - Seconds between lines that tell which instances are done; V(0) tells nothing until the end.
+      - Seconds between lines that tell which instances are done; V(0) tells nothing until the end. At most V(86400).
       - The module then begins no further instance and ends, and its action calls it again for those that are left.
     type: int
     default: 10

@@ -20,7 +20,9 @@ description:
     if its disk is not whole.
 options:
   instance:
-    description: Name of a VM or container of this host that M(zonal.cloud.vm), M(zonal.cloud.container) or M(zonal.cloud.instances) made.
+    description:
+      - Name of a VM or container of this host that M(zonal.cloud.vm), M(zonal.cloud.container) or M(zonal.cloud.instances) made.
+      - A name that a VM and a container of the host both have is refused.
     type: str
     required: true
   name:
@@ -51,7 +53,7 @@ options:
     choices: [restart]
     default: []
   stop_timeout:
-    description: Seconds that an instance gets to stop by itself.
+    description: Seconds that an instance gets to stop by itself; at most V(86400).
     type: int
     default: 60
   group:

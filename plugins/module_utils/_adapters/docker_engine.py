@@ -29,6 +29,8 @@ _TIMEOUT = 300
 _ATTEMPTS, _PAUSE = 5, 1.0
 _IMAGE_ID = re.compile("sha256:[0-9a-f]{64}")
 _NAMELESS = "<none>:<none>"
+# docker takes a name that is not there for the beginning of an id, of which there may be several.
+_SEVERAL = "ultiple IDs found with provided prefix"
 # How registries say that they have no such tag, or no such repository; docker passes it on with various codes.
 _NOT_PUSHED = ("manifest unknown", "name unknown", "repository name not known to registry")
 
@@ -251,12 +253,14 @@ class DockerEngine:
 
     def _found(self, tried: str, target: str, call: Any) -> Any:
         """Return what the call returns; None when docker says that there is no such object."""
-        missing = need_docker().errors.NotFound
+        errors = need_docker().errors
         with self._asking(tried, target) as api:
             try:
                 return call(api)
-            except missing:
-                return None
+            except errors.APIError as error:
+                if isinstance(error, errors.NotFound) or _SEVERAL in str(error.explanation):
+                    return None
+                raise
 
     @contextmanager
     def _asking(self, tried: str, target: str) -> Iterator[Any]:

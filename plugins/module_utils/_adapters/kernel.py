@@ -53,6 +53,14 @@ def huge_memory() -> int:
     return _meminfo().get("Hugetlb", 0)
 
 
+def pci_fault(address: str) -> str:
+    """Return why no VM can have the PCI device of this host; empty when one can."""
+    folder = f"/sys/bus/pci/devices/{address}"
+    if not os.path.exists(folder):
+        return "is no PCI device of this host"
+    return "" if os.path.exists(f"{folder}/iommu_group") else "cannot be given to a VM, since this host has no IOMMU that is switched on"
+
+
 def _meminfo() -> dict[str, int]:
     with open("/proc/meminfo", encoding="ascii") as handle:
         return parse_meminfo(handle.read())

@@ -55,7 +55,7 @@ class LibvirtEngine:
 
     def domains(self) -> list[Domain]:
         with self._asking("list", "VMs") as connection:
-            return [self._describe(domain) for domain in connection.listAllDomains()]
+            return [found for domain in connection.listAllDomains() if (found := self._describe(domain)) is not None]
 
     def stats(self) -> dict[str, Mapping[str, Any]]:
         libvirt = need_libvirt()
@@ -216,17 +216,23 @@ class LibvirtEngine:
             raise
 
     @staticmethod
-    def _describe(domain: Any) -> Domain:
+    def _describe(domain: Any) -> Domain | None:
+        """Return what a domain is; None when it is not there any more, such as one that was never defined and has ended."""
         libvirt = need_libvirt()
-        active = bool(domain.isActive())
-        power = PAUSED if is_paused(domain) else RUNNING if active else STOPPED
-        return Domain(
-            name=domain.name(),
-            xml=domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE),
-            live_xml=domain.XMLDesc(0) if active else "",
-            power=power,
-            autostart=bool(domain.autostart()),
-        )
+        try:
+            active = bool(domain.isActive())
+            power = PAUSED if is_paused(domain) else RUNNING if active else STOPPED
+            return Domain(
+                name=domain.name(),
+                xml=domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE),
+                live_xml=domain.XMLDesc(0) if active else "",
+                power=power,
+                autostart=bool(domain.autostart()),
+            )
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
 
     @contextmanager
     def _asking(self, tried: str, target: str) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from .facts import load_facts
 from .field_values import ON_FAILURE, parse_environment
 from .fields import SHARES_OF_A_CPU, Spec
 from .instance import PAUSED, RUNNING, STOPPED
-from .names import network_of
+from .names import UNFINISHED, network_of
 from .quantity import parse_size
 
 
@@ -52,7 +52,11 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
     """Return what the answer of ``GET /containers/NAME/json`` tells."""
     config, host = body.get("Config") or {}, body.get("HostConfig") or {}
     facts = {key[len(LABEL) :]: value for key, value in (config.get("Labels") or {}).items() if key.startswith(LABEL)}
+    name = str(body.get("Name", "")).lstrip("/")
     spec = dict(load_facts(facts))
+    if facts.get("name") not in (name, name.removesuffix(UNFINISHED)):
+        # The labels may be those of the image, which somebody has made of another container: only docker's network tells of an address.
+        spec.pop("address", None)
     cpus = parse_cpus(host.get("CpusetCpus") or "")
     shares = host.get("CpuShares") or 0
     spec["vcpus"] = len(cpus) or shares // SHARES_OF_A_CPU
@@ -76,7 +80,7 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
         spec["io_limits"] = {key: rate for key, rate in rates.items() if rate}
     _parse_endpoint(body, host, spec)
     return ParsedContainer(
-        name=str(body.get("Name", "")).lstrip("/"),
+        name=name,
         spec=cast(Spec, spec),
         facts=facts,
         power=_power(body.get("State") or {}),

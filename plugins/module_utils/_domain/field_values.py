@@ -19,7 +19,7 @@ MOST_VCPUS = 255
 LEAST_MEMORY = 6 * 1024**2
 # QEMU rounds memory up to this, so a finer value would differ for ever.
 _MEMORY_UNIT = 1024**2
-_SSH_KEY = re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}(?: [^\x00-\x1f\x7f]*)?", re.ASCII)
+_SSH_KEY = re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}(?: [^\x00-\x1f\x7f\ud800-\udfff]*)?", re.ASCII)
 # A key of docker's, of which many tools make names of their own.
 _LABEL_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?", re.ASCII)
 _OUR_LABELS = "cloud.zonal."
@@ -27,6 +27,10 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 IO_LIMITS = ("read_bytes", "write_bytes", "read_iops", "write_iops")
 # A VM is started with its image's kernel by the host, or from its root disk.
 BOOT_KERNEL, BOOT_DISK = "kernel", "disk"
+# QEMU takes limits up to 10**15.
+_MOST_LIMIT = 2**49
+# Of more libvirt makes a quantum for the kernel's queues that has not enough bits, and the VM would not start.
+_MOST_BANDWIDTH = 2**45
 # As the guest sees it.
 BANDWIDTH = ("inbound", "outbound")
 # See capabilities(7). ALL would also give what a later kernel adds.
@@ -169,7 +173,7 @@ def parse_io_limits(field: str, value: Any) -> dict[str, int]:
             raise SpecError(field, key, f"is not a known limit; known are {', '.join(IO_LIMITS)}")
         if limit is not None and str(limit) != "0":
             place = f"{field}.{key}"
-            limits[key] = parse_size(place, limit) if key.endswith("bytes") else _parse_rate(place, limit)
+            limits[key] = _parse_bytes(place, limit, _MOST_LIMIT) if key.endswith("bytes") else _parse_rate(place, limit)
     return {key: limits[key] for key in IO_LIMITS if key in limits}
 
 
@@ -213,7 +217,7 @@ def parse_bandwidth(field: str, value: Any) -> dict[str, int]:
         if key not in BANDWIDTH:
             raise SpecError(field, key, f"is not a direction; there are {' and '.join(BANDWIDTH)}")
         if limit is not None and str(limit) != "0":
-            limits[key] = -(-parse_size(f"{field}.{key}", limit) // 1024) * 1024
+            limits[key] = -(-_parse_bytes(f"{field}.{key}", limit, _MOST_BANDWIDTH) // 1024) * 1024
     return {key: limits[key] for key in BANDWIDTH if key in limits}
 
 
@@ -236,6 +240,13 @@ def _parse_word(field: str, value: Any, words: Collection[str]) -> str:
     if value not in words:
         raise SpecError(field, value, f"is none of {', '.join(words)}")
     return str(value)
+
+
+def _parse_bytes(field: str, value: Any, most: int) -> int:
+    size = parse_size(field, value)
+    if size > most:
+        raise SpecError(field, value, f"is more than can be held; the most are {format_size(most)} per second, and 0 is no limit")
+    return size
 
 
 def _parse_rate(field: str, value: Any) -> int:

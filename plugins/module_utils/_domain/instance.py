@@ -134,6 +134,7 @@ def _plan_creation(wish: Wish, found: Instance, neighbours: Iterable[Instance], 
 def _plan_change(wish: Wish, found: Instance, neighbours: Iterable[Instance], target: str) -> Plan[Instance]:
     differing = differences(wish.kind, wish.spec, found.spec)
     _check_shrinking(wish, found)
+    _check_maxima(wish, found)
     allowed = {LIVE, *wish.allow}
     if STOPPED in (wish.power, found.power):
         # What does not run, or is to stop anyway, is not disturbed by a restart.
@@ -209,3 +210,12 @@ def _check_shrinking(wish: Wish, found: Instance) -> None:
         raise SpecError(
             "disk", format_size(size), f"is smaller than the disk of {wish.name}, {format_size(present)}; a disk is never shrunk"
         )
+
+
+def _check_maxima(wish: Wish, found: Instance) -> None:
+    """SpecError when the most that it shall ever have is less than what it has and keeps: no change would lead to that."""
+    wanted, present = cast("dict[str, Any]", wish.spec), cast("dict[str, Any]", found.spec)
+    for field in FIELDS:
+        if field.room in wanted and field.name not in wanted and wanted[field.room] < present.get(field.name, 0):
+            has = f"the {field.name} of {wish.name}, {field.show(present[field.name])}"
+            raise SpecError(field.room, field.show(wanted[field.room]), f"is less than {has}; give {field.name}, too")

@@ -14,6 +14,7 @@ _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,6})?) ?([KMGTP]?)(?:iB|B)?", re.ASCII | re.IGNORECASE)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN = re.compile(r"(\d{1,9})([smhdw]?)", re.ASCII)
+_LONGEST_WAIT = 86400
 _HINT = "is not a size; write a number and K, M, G or T (powers of 1024), such as 4G"
 
 
@@ -57,3 +58,11 @@ def format_span(seconds: int) -> str:
     """Return the shortest exact text that ``parse_span`` reads back, such as ``1d`` or ``36h``."""
     unit = next(unit for unit in "wdhms" if seconds % _SECONDS[unit] == 0)
     return f"{seconds // _SECONDS[unit]}{unit}"
+
+
+def check_wait(field: str, seconds: int) -> None:
+    """SpecError when somebody is told to wait less than nothing, or longer than any engine counts."""
+    if seconds < 0:
+        raise SpecError(field, seconds, "is less than 0 seconds")
+    if seconds > _LONGEST_WAIT:
+        raise SpecError(field, seconds, f"is more than a day, {_LONGEST_WAIT} seconds")

@@ -13,8 +13,8 @@ from .errors import MissingError, RefusedError, SpecError
 from .instance import PAUSED, STOPPED
 from .names import parse_label, parse_snapshot
 from .plan import Plan, Step
-from .quantity import format_span
-from .snapshot_policy import POLICY_PREFIX, beyond, is_due, policy_name
+from .quantity import check_wait, format_span
+from .snapshot_policy import POLICY_PREFIX, an_hour_after, beyond, is_due, policy_name
 from .thin_pool import parse_name
 
 PRESENT, CURRENT, RESTORED, ABSENT = "present", "current", "restored", "absent"
@@ -65,7 +65,7 @@ class SnapshotState:
 class SnapshotWish:
     """What the user wants. With CURRENT the name is that which the policy would choose now.
 
-    ``keep`` is how many snapshots with the same prefix stay, 0 for all; ``restart`` allows a restart.
+    ``keep`` is how many snapshots with the same prefix stay, 0 for all; ``restart`` allows a restart. ``moment`` is now, ISO 8601 in UTC.
     """
 
     instance: str
@@ -73,6 +73,7 @@ class SnapshotWish:
     state: str = PRESENT
     keep: int = 0
     restart: bool = False
+    moment: str = ""
 
     @property
     def prefix(self) -> str:
@@ -89,8 +90,7 @@ def parse_wish(params: Mapping[str, Any]) -> SnapshotWish:
     name = parse_snapshot("name", _UNDATED if current else params["name"], parse_name("group", params["group"]), instance)
     if params["state"] == PRESENT and name.startswith(POLICY_PREFIX):
         raise SpecError("name", name, f"begins like those that an instance's own policy takes and removes, with {POLICY_PREFIX}")
-    if params["stop_timeout"] < 0:
-        raise SpecError("stop_timeout", params["stop_timeout"], "is less than 0 seconds")
+    check_wait("stop_timeout", params["stop_timeout"])
     wish = SnapshotWish(instance, name, params["state"], params["keep"] or 0, "restart" in params["allow"])
     if params["keep"] is not None:
         if params["keep"] < 1:
@@ -182,9 +182,14 @@ def _plan_restore(wish: SnapshotWish, found: SnapshotState) -> Plan[SnapshotStat
 
 
 def _expired(wish: SnapshotWish, state: SnapshotState) -> list[str]:
-    """Return those that are too many. The one that is asked for stays, also when the clock was set back since the others were made."""
-    others = [item.name for item in state.snapshots if item.name.startswith(wish.prefix) and item.name != wish.name]
-    return others[: max(0, len(others) + 1 - wish.keep)] if wish.keep else []
+    """Return those that are too many. The one that is asked for stays, also when the clock was set back since the others were made; of
+    these go first that claim to come later than now, or they would stay in place of all that comes.
+    """
+    others = [item for item in state.snapshots if item.name.startswith(wish.prefix) and item.name != wish.name]
+    if wish.moment:
+        latest = an_hour_after(wish.moment)
+        others.sort(key=lambda item: item.created <= latest)
+    return [item.name for item in others[: max(0, len(others) + 1 - wish.keep)]] if wish.keep else []
 
 
 def _without(state: SnapshotState, names: set[str]) -> SnapshotState:

@@ -17,6 +17,7 @@ from .quantity import format_span, parse_span
 # What it took is told by its name, and when; so nothing that somebody else took goes.
 POLICY_PREFIX = "policy-"
 _MOMENT = "%Y%m%d-%H%M%S"
+_ISO = "%Y-%m-%dT%H:%M:%SZ"
 _NAME = re.compile(r"policy-\d{8}-\d{6}", re.ASCII)
 _KEYS = ("every", "keep")
 _SHORTEST, _LONGEST = 60, 520 * 7 * 86400
@@ -58,7 +59,12 @@ def show_policy(policy: Mapping[str, int]) -> dict[str, Any]:
 
 def policy_name(moment: str) -> str:
     """Return the name of the snapshot that a policy takes at ``moment``, ISO 8601 in UTC."""
-    return POLICY_PREFIX + datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ").strftime(_MOMENT)
+    return POLICY_PREFIX + datetime.strptime(moment, _ISO).strftime(_MOMENT)
+
+
+def an_hour_after(moment: str) -> str:
+    """Return the latest that one may claim to be of at ``moment``, both ISO 8601 in UTC: clocks are set by a little all the time."""
+    return (datetime.strptime(moment, _ISO) + _MOST_TOLERANCE).strftime(_ISO)
 
 
 def is_due(policy: Mapping[str, int], names: Iterable[str], name: str) -> bool:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 from .._adapters.data_filesystems import DiskFilesystems
 from .._adapters.docker_engine import DockerEngine
@@ -66,10 +67,18 @@ class ContainerResource(InstanceResource):
         body = self._engine.find(self._wish.name)
         if body is not None:
             self._cpus = parse_container(body).cpus
-            return read_container(body, self._copies, self._wish.spec)
+            return self._startable(read_container(body, self._copies, self._wish.spec))
         if any(body["Name"] == f"/{self._hidden}" and self._made(parse_container(body)) for body in self._managed):
             return Instance("container", self._wish.name, STOPPED, whole=False)
         return self.nothing()
+
+    def _startable(self, found: Instance) -> Instance:
+        """Return a container that is stopped without the CPUs that its host has not any more: docker would not start it with these."""
+        usable = self._engine.facts().cpus if found.power == STOPPED and self._cpus else self._cpus
+        if not usable or self._cpus <= usable:
+            return found
+        self._cpus &= usable
+        return replace(found, spec=cast(Spec, {**found.spec, "vcpus": len(self._cpus)}))
 
     def plan(self, found: Instance) -> Plan[Instance]:
         plan = super().plan(found)

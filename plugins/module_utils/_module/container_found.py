@@ -12,7 +12,6 @@ from .._domain.container_found import parse_container
 from .._domain.facts import with_printed
 from .._domain.fields import Spec, of_stopped
 from .._domain.instance import STOPPED, Instance
-from .._domain.names import UNFINISHED
 from .._domain.snapshot_policy import read_policy
 from .._ports import ContainerEngine
 from .._ports_layers import LayerCopies
@@ -27,10 +26,12 @@ def read_container(body: Mapping[str, Any], copies: LayerCopies, wanted: Spec | 
     policy = read_policy(copies.policy(parsed.name))
     if policy:
         spec = {**spec, "snapshots": policy}
-    return Instance("container", parsed.name, parsed.power, spec, ours=parsed.ours, whole=not parsed.dead, note=parsed.note)
+    # One that somebody has made of what docker commits of ours has its labels.
+    ours = parsed.facts.get("name") == parsed.name
+    return Instance("container", parsed.name, parsed.power, spec, ours=ours, whole=not parsed.dead, note=parsed.note)
 
 
 def list_containers(engine: ContainerEngine, copies: LayerCopies) -> list[Instance]:
-    """Return all containers of this collection on the host."""
+    """Return all containers of this collection on the host; those that are not whole have another name than they will."""
     found = (read_container(body, copies) for body in engine.managed())
-    return sorted((item for item in found if not item.name.endswith(UNFINISHED)), key=lambda item: item.name)
+    return sorted((item for item in found if item.ours), key=lambda item: item.name)

@@ -93,10 +93,12 @@ class InstanceResource(ABC):
         An image or a bridge that is not there, and what the roles of a bootstrap set up, is left to the steps: in check mode an
         earlier task of the same run has only pretended to make it. The steps look for it before they change anything.
         """
-        memory, total = self._target.get("memory", 0), memory_total()
-        if memory > total and not {"create", "update"}.isdisjoint(actions):
-            # A VM would be stopped for that and not start again, and a container would take that of others.
-            raise SpecError("memory", format_size(memory), f"is more than this host has, which is {rough_size(total)}")
+        total, wanted = memory_total(), {"memory": self._target.get("memory", 0), "max_memory": self._target.get("max_memory", 0)}
+        for option, memory in wanted.items():
+            if memory > total and not {"create", "update"}.isdisjoint(actions):
+                # A VM, which is started with its maximum, would be stopped for that and not start again, and a container would take that
+                # of others.
+                raise SpecError(option, format_size(memory), f"is more than this host has, which is {rough_size(total)}")
         if not {"create", "remove"}.isdisjoint(actions):
             self._check_hidden()
         if "create" in actions:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from .._domain.domain_type import AUTO, DOMAIN_TYPES
-from .._domain.errors import SpecError
 from .._domain.field_values import CPU_POLICIES, RESTART_POLICIES
 from .._domain.fields import RECREATE, RESTART, Spec, check_kind, parse_spec
 from .._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from .._domain.instance_disks import check_mounts
 from .._domain.names import parse_label
+from .._domain.quantity import check_wait
 from .._domain.rbd import RBD, THIN
 
 _STATES = (RUNNING, STOPPED, PAUSED, ABSENT)
@@ -114,8 +114,7 @@ def rbd_options() -> dict[str, Any]:
 def read_wish(kind: str, params: dict[str, Any]) -> Wish:
     """Return what the module's parameters wish; SpecError names the first bad one."""
     network = params["network"] or {}
-    if params["stop_timeout"] < 0:
-        raise SpecError("stop_timeout", params["stop_timeout"], "is less than 0 seconds")
+    check_wait("stop_timeout", params["stop_timeout"])
     spec: Spec = parse_spec({**params, **network})
     check_kind(kind, spec)
     check_mounts(kind, spec.get("disks", ()))

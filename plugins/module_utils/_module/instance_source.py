@@ -14,6 +14,7 @@ from .._adapters.rootfs_archive import Archive
 from .._adapters.skopeo import LocalImages
 from .._domain.container_config import LABEL
 from .._domain.container_found import parse_layer
+from .._domain.domain_found import parse_domain
 from .._domain.errors import RefusedError, SpecError
 from .._domain.image_policy import Policy
 from .._domain.instance import Instance
@@ -23,7 +24,7 @@ from .._domain.volume import CONSISTENT_TAG, Volume, snapshots_of, tag_value
 from .._ports import ContainerEngine, VmEngine
 from .._ports_layers import LayerCopies
 from .image_source import DockerSource, ImageSource, VolumeSource, Workshop
-from .neighbours import containers_beside, vms_beside
+from .neighbours import instance_called
 
 Release = Callable[[str], AbstractContextManager[None]]
 _MARK = f"{LABEL}capture"
@@ -32,7 +33,8 @@ _PAUSED = "it was paused for the snapshot, since no agent of its guest could hol
 
 @dataclass(frozen=True)
 class Engines:
-    """What instances of a host are made of. ``release`` sees to it that a guest is let go if this process is killed meanwhile."""
+    """What instances of a host are made of. ``release`` sees to it that a guest, told by its UUID, is let go if this process is killed
+    meanwhile."""
 
     containers: ContainerEngine
     images: LocalImages
@@ -129,7 +131,9 @@ class VmSource(VolumeSource):
 
     def _snapshot(self, hidden: str) -> Volume:
         name = self._instance.name
-        with self._engines.release(name), self._engines.vms.quiet(name) as self._why:
+        found = self._engines.vms.find(name)
+        # By its UUID: virsh takes a name that is a number for the running number of another VM.
+        with self._engines.release(parse_domain(found.xml).uuid if found else name), self._engines.vms.quiet(name) as self._why:
             return super()._snapshot(hidden)
 
     def about(self) -> dict[str, Any]:
@@ -158,15 +162,12 @@ class VmSnapshotSource(VolumeSource):
 
 def instance_source(name: str, snapshot: str, policy: Policy, workshop: Workshop, engines: Engines) -> ImageSource:
     """Return the source for the instance of that name on this host, or for a snapshot of it."""
-    for instance in containers_beside(engines.containers):
-        if instance.name == name:
-            if snapshot:
-                return ContainerSnapshotSource(instance, snapshot, policy, workshop, engines)
-            return ContainerSource(instance, policy, workshop, engines)
-    for instance in vms_beside(engines.vms):
-        if instance.name == name:
-            return VmSnapshotSource(instance, snapshot, policy, workshop) if snapshot else VmSource(instance, policy, workshop, engines)
-    raise SpecError("source", name, "is no instance of zonal.cloud on this host; zonal.cloud.host_info tells those that are")
+    instance = instance_called(name, engines.containers, engines.vms, "source")
+    if instance.kind == "container":
+        if snapshot:
+            return ContainerSnapshotSource(instance, snapshot, policy, workshop, engines)
+        return ContainerSource(instance, policy, workshop, engines)
+    return VmSnapshotSource(instance, snapshot, policy, workshop) if snapshot else VmSource(instance, policy, workshop, engines)
 
 
 def _unknown(label: str, instance: Instance, known: Collection[str]) -> SpecError:

@@ -16,7 +16,6 @@ from .._domain.container_config import LABEL
 from .._domain.domain_found import parse_domain
 from .._domain.errors import SpecError
 from .._domain.instance import PAUSED, RUNNING, STOPPED
-from .._domain.names import UNFINISHED
 from .._domain.usage import Usage, rates, show_counters, usage_of_vm
 from .._ports import Command, ContainerUsage, ListedContainers, VmEngine
 from .neighbours import or_none
@@ -56,11 +55,12 @@ class StatsReader:
         return [
             Sample("container", body["Labels"][f"{LABEL}name"], _POWER.get(body["State"], STOPPED), moment, usage.get(number))
             for number, body in listed.items()
-            if not any(name.endswith(UNFINISHED) for name in body["Names"])
+            # One that is not whole has another name, and so has one that somebody has made of what docker commits of ours.
+            if f"/{body['Labels'][f'{LABEL}name']}" in body["Names"]
         ]
 
     def _read_vms(self) -> list[Sample]:
-        ours = {domain.name: domain.power for domain in self._vms.domains() if parse_domain(domain.xml).ours}
+        ours = {domain.name: domain.power for domain in self._vms.domains() if parse_domain(domain.xml).facts.get("name") == domain.name}
         stats, moment = self._vms.stats(), self._clock()
         return [
             Sample("vm", name, power, moment, usage_of_vm(stats[name]) if name in stats and power != STOPPED else None)

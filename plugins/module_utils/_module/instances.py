@@ -27,6 +27,7 @@ from .._domain.errors import SpecError, ZonalError
 from .._domain.failure import failure_of
 from .._domain.instance import Instance, Wish, show_instance
 from .._domain.plan import Plan
+from .._domain.quantity import check_wait
 from .._domain.rbd import parse_cluster
 from .._ports import Command, ContainerEngine, EngineAbsent, EngineSilent, VmEngine
 from .._ports_disks import DataFilesystems, DiskImages
@@ -229,9 +230,9 @@ def run_batch(module: AnsibleModule) -> NoReturn:
 
 def build_batch(params: dict[str, Any], command: Command) -> tuple[Batch, Lanes]:
     """Return the batch for the module's parameters, and its lanes; ZonalError names the instance whose option is bad."""
-    for option, least in (("workers", 1), ("progress", 0)):
-        if params[option] < least:
-            raise SpecError(option, params[option], f"is less than {least}")
+    if params["workers"] < 1:
+        raise SpecError("workers", params["workers"], "is less than 1")
+    check_wait("progress", params["progress"])
     common = {name: params[name] for name in ("allow", "stop_timeout")}
     wishes = [_wish({**item, **common, "restart": False}) for item in params["instances"]]
     docker, libvirt, disks = DockerEngine(), LibvirtEngine(), MountedGuestDisks(command)

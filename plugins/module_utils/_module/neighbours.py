@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 
 from .._domain.container_found import parse_container
 from .._domain.domain_found import attached_in, parse_domain, pinned_in
+from .._domain.errors import RefusedError, SpecError
 from .._domain.fields import Spec
 from .._domain.instance import Instance
 from .._domain.instance_disks import DiskEntry
@@ -25,14 +26,28 @@ def containers_beside(engine: ContainerEngine, *, surely: bool = False) -> list[
     """
     read = _or_nothing if not surely else _surely
     found = read(lambda: [parse_container(body) for body in engine.managed()])
-    return [Instance("container", item.name, item.power, item.spec) for item in found]
+    return [Instance("container", item.name, item.power, item.spec, ours=item.facts.get("name") == item.name) for item in found]
 
 
 def vms_beside(engine: VmEngine, *, surely: bool = False) -> list[Instance]:
-    """Return the VMs of this collection; none where libvirt is not installed, or, without ``surely``, does not run."""
-    read = or_none if not surely else _surely
+    """Return the VMs of this collection; none where libvirt is not installed, or, without ``surely``, does not run, or hangs."""
+    read = _or_nothing if not surely else _surely
     found = read(lambda: list(map(read_neighbour, engine.domains())))
     return [item for item in found if item.ours]
+
+
+def instance_called(name: str, containers: ContainerEngine, vms: VmEngine, option: str) -> Instance:
+    """Return the instance of that name on this host, which the ``option`` names; RefusedError when there is one of either kind."""
+    found = [item for item in (*containers_beside(containers), *vms_beside(vms)) if item.name == name and item.ours]
+    if len(found) > 1:
+        why = "is the name of a container and of a VM on this host, so it is not known which of them is meant; make one of them anew"
+        raise RefusedError(f"{option}: {name!r} {why} under another name", field=option, value=name)
+    if not found:
+        # It may be of an engine that does not answer.
+        containers_beside(containers, surely=True)
+        vms_beside(vms, surely=True)
+        raise SpecError(option, name, "is no instance of zonal.cloud on this host; zonal.cloud.host_info tells those that are")
+    return found[0]
 
 
 def container_cpus(engine: ContainerEngine) -> list[frozenset[int]]:

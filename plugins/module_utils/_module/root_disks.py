@@ -34,7 +34,8 @@ from .._ports import ContainerEngine, PowerEngine, VmEngine
 from .._ports_layers import LayerCopies
 from .._ports_storage import Volumes
 
-# Sees to it that an instance is released, by the command that is given, if this process is killed meanwhile.
+# Sees to it that an instance is released, by the command that is given, if this process is killed meanwhile. A VM is told by its UUID:
+# virsh takes a name that is a number for the running number of another one.
 Release = Callable[[str, Sequence[str]], AbstractContextManager[None]]
 
 
@@ -78,11 +79,14 @@ class VmDisk:
         self._restored, self._replaced = restored_of(name), replaced_of(name)
         self._seen: Mapping[str, Volume] = {}
         self._state = STOPPED
+        self._uuid = ""
 
     def look(self) -> SnapshotState:
         domain = self._engine.find(self._name)
         if domain is None:
             raise _gone(self._name)
+        parsed = parse_domain(domain.xml)
+        self._uuid = parsed.uuid
         self._seen = {volume.name: volume for volume in self._volumes.list()}
         self._state = domain.power
         left = [self._seen[name] for name in (self._restored, self._disk, self._replaced) if self._owns(name)]
@@ -96,7 +100,7 @@ class VmDisk:
             before=next(filter(None, marked), ""),
             broken=self._disk not in self._seen and self._owns(self._replaced),
             fault=self._fault(),
-            policy=parse_domain(domain.xml).spec.get("snapshots", {}),
+            policy=parsed.spec.get("snapshots", {}),
         )
 
     def take(self, label: str, created: str) -> None:
@@ -160,11 +164,11 @@ class VmDisk:
         if self._state != RUNNING:
             yield HELD if self._state == PAUSED else STOPPED
             return
-        with self._release(self._name, THAW_VM), self._engine.quiet(self._name) as why:
+        with self._release(self._uuid, THAW_VM), self._engine.quiet(self._name) as why:
             if not why:
                 yield AGENT
                 return
-        with _paused(self._engine, self._name, self._release, RESUME_VM):
+        with self._release(self._uuid, RESUME_VM), _paused(self._engine, self._name):
             yield HELD
 
 
@@ -244,7 +248,7 @@ class ContainerDisk:
         if self._state != RUNNING:
             yield HELD if self._state == PAUSED else STOPPED
             return
-        with _paused(self._engine, self._name, self._release, RESUME_CONTAINER):
+        with self._release(self._name, RESUME_CONTAINER), _paused(self._engine, self._name):
             yield HELD
 
 
@@ -254,13 +258,12 @@ def _snapshot(volume: Volume, name: str) -> Snapshot:
 
 
 @contextmanager
-def _paused(engine: PowerEngine, name: str, release: Release, command: Sequence[str]) -> Iterator[None]:
-    with release(name, command):
-        engine.pause(name)
-        try:
-            yield
-        finally:
-            engine.resume(name)
+def _paused(engine: PowerEngine, name: str) -> Iterator[None]:
+    engine.pause(name)
+    try:
+        yield
+    finally:
+        engine.resume(name)
 
 
 def _gone(name: str) -> RefusedError:

@@ -15,7 +15,6 @@ from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_release import released_after_us
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._domain.errors import SpecError
 from .._domain.plan import Plan, Step
 from .._domain.snapshot import CURRENT, SnapshotState, SnapshotWish, parse_wish, plan_snapshot, report
 from .._domain.snapshot_policy import policy_name
@@ -23,7 +22,7 @@ from .._ports import Command, ContainerEngine, VmEngine
 from .._ports_layers import LayerCopies
 from .._ports_storage import Volumes
 from .data_disks import volumes_of
-from .neighbours import containers_beside, vms_beside
+from .neighbours import instance_called
 from .root_disks import ContainerDisk, Release, RootDisk, VmDisk
 
 
@@ -62,9 +61,11 @@ class SnapshotResource:
         return SnapshotState()
 
     def plan(self, found: SnapshotState) -> Plan[SnapshotState]:
+        # Now that it has the host for itself: what another run took while this one waited does not come later.
         if self._wish.state == CURRENT:
-            # Now that it has the host for itself: what another run took while this one waited does not come later.
             self._wish = replace(self._wish, name=policy_name(self._now()))
+        elif self._wish.keep:
+            self._wish = replace(self._wish, moment=self._now())
         plan = plan_snapshot(self._wish, found)
         self._found, self._after = found, plan.after
         return plan
@@ -83,11 +84,9 @@ class SnapshotResource:
 
 def root_disk(name: str, containers: ContainerEngine, copies: LayerCopies, vms: VmEngine, volumes: Volumes, release: Release) -> RootDisk:
     """Return the root disk of the instance of that name on this host."""
-    if any(instance.name == name for instance in containers_beside(containers)):
+    if instance_called(name, containers, vms, "instance").kind == "container":
         return ContainerDisk(name, containers, copies, release)
-    if any(instance.name == name for instance in vms_beside(vms)):
-        return VmDisk(name, vms, volumes, release)
-    raise SpecError("instance", name, "is no instance of zonal.cloud on this host; zonal.cloud.host_info tells those that are")
+    return VmDisk(name, vms, volumes, release)
 
 
 def build_snapshot(params: Mapping[str, Any], command: Command) -> SnapshotResource:

@@ -37,7 +37,7 @@ from .neighbours import container_cpus, containers_beside, read_neighbour
 from .vm_boot import VmBoot
 from .vm_disks import plug
 from .vm_found import read_vm
-from .vm_host import check_cpu_model, check_huge_pages, check_user_data, choose_pins, root_size
+from .vm_host import check_cpu_model, check_huge_pages, check_pci_devices, check_root, check_user_data, choose_pins, host_cpus, root_size
 from .vm_live import after_definition, before_definition
 from .vm_type import domain_type_of
 
@@ -116,6 +116,8 @@ class VmResource(InstanceResource):
         if "network.bridge" in step.fields:
             # Asked before it is stopped for the change: without the bridge it would not start again.
             self._check_bridge(self._target)
+        if "pci_devices" in step.fields:
+            check_pci_devices(self._wish.name, self._target, self._domains)
         if "boot" in step.fields:
             self._boot.check_change(self._wish.name, self._target, self._volumes.find(self._volume))
         if step.action == "start":
@@ -140,6 +142,8 @@ class VmResource(InstanceResource):
         fresh = self._volume not in self._seen
         if fresh:
             self._make_volume(spec, golden)
+        else:
+            self._volumes.grow(self._volume, spec.get("disk", 0))
         self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
         disk = self._volumes.path(self._volume)
         self._boot.provide(spec, self._volumes.path(self._hidden) if fresh else disk)
@@ -180,7 +184,7 @@ class VmResource(InstanceResource):
         model = self._wish.spec.get("cpu_model")
         if model is not None and model == self._target.get("cpu_model"):
             check_cpu_model(self._engine, model, kept[0].domain_type if kept else self._domain_type())
-        self._cpus = kept[0].cpus if kept else frozenset()
+        self._cpus = kept[0].cpus & host_cpus() if kept and kept[0].cpus else frozenset()
         if self._target.get("cpu_policy") == PINNED and len(self._cpus) != most_vcpus(self._target):
             # Now, since all instances of a run are planned before the first is made: each shall get others.
             vms = [pinned_in(domain.xml) for domain in self._domains if domain.name != self._wish.name]
@@ -192,8 +196,7 @@ class VmResource(InstanceResource):
         golden = find_golden(self._seen.values(), spec["image"])
         if golden is not None:
             check_user_data(spec, golden)
-            if not self._adopting:
-                root_size(self._volumes, spec, golden, self._seen.get(self._volume))
+            check_root(self._volumes, spec, golden, self._seen.get(self._volume), stays=self._adopting)
 
     def _check_target(self, spec: Spec) -> None:
         root_size(self._volumes, spec, self._check(spec)[0], self._seen.get(self._volume))
@@ -202,6 +205,7 @@ class VmResource(InstanceResource):
         """Return golden volume, kernel and initial ramdisk of the image; SpecError when a VM cannot be made on this host."""
         self._domain_type()
         self._check_bridge(spec)
+        check_pci_devices(self._wish.name, spec, self._domains)
         self._data.check(self.name, spec.get("disks", ()))
         golden = find_golden(self._look_at_volumes().values(), spec["image"])
         if golden is None:

@@ -18,6 +18,7 @@ from .._domain.rbd import RBD
 from .._domain.volume import Volume
 from .._ports import Domain, VmEngine
 from .._ports_storage import Volumes
+from .vm_host import host_cpus
 
 _RUNNING_FIELDS = (
     "memory",
@@ -45,6 +46,9 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
     # One that was stopped on purpose does not start with its host, whatever is declared of it.
     autostart = domain.autostart or (domain.power == STOPPED and parsed.spec.get("autostart", False))
     spec: Spec = {**parsed.spec, "autostart": autostart}
+    if domain.power == STOPPED and parsed.cpus and not parsed.cpus <= host_cpus():
+        # It would not start, bound to what the host has not any more; and that is neither policy.
+        spec["cpu_policy"] = cast(str, None)
     attached, mac = parsed.attached, parsed.mac
     if domain.live_xml:
         running = parse_domain(domain.live_xml)
@@ -63,7 +67,9 @@ def read_vm(domain: Domain, volume: Volume | None = None, wanted: Spec | None = 
         if mac and "address" in spec and mac != mac_of(spec["address"]) and "bridge" in spec:
             # That has no field of its own: somebody's other address is mended as another bridge would be.
             spec["bridge"] += f", with the MAC address {mac}"
-    return Instance("vm", domain.name, domain.power, spec, ours=parsed.ours, whole=volume is not None)
+    # A clone of one of ours, which somebody has made, has its metadata.
+    ours = parsed.facts.get("name") == domain.name
+    return Instance("vm", domain.name, domain.power, spec, ours=ours, whole=volume is not None)
 
 
 def _running_spec(defined: Spec, live: Spec) -> Spec:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .._adapters.kernel import cpu_nodes, huge_memory
+from .._adapters.kernel import cpu_nodes, huge_memory, pci_fault
 from .._domain.cpus import choose_cpus
+from .._domain.disk import check_larger
+from .._domain.domain_found import parse_domain
 from .._domain.domain_type import KVM
 from .._domain.domain_xml import most_vcpus
 from .._domain.errors import SpecError
 from .._domain.fields import Spec
 from .._domain.quantity import format_size, rough_size
 from .._domain.volume import CLOUD_INIT_TAG, Volume
-from .._ports import VmEngine
+from .._ports import Domain, VmEngine
 from .._ports_storage import Volumes
 
 _MIB = 1024**2
@@ -36,16 +38,43 @@ def check_cpu_model(engine: VmEngine, model: str, domain_type: str) -> None:
         raise SpecError("cpu_model", model, f"is none that libvirt here can give a VM by {by}; see virsh domcapabilities")
 
 
+def host_cpus() -> frozenset[int]:
+    """Return the CPUs that this host has."""
+    return frozenset().union(*cpu_nodes())
+
+
 def choose_pins(spec: Spec, used: Iterable[frozenset[int]]) -> frozenset[int]:
     """Return a CPU of the host for each that the VM may ever have; ``used`` are those of the others. SpecError when there are fewer."""
     count = most_vcpus(spec)
     return choose_cpus(count, cpu_nodes(), used, "vcpus" if count == spec["vcpus"] else "max_vcpus")
 
 
+def check_pci_devices(name: str, spec: Spec, domains: Iterable[Domain]) -> None:
+    """SpecError when the VM ``name`` cannot have its PCI devices, as when another of the ``domains`` runs with one."""
+    held = {device: domain.name for domain in domains if domain.live_xml and domain.name != name for device in _passed(domain.live_xml)}
+    for device in spec.get("pci_devices", ()):
+        fault = pci_fault(device) or (f"is what the VM {held[device]} runs with" if device in held else "")
+        if fault:
+            raise SpecError("pci_devices", device, fault)
+
+
+def _passed(xml: str) -> Iterable[str]:
+    """Return the PCI devices of a domain; what has none is not read, since reading takes long."""
+    return parse_domain(xml).spec.get("pci_devices", ()) if "<hostdev " in xml else ()
+
+
 def check_user_data(spec: Spec, golden: Volume) -> None:
     """SpecError when nothing in the image would read the user-data."""
     if spec.get("user_data") and CLOUD_INIT_TAG not in golden.tags:
         raise SpecError("user_data", "(not shown)", f"needs cloud-init, which the image {spec['image']} does not have")
+
+
+def check_root(volumes: Volumes, spec: Spec, golden: Volume, old: Volume | None, *, stays: bool) -> None:
+    """SpecError when the root disk cannot be as large as it is wanted; an ``old`` one that ``stays`` may grow."""
+    if old is None or not stays:
+        root_size(volumes, spec, golden, old)
+    elif "disk" in spec:
+        check_larger("disk", old.name, spec["disk"], old)
 
 
 def root_size(volumes: Volumes, spec: Spec, golden: Volume, old: Volume | None) -> int:

@@ -9,8 +9,10 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import docker
@@ -162,6 +164,35 @@ def test_a_new_container_is_as_declared(lab: Lab) -> None:
     assert lab.do(11, "cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes").strip() == str(16 * MIB)
     assert lab.do(11, "cat", "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").strip() == str(16 * MIB)
     assert lab.converge(lab.wish()) == []
+
+
+def test_a_name_may_be_the_beginning_of_several_ids(lab: Lab) -> None:
+    wanted = lab.wish()
+    made: list[str] = []
+    try:
+        while not (twice := [start for start, count in Counter(number[:2] for number in made).items() if count > 1]):
+            made.append(lab.api.create_container(IMAGE)["Id"])
+        assert lab.converge(replace(wanted, name=twice[0])) == ["create", "start"]
+        assert lab.converge(replace(wanted, name=twice[0], power=ABSENT)) == ["remove"]
+    finally:
+        for number in made:
+            lab.api.remove_container(number)
+
+
+def test_what_docker_commits_of_one_is_not_ours(lab: Lab) -> None:
+    lab.converge(lab.wish())
+    image, name = f"{lab.prefix}debug:1", f"{lab.prefix}debug"
+    lab.api.commit(f"{lab.prefix}11", *image.split(":"))
+    try:
+        # With the labels of the image.
+        lab.api.create_container_from_config({"Image": image, "HostConfig": {"NetworkMode": "none"}}, name)
+        assert [item.name for item in list_containers(lab.engine, lab.copies)] == [f"{lab.prefix}11"]
+        with pytest.raises(RefusedError, match=rf"'{name}' is a container that zonal\.cloud did not make"):
+            lab.converge(replace(lab.wish(power=ABSENT), name=name))
+        assert lab.converge(lab.wish(hostname="other", allow=BOTH)) == ["remove", "create", "start"]
+    finally:
+        lab.clean()
+        lab.api.remove_image(image)
 
 
 def test_it_keeps_address_and_mac_over_restarts(lab: Lab) -> None:

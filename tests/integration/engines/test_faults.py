@@ -210,15 +210,18 @@ def test_dockerd_dies_in_a_start(host: Host) -> None:
     host.remove(*wanted)
 
 
-def test_libvirt_hangs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the middle of a run. Containers are no worse for it."""
+@pytest.mark.parametrize(("before", "tried"), [("", "list VMs"), ("define", "define VM")], ids=["from the beginning", "in the middle"])
+def test_libvirt_hangs(host: Host, before: str, tried: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes connections and answers nothing. Containers are no worse for it."""
     wanted = several(host)
+    if not before:
+        host.node.hang_libvirt()
     with monkeypatch.context() as patch:
         patch.setattr(libvirt_engine, "_TIMEOUT", 1)
-        outcomes = host.run(*wanted, guard=Trap("define", "", host.node.hang_libvirt).guard)
+        outcomes = host.run(*wanted, guard=Trap(before, "", host.node.hang_libvirt).guard)
     host.node.wake_libvirt()
     assert [outcome.after.power for outcome in outcomes if outcome.kind == "container"] == [RUNNING, RUNNING]
-    assert re.search("^2 of 4 .*: Cannot define VM: .*libvirt does not answer: no answer within 1 second", failure(outcomes))
+    assert re.search(f"^2 of 4 .*: Cannot {tried}: .*libvirt does not answer: no answer within 1 second", failure(outcomes))
     host.check(*wanted)
     host.remove(*wanted)
 

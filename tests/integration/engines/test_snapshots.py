@@ -60,7 +60,7 @@ with patch_module_args(json.loads(sys.argv[1])):
     snapshot.main()
 """
 # Resumes a VM as virsh does, which this machine need not have.
-VIRSH = "import libvirt, sys; sys.argv[2] == 'resume' and libvirt.open(sys.argv[1]).lookupByName(sys.argv[3]).resume()"
+VIRSH = "import libvirt, sys; sys.argv[2] == 'resume' and libvirt.open(sys.argv[1]).lookupByUUIDString(sys.argv[3]).resume()"
 # What a guest may leave: a whiteout of a file of the image, an opaque folder in place of one, links out, odd names, all kinds of nodes.
 HOSTILE = """
 cd /; alias b=busybox

@@ -228,6 +228,22 @@ def test_contract_on_qemu(check: Callable[[Bench], None], libvirt_uri: str, pref
         bench.clean()
 
 
+def test_a_vm_of_somebody_else_that_ends_while_all_are_listed_ends_no_run(
+    libvirt_uri: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Never defined, such as those of libguestfs: when it ends there is no such domain any more.
+    brief, describe = [libvirt.open(libvirt_uri).createXML(machine_xml(f"{prefix}brief", 16))], LibvirtEngine._describe
+
+    def end_first(domain: Any) -> Any:
+        if domain.name() == f"{prefix}brief" and brief:
+            brief.pop().destroy()
+        return describe(domain)
+
+    monkeypatch.setattr(LibvirtEngine, "_describe", staticmethod(end_first))
+    assert f"{prefix}brief" not in [domain.name for domain in LibvirtEngine(libvirt_uri).domains()]
+    assert not brief
+
+
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("vm-*.xml")), ids=lambda file: file.stem)
 def test_the_golden_xml_fits_libvirts_schema(file: Path, libvirt_uri: str) -> None:
     if "-lxc" in file.stem:
@@ -483,7 +499,7 @@ def test_a_guest_that_answers_nothing_is_stopped_before_a_disk_goes(cleaned: Lab
     assert (lab.converge(without), lab.pending(without)) == ([], [])
 
 
-def test_a_cpu_that_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
+def test_what_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
     lab = cleaned
     lab.converge(lab.wish())
     number = lab.domain().ID()
@@ -492,6 +508,10 @@ def test_a_cpu_that_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
             lab.converge(lab.wish(cpu_model=model, allow=BOTH))
     with pytest.raises(SpecError, match=r"^max_vcpus: 200 is more than the \d+ CPUs of this host"):
         lab.converge(lab.wish(cpu_policy="pinned", max_vcpus=200, allow=BOTH))
+    with pytest.raises(SpecError, match=r"^max_memory: '100T' is more than this host has"):
+        lab.converge(lab.wish(max_memory="100T", allow=BOTH))
+    with pytest.raises(SpecError, match=r"^pci_devices: 'ffff:ff:1f\.7' is no PCI device of this host"):
+        lab.converge(lab.wish(pci_devices=["ffff:ff:1f.7"], allow=BOTH))
     assert lab.domain().ID() == number
     # libvirt has written down what QEMU's own CPU is.
     assert lab.planned(lab.wish(cpu_model="qemu64")) == ([], [])

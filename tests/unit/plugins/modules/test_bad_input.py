@@ -95,6 +95,7 @@ INSTANCE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"user_data": "locale: C"}, r"^user_data: 'locale: C' is not user-data"),
     ({"allow": ["destroy"]}, "value of allow must be one or more of: restart, recreate. Got no match for: destroy"),
     ({"stop_timeout": -1}, r"^stop_timeout: -1 is less than 0"),
+    ({"stop_timeout": 10**10}, r"^stop_timeout: 10000000000 is more than a day, 86400 seconds"),
     ({"stop_timeout": "soon"}, "stop_timeout"),
 ]
 VM_MISTAKES: list[tuple[dict[str, Any], str]] = [
@@ -221,6 +222,7 @@ HOST_MISTAKES: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"workers": 0}, r"^workers: 0 is less than 1"),
         ({"workers": "many"}, "workers"),
         ({"progress": -1}, r"^progress: -1 is less than 0"),
+        ({"progress": 2**31}, r"^progress: 2147483648 is more than a day, 86400 seconds"),
         ({"instances": [{**VM, "kind": "lxc"}]}, "value of kind must be one of: container, vm, got: lxc"),
         ({"instances": [{**VM, "colour": "red"}]}, "Unsupported parameters for .*: instances.colour"),
         ({"instances": [{**VM, "allow": ["restart"]}]}, "Unsupported parameters for .*: instances.allow"),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What docker says only under load; all else is asked of a real one in tests/integration/engines."""
+"""What docker says only under load, or when ids begin alike; all else is asked of a real one in tests/integration/engines."""
 
 from __future__ import annotations
 
@@ -51,3 +51,16 @@ def test_after_some_attempts_and_for_all_else_it_is_an_error(monkeypatch: pytest
     with pytest.raises(EngineError, match=words):
         paused(monkeypatch, client)
     assert client.asked == times
+
+
+@pytest.mark.parametrize("words", ["Multiple IDs found with provided prefix: db", "multiple IDs found with provided prefix: db"])
+def test_a_name_that_is_the_beginning_of_several_ids_is_nobodys(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    engine, client = DockerEngine(), Client(0, "")
+
+    def refuse(_name: str) -> None:
+        raise APIError("500 Server Error", explanation=words)
+
+    monkeypatch.setattr(client, "inspect_container", refuse)
+    monkeypatch.setattr(engine, "_client", client)
+    assert engine.find("db") is None
+    engine.remove("db")

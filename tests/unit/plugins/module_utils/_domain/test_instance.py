@@ -149,6 +149,21 @@ def test_a_vm_gets_more_within_its_maximum(vcpus: int, memory: str, steps: str, 
     assert (actions(plan), " ".join(item.field for item in plan.pending)) == (steps, pending)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_vcpus": 1}, "^max_vcpus: 1 is less than the vcpus of web, 2; give vcpus, too$"),
+        ({"max_memory": "128M"}, "^max_memory: '128M' is less than the memory of web, 256M; give memory, too$"),
+    ],
+)
+def test_a_maximum_below_what_a_vm_keeps_is_refused(options: dict[str, Any], message: str) -> None:
+    # It would be restarted in each run, and differ after it.
+    alone = Wish("vm", "web", RUNNING, parse_spec(options), BOTH)
+    with pytest.raises(SpecError, match=message):
+        plan_instance(alone, found_instance("vm", RUNNING))
+    assert actions(plan_instance(wish("vm", vcpus=1, memory="128M", allow=BOTH, **options), found_instance("vm", RUNNING)))
+
+
 def test_what_is_secret_is_pending_without_its_value() -> None:
     found = plan_instance(wish("container", environment={"WORD": "old"}), Instance("container", "web")).after
     plan = plan_instance(wish("container", environment={"WORD": "new"}), found)

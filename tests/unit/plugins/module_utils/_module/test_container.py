@@ -189,6 +189,20 @@ def test_cpus_stay_when_something_else_changes(host: Host) -> None:
     assert host.body()["HostConfig"]["CpusetCpus"] == "2,3"
 
 
+def test_cpus_that_the_host_has_no_more_are_replaced_before_a_start(host: Host) -> None:
+    host.converge(wish("container", "first", address="10.20.0.10", vcpus=3))
+    host.converge(wish("container"))
+    assert host.body()["HostConfig"]["CpusetCpus"] == "4,5"
+    host.engine.stop("web", 0)
+    host.engine.engine_facts = replace(host.engine.engine_facts, cpus=frozenset(range(5)))
+    assert host.converge(wish("container")) == ["update", "start"]
+    assert host.body()["HostConfig"]["CpusetCpus"] == "0,3"
+    assert host.converge(wish("container")) == []
+    # One that runs has what the kernel has left it.
+    host.engine.engine_facts = replace(host.engine.engine_facts, cpus=frozenset(range(4)))
+    assert host.converge(wish("container")) == []
+
+
 def test_vms_keep_their_cpus(host: Host) -> None:
     hardware = Hardware("/disk", "/kernel", "", "kvm", cpus=frozenset(range(4)))
     spec = complete("db", wish("vm", "db", vcpus=4, cpu_policy="pinned", address="10.20.0.9").spec)
@@ -539,3 +553,22 @@ def test_what_docker_could_not_remove_to_its_end_is_made_anew(host: Host) -> Non
     host.engine.die_while_removing("web")
     assert host.converge(wish("container", power=ABSENT)) == ["remove"]
     assert host.engine.find("web") is None
+
+
+def test_what_docker_commits_of_one_is_not_ours(host: Host) -> None:
+    host.converge(wish("container"))
+    labels = host.body()["Config"]["Labels"]
+    host.engine.create("debug", {"Image": "debian:13", "Labels": labels, "HostConfig": {"NetworkMode": "none"}})
+    assert [item.name for item in list_containers(host.engine, NO_COPIES)] == ["web"]
+    for wanted in (wish("container", "debug", address="10.20.0.9"), wish("container", "debug", ABSENT)):
+        with pytest.raises(RefusedError, match=r"'debug' is a container that zonal\.cloud did not make"):
+            host.converge(wanted)
+    # It has no address, so that is free to be had anew.
+    assert host.converge(wish("container", hostname="b", allow=BOTH)) == ["remove", "create", "start"]
+
+
+def test_one_that_somebody_renames_keeps_its_address(host: Host) -> None:
+    host.converge(wish("container"))
+    host.engine.rename("web", "old")
+    with pytest.raises(SpecError, match=r"^address: '10\.20\.0\.7' belongs to the container old on this host"):
+        host.converge(wish("container"))

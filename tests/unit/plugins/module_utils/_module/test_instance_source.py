@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.skopeo impor
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import LABEL
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import snapshot_of, volume_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import snapshot_of, uuid_of, volume_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CONSISTENT_TAG, SNAPSHOT_TAG
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_source import ImageSource, Workshop
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_source import Engines, instance_source
@@ -94,6 +94,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.work = folder / "work"
+        self.released: list[str] = []
         layer = folder / "layer.tgz"
         layer.write_bytes(CONTENT)
         self.vms, self.containers = FakeVms(), FakeContainers()
@@ -110,9 +111,14 @@ class Host:
         self.containers.layers = "/layers"
         self.copies = Copies(folder, self.containers)
 
+    @contextmanager
+    def release(self, uuid: str) -> Iterator[None]:
+        self.released.append(uuid)
+        yield
+
     def source(self, name: str, snapshot: str = "") -> ImageSource:
         workshop = Workshop(str(self.work), self.volumes, self.disks, nullcontext)
-        engines = Engines(self.containers, self.images, self.copies, self.vms, lambda name: nullcontext())
+        engines = Engines(self.containers, self.images, self.copies, self.vms, self.release)
         return instance_source(name, snapshot, Policy(), workshop, engines)
 
     def snapshot(self) -> Any:
@@ -132,6 +138,8 @@ def test_a_vm_is_held_still_for_its_snapshot_only(host: Host) -> None:
         assert host.volumes.held == [{host.vm}]
         assert host.vms.held == set()
         assert archive.content.size > 0
+    # Not by its name: one that is a number is the running number of another VM for virsh.
+    assert host.released == [uuid_of("lab", host.vm)]
     assert source.about()["captured"] | {"zone": ""} == {
         "name": host.vm,
         "kind": "vm",

@@ -205,6 +205,16 @@ def test_docker_that_hangs_keeps_no_vm_from_being_made(host: Host, monkeypatch: 
     assert host.docker.calls == {"managed": 1}
 
 
+def test_libvirt_that_hangs_keeps_no_container_from_being_made(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang() -> None:
+        raise EngineSilent("list", "VMs", "libvirt does not answer: no answer within 300 seconds")
+
+    monkeypatch.setattr(host.vms, "domains", hang)
+    outcomes = host.converge(*some(2), *some(2, "vm", 11))
+    assert actions(outcomes) == {"container1": "create start", "container2": "create start", "vm11": "", "vm12": ""}
+    assert host.libvirt.calls == {"domains": 1}
+
+
 @pytest.mark.parametrize("power", [RUNNING, STOPPED])
 def test_a_container_that_does_not_stay_up_is_told(host: Host, power: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host.containers, "start", host.containers.end)

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_release import RESUME_CONTAINER
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.layer_copies import FolderLayers
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_found import Layer, parse_layer
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import CURRENT, PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container
@@ -412,3 +412,11 @@ def test_a_note_that_is_none_is_one_message(host: Host) -> None:
     with pytest.raises(EngineError, match=r"^Cannot read .*/web/restore\.json: it is not as it was written"):
         host.do()
     assert converge(host.instance(wish("container", power=ABSENT))) == ["remove"]
+
+
+def test_what_docker_commits_of_one_has_no_snapshots(host: Host) -> None:
+    found = host.engine.find("web")
+    assert found is not None
+    host.engine.create("debug", {"Image": "debian:13", "Labels": found["Config"]["Labels"]})
+    with pytest.raises(SpecError, match=r"^instance: 'debug' is no instance of zonal\.cloud on this host"):
+        host.resource(SnapshotWish("debug", LABEL))

@@ -15,8 +15,11 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.guest_release import RESUME_VM, THAW_VM
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_config import render_container
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import uuid_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import CURRENT, PRESENT, RESTORED, SnapshotWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import find_golden, image_tags, users_of
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm
@@ -24,9 +27,9 @@ from ansible_collections.zonal.cloud.plugins.module_utils._module.image_info imp
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import VmResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.vm_found import list_vms
-from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
+from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineDown, EngineError
 from ansible_collections.zonal.cloud.plugins.module_utils._ports_storage import Volume
-from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FACTS, FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.data_disks import data_disks
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.fuse import VM_CHANGES, VOLUME_CHANGES, Fuse, PowerCut
@@ -39,6 +42,7 @@ GOLDEN, DIGEST = "img-111111111111", "1" * 64
 DISK, REPLACED, RESTORING = "/dev/zonal/vm-web", "/dev/zonal/vm-web.replaced", "/dev/zonal/vm-web.restored"
 SNAPSHOT = "vm-web.snap.monday"
 BOTH = ("restart", "recreate")
+UUID = uuid_of("lab", "web")
 
 
 class Volumes(FilledVolumes):
@@ -97,14 +101,14 @@ class Host:
             self.vms.pause("web")
 
     @contextmanager
-    def release(self, name: str, command: Sequence[str]) -> Iterator[None]:
+    def release(self, uuid: str, command: Sequence[str]) -> Iterator[None]:
         """Do at a power cut what the process beside does when this one is killed."""
-        self.released.append((*command, name))
+        self.released.append((*command, uuid))
         try:
             yield
         except PowerCut:
-            if tuple(command) == RESUME_VM and self.power() == PAUSED:
-                self.vms.resume(name)
+            if (*command, uuid) == (*RESUME_VM, UUID) and self.power() == PAUSED:
+                self.vms.resume("web")
             raise
 
     def resource(self, wanted: SnapshotWish, fuse: Fuse | None = None) -> SnapshotResource:
@@ -154,7 +158,8 @@ def test_it_is_held_still_for_the_snapshot_only(host: Host, power: str, agents: 
     assert host.do() == []
     assert (host.volumes.seen, host.power(), host.vms.held) == ([seen], power, set())
     assert host.shown() == [{"name": "monday", "created": "2026-11-28T02:00:01Z", "consistent": consistent, "size": 64 * MIB}]
-    assert (*THAW_VM, "web") in host.released or power != RUNNING
+    # Not by its name: one that is a number is the running number of another VM for virsh.
+    assert host.released == ([(*THAW_VM, UUID), *([] if agents else [(*RESUME_VM, UUID)])] if power == RUNNING else [])
 
 
 @pytest.mark.parametrize("agents", [True, False])
@@ -205,6 +210,23 @@ def test_the_oldest_go(host: Host) -> None:
         host.do(f"auto-{number}", keep=2)
         host.do(f"week-{number}")
     assert [item["name"] for item in host.shown()] == ["week-1", "week-2", "auto-3", "week-3", "auto-4", "week-4"]
+
+
+def test_what_was_taken_while_the_clock_was_ahead_goes_first(host: Host) -> None:
+    def take(day: str) -> list[str]:
+        host.now = partial(str, f"{day}T02:00:00Z")
+        host.do(f"auto-{day}", keep=3)
+        return [item["name"][5:] for item in host.shown()]
+
+    for day in ("2026-11-27", "2028-01-01", "2028-01-02"):
+        take(day)
+    assert take("2026-11-28") == ["2026-11-27", "2026-11-28", "2028-01-02"]
+    assert take("2026-11-29") == ["2026-11-27", "2026-11-28", "2026-11-29"]
+    assert take("2026-11-30") == ["2026-11-28", "2026-11-29", "2026-11-30"]
+    # A clock that is set by a little makes no other the oldest.
+    host.now = partial(str, "2026-11-30T01:30:00Z")
+    host.do("auto-again", keep=3)
+    assert [item["name"] for item in host.shown()] == ["auto-2026-11-29", "auto-again", "auto-2026-11-30"]
 
 
 def test_a_policy_of_the_vm_takes_what_is_due_and_removes_only_what_it_took(host: Host) -> None:
@@ -367,6 +389,29 @@ def test_a_vm_without_its_disk_is_one_message(host: Host) -> None:
 def test_what_is_not_ours_is_refused(host: Host) -> None:
     with pytest.raises(SpecError, match=r"^instance: 'nobody' is no instance of zonal\.cloud on this host"):
         host.resource(SnapshotWish("nobody", "monday"))
+
+
+def add_container(host: Host) -> None:
+    """Let a container have the name of the VM, which another address allows."""
+    host.containers.import_image("archive", "debian:13", {})
+    spec = complete("web", wish("container", address="10.20.0.98").spec)
+    host.containers.create("web", render_container("web", spec, frozenset(), FACTS))
+
+
+@pytest.mark.parametrize("state", [PRESENT, CURRENT, RESTORED, "absent"])
+def test_a_name_of_both_kinds_is_refused(host: Host, state: str) -> None:
+    add_container(host)
+    with pytest.raises(RefusedError, match=r"^instance: 'web' is the name of a container and of a VM on this host"):
+        host.resource(SnapshotWish("web", "monday", state))
+
+
+@pytest.mark.parametrize("engine", ["docker", "libvirt"])
+def test_what_may_be_of_an_engine_that_does_not_run_is_not_called_unknown(host: Host, engine: str) -> None:
+    (host.containers if engine == "docker" else host.vms).running = False
+    with pytest.raises(EngineDown, match=f"Cannot reach {engine}"):
+        host.resource(SnapshotWish("nobody", "monday"))
+    if engine == "docker":
+        assert host.do() == ["take"]
 
 
 def test_a_vm_that_vanishes_is_one_message(host: Host) -> None:

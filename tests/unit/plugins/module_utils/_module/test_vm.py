@@ -344,6 +344,17 @@ def test_cpus_that_it_may_get_are_its_own_already(host: Host) -> None:
     assert cpus_of(host) == {0, 1, 2}
 
 
+def test_cpus_that_the_host_has_no_more_are_replaced_before_a_start(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.converge(wish("vm", "first", hostname="first", address="10.20.0.10", vcpus=4, **PINNED))
+    host.converge(wish("vm", **PINNED))
+    assert cpus_of(host) == {4, 5}
+    host.engine.stop("web", 0)
+    monkeypatch.setattr(vm_host, "cpu_nodes", lambda: [frozenset(range(5))])
+    assert host.converge(wish("vm", **PINNED)) == ["update", "start"]
+    assert cpus_of(host) <= set(range(5))
+    assert planned(host.resource(wish("vm", **PINNED))) == ([], [])
+
+
 def test_cpus_that_were_bound_by_hand_are_bound_again(host: Host) -> None:
     host.converge(wish("vm", power=STOPPED, **PINNED))
     found = host.engine.find("web")
@@ -614,13 +625,38 @@ def test_a_vm_is_not_stopped_for_a_bridge_that_is_not_there(host: Host, power: s
     assert host.snapshot() == before
 
 
+@pytest.mark.parametrize("option", ["memory", "max_memory"])
 @pytest.mark.parametrize("power", [RUNNING, STOPPED])
-def test_a_vm_is_not_stopped_for_memory_that_is_not_there(host: Host, power: str) -> None:
+def test_a_vm_is_not_stopped_for_memory_that_is_not_there(host: Host, power: str, option: str) -> None:
     host.converge(wish("vm", power=power))
     before = host.snapshot()
-    with pytest.raises(SpecError, match=r"^memory: '8191P' is more than this host has"):
-        host.converge(wish("vm", memory="8191P", power=power, allow=BOTH))
+    options: dict[str, Any] = {option: "8191P"}
+    with pytest.raises(SpecError, match=rf"^{option}: '8191P' is more than this host has"):
+        host.converge(wish("vm", power=power, allow=BOTH, **options))
     assert host.snapshot() == before
+
+
+@pytest.mark.parametrize("power", [RUNNING, STOPPED, ABSENT])
+@pytest.mark.parametrize(
+    ("device", "why"), [("0000:3b:00.1", "is no PCI device of this host"), ("0000:3b:00.0", "is what the VM db runs with")]
+)
+def test_a_vm_is_not_stopped_for_a_pci_device_that_is_not_to_be_had(
+    host: Host, device: str, why: str, power: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = ["0000:3b:00.0", "0000:3b:02.0"]
+    monkeypatch.setattr(vm_host, "pci_fault", lambda address: "" if address in there else "is no PCI device of this host")
+    host.converge(wish("vm", "db", hostname="db", address="10.20.0.9", pci_devices=there[:1]))
+    host.converge(wish("vm", power=power))
+    before = host.snapshot()
+    others: list[dict[str, Any]] = [{}, {"hostname": "other"}]
+    for more in others:
+        wanted = wish("vm", pci_devices=[there[1], device], allow=BOTH, **more)
+        with pytest.raises(SpecError, match=rf"^pci_devices: '{device}' {why}"):
+            host.converge(wanted)
+        assert host.snapshot() == before
+    steps = {RUNNING: ["stop", "update", "start"], STOPPED: ["update", "start"], ABSENT: ["create", "start"]}[power]
+    assert host.converge(wish("vm", pci_devices=there[1:], allow=BOTH)) == steps
+    assert host.converge(wish("vm", pci_devices=there[1:], memory="512M", allow=BOTH)) == ["stop", "update", "start"]
 
 
 def test_a_disk_that_is_taken_up_again_needs_no_space(host: Host) -> None:
@@ -709,9 +745,20 @@ def test_a_disk_that_a_guest_may_have_used_is_taken_up_again(host: Host, changes
     host.converge(wish("vm"))
     host.engine.remove("web")
     host.disks.personalise("/dev/zonal/vm-web", [GuestFile("/srv/data", "of the guest")])
-    before = host.volumes.snapshot()
+    before = dict(host.content())
     assert host.converge(wish("vm", **changes)) == ["create", "start"]
-    assert host.volumes.snapshot() == before
+    assert host.content() == before
+    # It is as large as it is wanted: after the start that would take a restart.
+    assert planned(host.resource(wish("vm", **changes))) == ([], [])
+
+
+def test_a_disk_that_is_taken_up_again_is_not_made_smaller(host: Host) -> None:
+    host.converge(wish("vm", disk="1G"))
+    host.engine.remove("web")
+    before = host.snapshot()
+    with pytest.raises(SpecError, match=r"^disk: '128M' is smaller than the disk vm-web, 1G; a disk is never shrunk$"):
+        host.converge(wish("vm", disk="128M"))
+    assert host.snapshot() == before
 
 
 def test_an_address_of_another_vm_is_refused(host: Host) -> None:
@@ -752,3 +799,18 @@ def test_the_list_has_all_vms_of_the_collection(host: Host) -> None:
         ("db", STOPPED, 1024 * MIB),
         ("web", RUNNING, 64 * MIB),
     ]
+
+
+def test_a_clone_that_somebody_makes_is_not_ours(host: Host) -> None:
+    host.converge(wish("vm"))
+    found = host.engine.find("web")
+    assert found is not None
+    host.engine.define(found.xml.replace("<name>web</name>", "<name>clone</name>").replace(parse_domain(found.xml).uuid, "0" * 32))
+    assert [item.name for item in list_vms(host.engine, host.volumes)] == ["web"]
+    before = host.snapshot()
+    with pytest.raises(RefusedError, match=r"'clone' is a vm that zonal\.cloud did not make"):
+        host.converge(wish("vm", "clone", ABSENT))
+    # Its guest has the same address as long as nobody has changed that.
+    with pytest.raises(SpecError, match="belongs to the vm clone on this host"):
+        host.converge(wish("vm", hostname="b", allow=BOTH))
+    assert host.snapshot() == before
