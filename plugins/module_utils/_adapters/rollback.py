@@ -17,7 +17,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .._domain.bridge import BridgeConfig
@@ -125,7 +125,9 @@ class RollbackScript:
     def undo(self, name: str) -> None:
         token = self._text(name, "token")
         self._command(["sh", f"{self._folder(name)}/undo.sh", token])
-        self._stop(name, token)
+        # A run that was killed may not have come to begin the waiting; without the token it does nothing.
+        with suppress(EngineError):
+            self._stop(name, token)
 
     def _stop(self, name: str, token: str) -> None:
         # Only the waiting: a script that runs already finds no token, or has undone the change.

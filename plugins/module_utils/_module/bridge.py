@@ -67,10 +67,14 @@ class BridgeResource:
         return plan_bridge(self._spec, found)
 
     def apply(self, step: Step) -> None:
-        {"switch": self._switch, "persist": self._persist, "confirm": self._confirm}[step.action]()
+        {"undo": self._undo, "switch": self._switch, "persist": self._persist, "confirm": self._confirm}[step.action]()
 
     def report(self, state: Found) -> dict[str, Any]:
         return describe(self._spec.name, state)
+
+    def _undo(self) -> None:
+        self._watchdog.undo(self._spec.name)
+        self._found = self.observe()
 
     def _switch(self) -> None:
         spec, found = self._spec, self._found

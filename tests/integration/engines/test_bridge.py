@@ -284,6 +284,23 @@ def test_a_confirmation_that_dies_half_way_is_undone(host: Host, monkeypatch: py
     wait(lambda: host.is_as_before() and host.interfaces() == INTERFACES)
 
 
+@pytest.mark.parametrize(("who", "what"), [(RollbackScript, "_launcher"), (IpRoute, "change")], ids=["nothing waits", "nothing changed"])
+def test_a_change_that_dies_before_it_begins_is_made_anew(host: Host, who: type, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(who, what, die)
+        with pytest.raises(KeyboardInterrupt):
+            host.converge()
+    with pytest.raises(RefusedError, match=r"was cut off before it was made"):
+        host.converge(confirm=True)
+    assert (host.is_as_before(), host.interfaces()) == (True, INTERFACES)
+    assert host.converge()[0] == ["undo", "switch"]
+    assert host.converge(confirm=True)[0] == ["confirm"]
+    assert (host.converge()[0], host.answers()) == ([], True)
+
+
 def test_a_change_that_fails_half_way_is_undone_at_once(host: Host) -> None:
     # The kernel lets no address be used whose link has IPv6 switched off, which nobody sees beforehand.
     host.command(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"])
