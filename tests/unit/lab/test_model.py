@@ -94,6 +94,14 @@ def test_clones_do_not_share_names() -> None:
     assert one.uml_dir != other.uml_dir
 
 
+@pytest.mark.parametrize(("name", "folder"), [("STATE", "/my lab"), ("STATE", "/lab,2"), ("CACHE", "/c:d")])
+def test_folders_that_a_kernel_cannot_be_told_of_are_refused_first(name: str, folder: str) -> None:
+    environ = {"ZONAL_LAB_STATE": "/a", "ZONAL_LAB_CACHE": "/b"}
+    Paths.from_environment(environ).require_plain()
+    with pytest.raises(LabError, match=f"^{folder} has a blank.*set ZONAL_LAB_{name} to a folder without"):
+        Paths.from_environment({**environ, f"ZONAL_LAB_{name}": folder}).require_plain()
+
+
 def test_socket_paths_are_short() -> None:
     paths = Paths.from_environment({"ZONAL_LAB_STATE": "/deep" * 60, "XDG_CACHE_HOME": "/x"})
     assert len(f"{paths.uml_dir}/{paths.umid('h32')}/mconsole") < 100

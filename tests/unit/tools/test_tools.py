@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,12 +80,30 @@ def test_stage_follows_changes_and_removals(tree: Path, tmp_path: Path) -> None:
     assert (target / "tracked").read_text(encoding="utf-8") == "changed"
 
 
+@pytest.mark.parametrize("name", ["checkout", "check out"])
+def test_a_checkout_finds_itself_wherever_it_is(name: str, tmp_path: Path) -> None:
+    """Also one whose path has a blank, and one that was copied with what was made in the other."""
+    link, stamp = (tmp_path / name / ".work" / path for path in ("collections/ansible_collections/zonal/cloud", "stamps/venv"))
+    for path in (link, stamp):
+        path.parent.mkdir(parents=True)
+    stamp.touch()
+    (tmp_path / "other").mkdir()
+    link.symlink_to(tmp_path / "other")
+    shutil.copy(TOOLS.parent / "Makefile", tmp_path / name)
+    for _again in range(2):
+        subprocess.run(["make", "--silent", str(link.relative_to(tmp_path / name))], cwd=tmp_path / name, check=True)
+        assert (os.readlink(link), stamp.exists()) == (str(tmp_path / name), False)
+    stamp.touch()
+    subprocess.run(["make", "--silent", "help"], cwd=tmp_path / name, check=True, stdout=subprocess.DEVNULL)
+    assert stamp.exists()
+
+
 def test_find_python_passes_over_what_cannot_run(tmp_path: Path) -> None:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     script(tmp_path / "shims" / f"python{version}", "exit 0")
     script(tmp_path / "broken" / f"python{version}", "exit 127")
-    script(tmp_path / "other" / "python3.99", f'exec {sys.executable} "$@"')
-    script(tmp_path / "good" / f"python{version}", f'exec {sys.executable} "$@"')
+    script(tmp_path / "other" / "python3.99", f'exec {shlex.quote(sys.executable)} "$@"')
+    script(tmp_path / "good" / f"python{version}", f'exec {shlex.quote(sys.executable)} "$@"')
     folders = [tmp_path / name for name in ("shims", "broken", "other", "good")]
     assert find_python(folders, "3.99", version) == str(tmp_path / "good" / f"python{version}")
 
