@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role docker_engine on a host that has a docker already: what it takes for its own, and what it leaves alone."""
+"""What the roles find on a host before they change it: a docker of somebody else, and what a run that was cut off has left undone."""
 
 from __future__ import annotations
 
@@ -20,8 +20,21 @@ ROOT = Path(__file__).resolve().parents[3]
 FACTS = {"service_mgr": "systemd", "distribution": "Debian", "os_family": "Debian", "distribution_major_version": "13", "cacheable": True}
 
 
+def play(folder: Path, role: str, tasks: str, variables: dict[str, Any], *arguments: str, path: str = "") -> tuple[int, str]:
+    """Run one file of a role's tasks here, with the facts of a Debian host; return the exit status and the output in one line."""
+    imported = {"ansible.builtin.import_role": {"name": f"zonal.cloud.{role}", "tasks_from": tasks}}
+    plays = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": FACTS}, imported]}]
+    (folder / "play.json").write_text(json.dumps(plays))
+    given = json.dumps({"ansible_python_interpreter": sys.executable, **variables})
+    program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", given, *arguments]
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
+    env |= {"ANSIBLE_NOCOLOR": "1", "PATH": f"{path}:{os.environ['PATH']}"}
+    done = subprocess.run([*program, str(folder / "play.json")], env=env, capture_output=True, text=True, check=False)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
 class Host:
-    """What the role looks at, below a folder of the test; ``mount`` puts a device on docker's folder."""
+    """What the role docker_engine looks at, below a folder of the test; ``mount`` puts a device on docker's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,20 +64,9 @@ class Host:
             "_docker_engine_settings_path": str(self.folder / "daemon.json"),
             "_docker_engine_unit_path": str(self.folder / "50-zonal.conf"),
             "_docker_engine_other": str(self.folder / "docker-ce.md5sums"),
-            "ansible_python_interpreter": sys.executable,
         }
-        tasks: list[dict[str, Any]] = [
-            {"ansible.builtin.set_fact": FACTS},
-            {"ansible.builtin.import_role": {"name": "zonal.cloud.docker_engine", "tasks_from": "preflight"}},
-        ]
-        play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
-        (self.folder / "play.json").write_text(json.dumps(play))
-        env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
-        program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", json.dumps(variables)]
-        command = [*program, str(self.folder / "play.json")]
-        done = subprocess.run(command, env={**env, "ANSIBLE_NOCOLOR": "1"}, capture_output=True, text=True, check=False)
-        told = " ".join((done.stdout + done.stderr).split())
-        assert ("does not take over: " in told) == (done.returncode == 2), told
+        status, told = play(self.folder, "docker_engine", "preflight", variables)
+        assert ("does not take over: " in told) == (status == 2), told
         return told.partition("does not take over: ")[2].partition(". It was left as it is.")[0]
 
 
@@ -110,3 +112,38 @@ def test_containers_elsewhere_are_not_lost_to_their_docker(host: Host, settings:
     (root / "containers" / "one").mkdir(parents=True)
     (host.folder / "daemon.json").write_text(settings.replace("ROOT", str(root)))
     assert host.preflight().startswith(f"{root}/containers is not empty, and {host.folder}/daemon.json would no longer lead there")
+
+
+UNDONE = {
+    "nothing": ("inactive no", "inactive no", "older", set()),
+    "the weights": ("inactive yes", "inactive no", "older", {"Reload systemd", "Stop libvirt's network sockets"}),
+    "the sockets": ("active no", "active no", "older", {"Reload systemd", "Stop libvirt's network sockets"}),
+    "options of QEMU": ("active no", "inactive no", "newer", {"Restart libvirt"}),
+}
+
+
+@pytest.mark.parametrize("case", UNDONE)
+def test_what_a_run_that_was_cut_off_has_not_applied_is_found(case: str, tmp_path: Path) -> None:
+    """Its handlers did not run, and the next run writes nothing that would notify them."""
+    machine, socket, settings, handlers = UNDONE[case]
+    blocks = ["ActiveState={}\nNeedDaemonReload={}\n".format(*words.split()) for words in (machine, socket, "inactive no")]
+    (tmp_path / "told").write_text("\n".join(blocks))
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\ncat {tmp_path}/told\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    (tmp_path / "find").write_text(f"#!/bin/sh\nexec /usr/bin/find {tmp_path}/qemu.conf -newer {tmp_path}/pid\n")
+    (tmp_path / "find").chmod(0o755)
+    for number, name in enumerate(["pid", "qemu.conf"] if settings == "newer" else ["qemu.conf", "pid"]):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1000 + number, 1000 + number))
+    variables = {
+        "hypervisor_qemu_options": {"max_core": 0},
+        "_hypervisor_network_sockets": ["libvirtd-tcp.socket", "libvirtd-tls.socket"],
+        "_hypervisor_drivers": {},
+        "_hypervisor_pid_file": "/run/libvirtd.pid",
+        "_hypervisor_daemon": "libvirtd.service",
+    }
+    status, told = play(tmp_path, "hypervisor", "unapplied", variables, "--check", path=str(tmp_path))
+    assert status == 0, told
+    assert {
+        name for name in ("Reload systemd", "Stop libvirt's network sockets", "Restart libvirt") if f"hypervisor : {name}]" in told
+    } == handlers
