@@ -126,9 +126,10 @@ def predict(spec: BridgeSpec, goal: BridgeConfig | None, found: Found) -> Found:
         foreign = tuple(address for address in old.addresses if address.key not in ours)
         addresses = {address.key: address for address in (*foreign, *(uplink.addresses if uplink else ()), *goal.addresses)}
         routes = {route.key: route for route in (*old.routes, *(uplink.routes if uplink else ()), *goal.routes)}
+        delay = old.forward_delay if old.led and old.stp and goal.stp else goal.forward_delay * 100
         new = Link(
             spec.name, old.index, goal.mac or old.mac, goal.mtu or old.mtu, kind="bridge", up=True, stp=goal.stp,
-            forward_delay=goal.forward_delay * 100, addresses=tuple(addresses.values()), routes=tuple(routes.values()),
+            forward_delay=delay, addresses=tuple(addresses.values()), routes=tuple(routes.values()),
         )  # fmt: skip
         links.append(new)
         if uplink:

@@ -233,6 +233,16 @@ def test_the_written_file_makes_the_same_bridge_again(host: Host) -> None:
     assert host.answers()
 
 
+def test_the_delay_of_another_root_is_not_mended(host: Host) -> None:
+    """In a spanning tree all bridges take that of the root, and tell it for their own."""
+    wish = {"stp": True, "forward_delay": 4, "confirm_timeout": 0}
+    host.converge(**wish)
+    switch = "link add sw0 type bridge stp_state 1 forward_delay 2000 priority 0\nlink set r0 master sw0\nlink set sw0 up\n"
+    run_command(["ip", "-n", host.router, "-batch", "-"], stdin=switch)
+    wait(lambda: host.resource().report(host.resource().observe())["forward_delay"] == 20)
+    assert host.converge(**wish)[0] == []
+
+
 def test_what_is_not_confirmed_is_undone(host: Host) -> None:
     host.converge(confirm_timeout=2, mac="02:00:00:00:07:99")
     assert not host.is_as_before()
