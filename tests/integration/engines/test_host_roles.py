@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,23 @@ import pytest
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 
 ROOT = Path(__file__).resolve().parents[3]
-FACTS = {"service_mgr": "systemd", "distribution": "Debian", "os_family": "Debian", "distribution_major_version": "13", "cacheable": True}
+FACTS = {
+    "service_mgr": "systemd",
+    "distribution": "Debian",
+    "os_family": "Debian",
+    "distribution_major_version": "13",
+    "pkg_mgr": "apt",
+    "cacheable": True,
+}
 
 
-def play(folder: Path, role: str, tasks: str, variables: dict[str, Any], *arguments: str, path: str = "") -> tuple[int, str]:
-    """Run one file of a role's tasks here, with the facts of a Debian host; return the exit status and the output in one line."""
+def play(
+    folder: Path, role: str, tasks: str, variables: dict[str, Any], *arguments: str, path: str = "", within: Sequence[str] = ()
+) -> tuple[int, str]:
+    """Run one file of a role's tasks here, with the facts of a Debian host; return the exit status and the output in one line.
+
+    ``path`` comes before PATH, and ``within`` are the words before the command.
+    """
     imported = {"ansible.builtin.import_role": {"name": f"zonal.cloud.{role}", "tasks_from": tasks}}
     plays = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": FACTS}, imported]}]
     (folder / "play.json").write_text(json.dumps(plays))
@@ -29,7 +42,7 @@ def play(folder: Path, role: str, tasks: str, variables: dict[str, Any], *argume
     program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", given, *arguments]
     env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
     env |= {"ANSIBLE_NOCOLOR": "1", "PATH": f"{path}:{os.environ['PATH']}"}
-    done = subprocess.run([*program, str(folder / "play.json")], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([*within, *program, str(folder / "play.json")], env=env, capture_output=True, text=True, check=False)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
@@ -147,3 +160,41 @@ def test_what_a_run_that_was_cut_off_has_not_applied_is_found(case: str, tmp_pat
     assert {
         name for name in ("Reload systemd", "Stop libvirt's network sockets", "Restart libvirt") if f"hypervisor : {name}]" in told
     } == handlers
+
+
+# One without scripts, so that it is configured by nothing but dpkg's word.
+PACKAGE = "patchelf"
+ALONE = """mount --bind FOLDER/dpkg /var/lib/dpkg
+for folder in /var/lib/apt /var/cache/apt /etc/apt/sources.list.d; do mount -t tmpfs none $folder; done
+[ ! -e /etc/apt/sources.list ] || mount --bind /dev/null /etc/apt/sources.list
+mkdir -p /var/lib/apt/lists/partial /var/cache/apt/archives/partial
+echo "deb [trusted=yes] file:FOLDER ./" >/etc/apt/sources.list.d/one.list
+echo 'APT::Sandbox::User "root";' >FOLDER/apt.conf
+export APT_CONFIG=FOLDER/apt.conf
+apt-get update -qq"""
+
+
+def test_packages_whose_installation_was_cut_off_are_completed(tmp_path: Path) -> None:
+    """On a copy of dpkg's database, which nobody else sees, and with a mirror that has nothing but this package's name."""
+    copy = tmp_path / "dpkg"
+    shutil.copytree("/var/lib/dpkg", copy, symlinks=True)
+    told = run_command(["dpkg-query", "--status", PACKAGE])
+    (copy / "updates" / "0000").write_text(told.replace("Status: install ok installed", "Status: install ok unpacked"))
+    known = (copy / "status").read_text()
+    (copy / "status").write_text(
+        known.replace(f"Package: {PACKAGE}\nStatus: install ok installed", f"Package: {PACKAGE}\nStatus: deinstall ok config-files")
+    )
+    version = run_command(["dpkg-query", "--show", "--showformat", "Version: ${Version}\nArchitecture: ${Architecture}", PACKAGE])
+    (tmp_path / "Packages").write_text(f"Package: {PACKAGE}\n{version}\nFilename: ./none.deb\nSize: 1\nSHA256: {'0' * 64}\n")
+    within = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", f'{ALONE.replace("FOLDER", str(tmp_path))}; exec "$@"', "sh"]
+    variables = {"_thin_storage_packages": [PACKAGE], "ansible_python_interpreter": "/usr/bin/python3"}
+    status, output = play(tmp_path, "thin_storage", "install", variables, within=within)
+    assert status == 0, output
+    state = run_command(["dpkg-query", "--admindir", str(copy), "--show", "--showformat", "${Status}", PACKAGE])
+    assert state == "install ok installed"
+    # All that install do it alike.
+    rescues = {path.read_text().partition("  rescue:\n")[2].partition("- name: Install")[0] for path in ROOT.glob("roles/*/tasks/*.yml")}
+    assert len(rescues - {rescue for rescue in rescues if "dpkg" not in rescue}) == 1
+    assert not [
+        path for path in ROOT.glob("roles/*/tasks/*.yml") if "update_cache: true" in (text := path.read_text()) and "dpkg" not in text
+    ]
