@@ -107,15 +107,19 @@ class RollbackScript:
             os.close(handle)
 
     def protect(self, name: str, former: FileChanges) -> None:
+        before = self._text(name, "undo-files")
         lines = []
-        for number, (path, text) in enumerate(former.items()):
+        for number, (path, text) in enumerate(former.items(), before.count("\n")):
             target, draft = shlex.quote(path), shlex.quote(f"{os.path.dirname(path)}/.zonal-undo")
             if text is None:
                 lines.append(f"rm -f {target}\n")
             else:
                 self._put(name, f"former-{number}", text)
-                lines.append(f"cp former-{number} {draft} && chmod 644 {draft} && mv -f {draft} {target}\n")
-        self._put(name, "undo-files", "".join(lines))
+                # The file may hold secrets, so it stays for those whom it is for.
+                mode = f"{{ chmod --reference={target} {draft} 2>/dev/null || chmod 644 {draft}; }}"
+                lines.append(f"(umask 077 && cp former-{number} {draft}) && {mode} && mv -f {draft} {target}\n")
+        # What was put by before is older, so it is put back last.
+        self._put(name, "undo-files", "".join(lines) + before)
 
     def disarm(self, name: str) -> None:
         token = self._text(name, "token")

@@ -215,6 +215,23 @@ def test_a_networkd_that_undoes_the_change_is_found_out(tmp_path: Path) -> None:
     assert (host.all_files(), host.links.snapshot()) == (files, links)
 
 
+def test_a_removal_that_cannot_be_kept_leaves_no_file_by_which_the_card_goes(tmp_path: Path) -> None:
+    """networkd is told of the removal by a file that wins over all others; with it, the card would leave its bridge again."""
+    host = Host(tmp_path)
+    host.run(confirm_timeout=0)
+    files, links = host.all_files(), host.links.snapshot()
+    host.run(state="absent")
+    assert host.all_files() != files
+
+    def fail() -> None:
+        raise EngineError("run", "networkctl reload", "Connection timed out")
+
+    host.meddle = fail
+    with pytest.raises(EngineError, match="the former network was put back"):
+        host.run(state="absent")
+    assert (host.all_files(), {link.name for link in host.links.snapshot().links}) == (files, {link.name for link in links.links})
+
+
 def test_a_networkd_that_only_takes_its_time_is_waited_for(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.run()
