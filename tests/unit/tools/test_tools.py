@@ -80,6 +80,13 @@ def test_stage_follows_changes_and_removals(tree: Path, tmp_path: Path) -> None:
     assert (target / "tracked").read_text(encoding="utf-8") == "changed"
 
 
+def test_a_tree_that_git_does_not_know_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of an archive, or a checkout of another user."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(SystemExit, match=f"^stage: git.* cannot tell those of {tmp_path}: fatal: not a git repository"):
+        stage(tmp_path, tmp_path / "stage" / "cloud")
+
+
 @pytest.mark.parametrize("name", ["checkout", "check out"])
 def test_a_checkout_finds_itself_wherever_it_is(name: str, tmp_path: Path) -> None:
     """Also one whose path has a blank, and one that was copied with what was made in the other."""
