@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab import model
+from lab.arguments import parser
 from lab.errors import LabError
 from lab.paths import Paths
 
@@ -58,6 +59,14 @@ def test_wanted_hosts(count: Any, releases: Any, expected: Any) -> None:
 def test_wanted_hosts_refuses(count: Any, releases: Any) -> None:
     with pytest.raises(LabError):
         model.wanted_hosts(count, releases)
+
+
+@pytest.mark.parametrize("text", ["lots", "2", "2GB", "0G", "-1G", "1.5G", "2 G", ""])
+def test_memory_that_no_kernel_takes_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parser().parse_args(["up", "--memory", "512M"]).memory == "512M"
+    with pytest.raises(SystemExit):
+        parser().parse_args(["up", f"--memory={text}"])
+    assert f"argument --memory: {text!r} is not a size: write 2G or 512M" in capsys.readouterr().err
 
 
 def test_hosts_file_knows_every_host() -> None:
