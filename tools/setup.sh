@@ -31,7 +31,8 @@ apt_install() {
 }
 
 setup_apt() {
-    command -v apt-get >/dev/null || die "needs Debian's apt-get; elsewhere install by hand: $(packages "$@" | xargs)"
+    command -v apt-get >/dev/null || die "needs Debian's apt-get; elsewhere install by hand what these are there: $(packages "$@" | xargs);" \
+        "then tell so with: touch$(printf ' .work/stamps/apt-%s' "$@")"
     wanted=$(missing "$@" | xargs)
     [ -n "$wanted" ] || return 0
     [ "$(id -u)" = 0 ] || die "needs root once, to install: $wanted"

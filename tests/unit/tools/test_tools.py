@@ -87,6 +87,21 @@ def test_a_tree_that_git_does_not_know_is_one_message(tmp_path: Path, monkeypatc
         stage(tmp_path, tmp_path / "stage" / "cloud")
 
 
+def test_without_apt_there_is_a_way_on(tmp_path: Path) -> None:
+    """Advice that leads back to itself is none."""
+    for folder in ("tools", "requirements", "bin"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(TOOLS / "setup.sh", tmp_path / "tools")
+    shutil.copy(TOOLS.parent / "requirements" / "debian.txt", tmp_path / "requirements")
+    for program in ("bash", "dirname", "mkdir", "flock", "awk", "xargs", "echo"):
+        (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
+    command = [str(tmp_path / "bin" / "bash"), str(tmp_path / "tools" / "setup.sh"), "apt", "base"]
+    done = subprocess.run(command, env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "install by hand what these are there: git gcc" in done.stderr
+    assert done.stderr.endswith("; then tell so with: touch .work/stamps/apt-base\n")
+
+
 @pytest.mark.parametrize("name", ["checkout", "check out"])
 def test_a_checkout_finds_itself_wherever_it_is(name: str, tmp_path: Path) -> None:
     """Also one whose path has a blank, and one that was copied with what was made in the other."""
