@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -160,6 +161,37 @@ def test_what_a_run_that_was_cut_off_has_not_applied_is_found(case: str, tmp_pat
     assert {
         name for name in ("Reload systemd", "Stop libvirt's network sockets", "Restart libvirt") if f"hypervisor : {name}]" in told
     } == handlers
+
+
+POOLS = {
+    ("zonal", "pool"): "zonal-thin-pool-alarm.service",
+    ("slow", "pool"): "zonal-thin-pool-alarm-slow-pool.service",
+    ("zonal", "a+b"): r"zonal-thin-pool-alarm-zonal-a\\x2bb.service",
+}
+
+
+def test_each_pool_of_a_host_has_an_alarm_of_its_own(tmp_path: Path) -> None:
+    """The role for a second pool took away the alarm of the first."""
+    vars_file = ROOT / "roles" / "thin_storage" / "vars" / "main.yml"
+    shown = [
+        {
+            "ansible.builtin.debug": {"msg": "alarm: {{ _thin_storage_alarm }}.service"},
+            "vars": {"thin_storage_group": group, "thin_storage_pool": pool},
+        }
+        for group, pool in POOLS
+    ]
+    (tmp_path / "play.json").write_text(
+        json.dumps([{"hosts": "localhost", "gather_facts": False, "vars_files": [str(vars_file)], "tasks": shown}])
+    )
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(tmp_path / "play.json")]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.findall(r'"alarm: (.*)"', done.stdout) == list(POOLS.values())
 
 
 # One without scripts, so that it is configured by nothing but dpkg's word.
