@@ -37,7 +37,11 @@ def test_what_was_armed_by_a_killed_run_is_undone_though_no_timer_runs(tmp_path:
 
 def test_files_are_put_back_as_they_were_first(tmp_path: Path) -> None:
     """A change writes a file of its own, and its confirmation takes that away, or is cut off and comes again."""
-    script = rollback.RollbackScript(lambda _argv, **_options: "", str(tmp_path))
+
+    def command(argv: Sequence[str], *, stdin: str | None = None, timeout: float = 120) -> str:
+        return ""
+
+    script = rollback.RollbackScript(command, str(tmp_path))
     new, secret, other = (tmp_path / name for name in ("new", "secret", "other"))
     secret.write_text("now")
     secret.chmod(0o600)
