@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -93,6 +94,9 @@ class BridgeResource:
             if watched:
                 self._watchdog.undo(spec.name)
             else:
+                self._files.write({leaving_path(spec.name): None})
+                with suppress(EngineError):
+                    self._files.reload({})
                 self._try_back(back)
             raise EngineError("change the network for", spec.name, f"{error}; the former network was put back") from error
 

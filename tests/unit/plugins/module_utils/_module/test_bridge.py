@@ -229,6 +229,9 @@ def test_a_removal_that_cannot_be_kept_leaves_no_file_by_which_the_card_goes(tmp
     host.meddle = fail
     with pytest.raises(EngineError, match="the former network was put back"):
         host.run(state="absent")
+    assert host.all_files() == files
+    with pytest.raises(EngineError, match="the former network was put back"):
+        host.run(state="absent", confirm_timeout=0)
     assert (host.all_files(), {link.name for link in host.links.snapshot().links}) == (files, {link.name for link in links.links})
 
 
