@@ -163,6 +163,23 @@ def test_what_a_run_that_was_cut_off_has_not_applied_is_found(case: str, tmp_pat
     } == handlers
 
 
+LIBVIRT = """mount -t tmpfs none /etc/libvirt
+mkdir -p /etc/libvirt/qemu/networks /etc/libvirt/lxc
+echo "<network><name>default</name></network>" >/etc/libvirt/qemu/networks/default.xml
+echo "<interface type='network'><source network='GUEST'/></interface>" >/etc/libvirt/lxc/guest.xml"""
+
+
+@pytest.mark.parametrize(("network", "kept"), [("default", True), ("other", False)])
+def test_a_network_that_guests_of_another_driver_use_is_kept(network: str, kept: bool, tmp_path: Path) -> None:
+    (tmp_path / "virsh").write_text("#!/bin/sh\necho default\n")
+    (tmp_path / "virsh").chmod(0o755)
+    script = f'{LIBVIRT.replace("GUEST", network)}; exec "$@"'
+    within = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh"]
+    status, told = play(tmp_path, "hypervisor", "default_network", {}, "--check", path=str(tmp_path), within=within)
+    assert status == 0, told
+    assert ("is kept, because these guests use it: guest." in told) == kept
+
+
 POOLS = {
     ("zonal", "pool"): "zonal-thin-pool-alarm.service",
     ("slow", "pool"): "zonal-thin-pool-alarm-slow-pool.service",
