@@ -11,7 +11,13 @@ STAMPS := $(W)/stamps
 APT    := $(STAMPS)/apt-base
 LAB    := $(STAMPS)/apt-lab
 ENGINE := $(STAMPS)/apt-engines
-DEV    := $(STAMPS)/venv $(W)/collections/ansible_collections/zonal/cloud
+LINK   := $(W)/collections/ansible_collections/zonal/cloud
+DEV    := $(STAMPS)/venv $(LINK)
+
+# In a checkout that was moved or copied, link and venv lead to where it was before.
+ifneq ($(shell readlink $(LINK)),$(CURDIR))
+$(shell rm -f $(STAMPS)/venv $(LINK))
+endif
 
 export PATH := $(CURDIR)/$(W)/venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
@@ -45,7 +51,7 @@ lab: export COLUMNS = 160
 lab: export ZONAL_LAB_STATE = $(CURDIR)/$(W)/lab-test
 lab: $(DEV) $(LAB) ## molecule: hosts boot, are bootstrapped, provisioned, cut off, mended
 	@lab/zonal-lab down && lab/zonal-lab image && lab/zonal-lab up --hosts 2 --release trixie,bookworm --memory 3G
-	@PYTEST_ADDOPTS="--junitxml=$(CURDIR)/$(W)/reports/lab.xml $(ARGS)" molecule test
+	@PYTEST_ADDOPTS="--junitxml='$(CURDIR)/$(W)/reports/lab.xml' $(ARGS)" molecule test
 
 lab-bare: $(DEV) $(LAB) ## bootstrap hosts from a bare Debian 13 and 12; not part of 'make test'
 	$(pytest) -s tests/lab_bare $(ARGS)
@@ -67,7 +73,7 @@ format: $(DEV) ## let ruff format and mend the Python files
 	ruff format .
 
 clean: ## take the lab down and remove .work; caches outside the tree stay
-	@for state in $(W)/lab $(W)/lab-test; do [ ! -e $$state ] || ZONAL_LAB_STATE=$(CURDIR)/$$state lab/zonal-lab down; done
+	@for state in $(W)/lab $(W)/lab-test; do [ ! -e $$state ] || ZONAL_LAB_STATE="$(CURDIR)/$$state" lab/zonal-lab down; done
 	rm -rf $(W)
 
 $(STAMPS)/apt-%: requirements/debian.txt tools/setup.sh
@@ -81,6 +87,6 @@ $(STAMPS)/venv: requirements.txt $(wildcard requirements/*.txt) tools/setup.sh |
 	@touch $@
 
 # Ansible finds a collection only below ansible_collections/<namespace>/<name>.
-$(W)/collections/ansible_collections/zonal/cloud:
+$(LINK):
 	@mkdir -p $(@D)
-	@ln -sfn $(CURDIR) $@
+	@ln -sfn "$(CURDIR)" $@

@@ -5,6 +5,14 @@
 from __future__ import annotations
 
 import argparse
+import re
+
+
+def memory(text: str) -> str:
+    """A size as a host's kernel takes it, which would keep any other for as long as the lab is up."""
+    if not re.fullmatch(r"[1-9][0-9]{0,5}[MG]", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write 2G or 512M")
+    return text
 
 
 def parser() -> argparse.ArgumentParser:
@@ -13,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="bring hosts up; safe to call again")
     up.add_argument("--hosts", type=int, default=2, metavar="N", help="number of hosts (default 2)")
-    up.add_argument("--memory", default="2G", help="memory of a new host, taken only as used (default 2G)")
+    up.add_argument("--memory", type=memory, default="2G", help="memory of a new host, taken only as used (default 2G)")
     build = commands.add_parser("build", help="only build what up would build")
     for command in (up, build):
         command.add_argument("--release", default="trixie", help="trixie, bookworm, or a comma list dealt out in turn")

@@ -61,6 +61,9 @@ def _change(options: argparse.Namespace, paths: Paths) -> int:
 
     progress = Progress()
     machine.require_root(options.command)
+    if options.command in ("up", "build"):
+        paths.require_plain()
+    os.umask(0o022)  # of a host's files, such as /etc/hosts, more than root is a reader
     if options.command != "down":
         machine.ensure_packages(progress)
     flavour = "bare" if getattr(options, "bare", False) else "prebaked"

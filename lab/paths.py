@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.errors import LabError
+
 REPO = Path(__file__).resolve().parent.parent
 FILES = REPO / "lab" / "files"
 
@@ -29,6 +31,14 @@ class Paths:
         cache = environ.get("ZONAL_LAB_CACHE") or f"{home_cache}/zonal-lab"
         state = environ.get("ZONAL_LAB_STATE") or str(REPO / ".work" / "lab")
         return cls(cache=Path(cache).absolute(), state=Path(state).absolute())
+
+    def require_plain(self) -> None:
+        """LabError when a host's kernel, which splits its arguments at these, cannot be told of what lies in the folders."""
+        for name, path in (("ZONAL_LAB_STATE", self.state), ("ZONAL_LAB_CACHE", self.cache)):
+            if set(str(path)) & set(" \t\n,:"):
+                raise LabError(
+                    f"{path} has a blank, a comma or a colon, which the hosts' kernels split it at; set {name} to a folder without"
+                )
 
     @property
     def namespace(self) -> str:

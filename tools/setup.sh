@@ -31,7 +31,8 @@ apt_install() {
 }
 
 setup_apt() {
-    command -v apt-get >/dev/null || die "needs Debian's apt-get; elsewhere install by hand: $(packages "$@" | xargs)"
+    command -v apt-get >/dev/null || die "needs Debian's apt-get; elsewhere install by hand what these are there: $(packages "$@" | xargs);" \
+        "then tell so with: touch$(printf ' .work/stamps/apt-%s' "$@")"
     wanted=$(missing "$@" | xargs)
     [ -n "$wanted" ] || return 0
     [ "$(id -u)" = 0 ] || die "needs root once, to install: $wanted"
@@ -42,7 +43,8 @@ setup_apt() {
 }
 
 setup_venv() {
-    if ! "$1/bin/python" -m pip --version >/dev/null 2>&1; then
+    # The programs of a venv name it by its path.
+    if ! "$1/bin/python" -m pip --version >/dev/null 2>&1 || ! grep -qsF "$(readlink -f "$1")/bin/python" "$1/bin/pip"; then
         python=${PYTHON:-$(tools/find-python.sh 3.13 3.12 3.11)} || die "needs a working Python 3.11, 3.12 or 3.13 with venv"
         say "making $1 with $("$python" --version)"
         "$python" -m venv --clear "$1" || die "$python cannot make a venv"

@@ -21,8 +21,10 @@ KEPT = (".git", ".ansible", "tests/output")
 def tree_files(root: Path = ROOT) -> list[Path]:
     """Return the files of the tree, relative to root: tracked ones and new ones that are not ignored."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listing = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-    names = sorted({Path(name) for name in listing.split("\0") if name})
+    listing = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    if listing.returncode:
+        raise SystemExit(f"stage: git, which knows the files of a checkout, cannot tell those of {root}: {listing.stderr.strip()}")
+    names = sorted({Path(name) for name in listing.stdout.split("\0") if name})
     return [name for name in names if (root / name).is_symlink() or (root / name).is_file()]
 
 

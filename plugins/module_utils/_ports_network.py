@@ -58,7 +58,7 @@ class Watchdog(Protocol):
         """Hold the change so that it cannot be undone meanwhile; RefusedError when it was undone just before."""
 
     def protect(self, name: str, former: FileChanges) -> None:
-        """From now on undoing also puts these files back."""
+        """From now on undoing also puts these files back, and leaves those that were given before as they were given then."""
 
     def disarm(self, name: str) -> None:
         """Call the watchdog off; called while the change is claimed."""

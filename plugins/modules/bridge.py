@@ -92,7 +92,8 @@ options:
     description:
       - Whether to do nothing but confirm a change that an earlier run with the same options has made, and to fail when the host
         has undone it.
-      - With V(false), too, a run with the same options confirms a change that waits for it, but makes it anew when it was undone.
+      - With V(false), too, a run with the same options confirms a change that waits for it, but makes it anew when it was undone,
+        or when the run before was cut off before it had made it.
     type: bool
     default: false
 extends_documentation_fragment: [zonal.cloud.attributes]

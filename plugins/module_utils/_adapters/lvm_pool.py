@@ -167,7 +167,9 @@ def _inventory(reports: Iterable[Mapping[str, Any]], group_name: str, pool_name:
         for row in report.get("pv", []):
             group_of[os.path.realpath(row["pv_name"])] = row["vg_name"]
         for row in report.get("vg", []):
-            if row["vg_name"] == group_name:
+            if row["vg_name"] == group_name and group is not None:
+                group = replace(group, twin=group.twin | _group(row, report.get("pv", []), ()).devices)
+            elif row["vg_name"] == group_name:
                 volumes = report.get("lv", [])
                 chunks = {line["lv_name"]: int(line["chunk_size"]) for line in report.get("seg", []) if line["segtype"] == "thin-pool"}
                 group = replace(_group(row, report.get("pv", []), volumes), plain=_plain_extents(row, volumes, chunks, pool_name))

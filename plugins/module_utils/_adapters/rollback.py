@@ -17,7 +17,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .._domain.bridge import BridgeConfig
@@ -107,15 +107,19 @@ class RollbackScript:
             os.close(handle)
 
     def protect(self, name: str, former: FileChanges) -> None:
+        before = self._text(name, "undo-files")
         lines = []
-        for number, (path, text) in enumerate(former.items()):
+        for number, (path, text) in enumerate(former.items(), before.count("\n")):
             target, draft = shlex.quote(path), shlex.quote(f"{os.path.dirname(path)}/.zonal-undo")
             if text is None:
                 lines.append(f"rm -f {target}\n")
             else:
                 self._put(name, f"former-{number}", text)
-                lines.append(f"cp former-{number} {draft} && chmod 644 {draft} && mv -f {draft} {target}\n")
-        self._put(name, "undo-files", "".join(lines))
+                # The file may hold secrets, so it stays for those whom it is for.
+                mode = f"{{ chmod --reference={target} {draft} 2>/dev/null || chmod 644 {draft}; }}"
+                lines.append(f"(umask 077 && cp former-{number} {draft}) && {mode} && mv -f {draft} {target}\n")
+        # What was put by before is older, so it is put back last.
+        self._put(name, "undo-files", "".join(lines) + before)
 
     def disarm(self, name: str) -> None:
         token = self._text(name, "token")
@@ -125,7 +129,9 @@ class RollbackScript:
     def undo(self, name: str) -> None:
         token = self._text(name, "token")
         self._command(["sh", f"{self._folder(name)}/undo.sh", token])
-        self._stop(name, token)
+        # A run that was killed may not have come to begin the waiting; without the token it does nothing.
+        with suppress(EngineError):
+            self._stop(name, token)
 
     def _stop(self, name: str, token: str) -> None:
         # Only the waiting: a script that runs already finds no token, or has undone the change.

@@ -105,7 +105,8 @@ class Route:
 
 @dataclass(frozen=True)
 class Link:
-    """A network interface; ``forward_delay`` is in hundredths of a second, as the kernel counts it.
+    """A network interface; ``forward_delay`` is in hundredths of a second, as the kernel counts it, and that of the root of the
+    spanning tree while ``led`` tells that another bridge is it.
 
     ``addresses`` are in the kernel's order: of IPv4 the primary ones first, of IPv6 the newest first.
     """
@@ -121,6 +122,7 @@ class Link:
     up: bool = False
     stp: bool = False
     forward_delay: int = 0
+    led: bool = False
     vlan_filtering: bool = False
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()

@@ -120,7 +120,7 @@ def _bridge_link(bridge: Link | None, goal: BridgeConfig) -> list[Line]:
     lines: list[Line] = []
     if goal.mac and bridge.mac != goal.mac:
         lines.append(("link", "set", "dev", goal.name, "address", goal.mac))
-    if bridge.stp != goal.stp or bridge.forward_delay != delay:
+    if bridge.stp != goal.stp or (bridge.forward_delay != delay and not (bridge.stp and bridge.led)):
         lines += _stp(goal.name, stp=goal.stp, delay=delay)
     return lines
 

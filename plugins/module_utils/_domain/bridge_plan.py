@@ -88,7 +88,7 @@ def choose_backend(spec: BridgeSpec, found: Found, former: BridgeConfig | None =
 
 
 def plan_bridge(spec: BridgeSpec, found: Found) -> Plan[Found]:
-    """Steps: ``switch`` changes the running links under a watch, ``persist`` the files, ``confirm`` ends the watch."""
+    """Steps: ``switch`` changes the running links under a watch, ``persist`` the files, ``confirm`` ends the watch, ``undo`` too."""
     if found.pending:
         return _plan_pending(spec, found, found.pending)
     refuse(spec, found)
@@ -126,9 +126,10 @@ def predict(spec: BridgeSpec, goal: BridgeConfig | None, found: Found) -> Found:
         foreign = tuple(address for address in old.addresses if address.key not in ours)
         addresses = {address.key: address for address in (*foreign, *(uplink.addresses if uplink else ()), *goal.addresses)}
         routes = {route.key: route for route in (*old.routes, *(uplink.routes if uplink else ()), *goal.routes)}
+        delay = old.forward_delay if old.led and old.stp and goal.stp else goal.forward_delay * 100
         new = Link(
             spec.name, old.index, goal.mac or old.mac, goal.mtu or old.mtu, kind="bridge", up=True, stp=goal.stp,
-            forward_delay=goal.forward_delay * 100, addresses=tuple(addresses.values()), routes=tuple(routes.values()),
+            forward_delay=delay, addresses=tuple(addresses.values()), routes=tuple(routes.values()),
         )  # fmt: skip
         links.append(new)
         if uplink:
@@ -145,10 +146,24 @@ def _plan_pending(spec: BridgeSpec, found: Found, pending: Pending) -> Plan[Foun
             f"name: another change of {spec.name} waits to be confirmed; run with that change's options to confirm it, "
             f"or wait {pending.seconds_left} seconds until the host has undone it"
         )
+    missing = [line for line in runtime_changes(spec, pending.config, found) if line[0] == "link"]
+    if missing:
+        return _plan_anew(spec, found, pending, " ".join(missing[0]))
     changes = file_changes(spec.name, pending.config, found.files)
     after = replace(found, pending=None, files=_written(found.files, changes))
     step = Step("confirm", spec.name, "the controller reaches the host over the changed network", tuple(changes))
     return Plan(after=after, steps=(step,))
+
+
+def _plan_anew(spec: BridgeSpec, found: Found, pending: Pending, missing: str) -> Plan[Found]:
+    """A run that was cut off between arming the watch and the change: nobody has seen that the host is reached over it."""
+    if spec.confirm:
+        raise RefusedError(
+            f"confirm: the change of {spec.name} was cut off before it was made (missing: ip {missing}), so there is nothing to confirm; "
+            f"run again without confirm to make it anew, or wait {pending.seconds_left} seconds until the host has undone it"
+        )
+    plan = plan_bridge(spec, replace(found, pending=None))
+    return Plan(plan.after, (Step("undo", spec.name, "a run was cut off before it had made the change"), *plan.steps))
 
 
 def _written(files: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:

@@ -121,6 +121,7 @@ class Group:
     """The volume group. ``volumes`` are its visible logical volumes, pools included.
 
     ``plain`` are the extents of an unused volume that has the pool's name and is no thin pool.
+    ``twin`` are the devices of another group that has the same name, such as on a disk of another host.
     """
 
     extent_size: int
@@ -132,6 +133,7 @@ class Group:
     missing: int = 0
     exported: bool = False
     plain: int = 0
+    twin: frozenset[str] = frozenset()
 
     @property
     def cut_off(self) -> bool:

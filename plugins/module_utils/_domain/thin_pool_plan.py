@@ -33,6 +33,11 @@ _SMALLEST_METADATA = 4 * 1024**2
 
 def plan_thin_pool(spec: ThinPoolSpec, found: ThinPoolState) -> Plan[ThinPoolState]:
     """Return the steps to the wanted pool; RefusedError or SpecError when they would do harm or cannot be done."""
+    if found.group is not None and found.group.twin:
+        raise RefusedError(
+            f"group: two volume groups of this host are called {spec.group}, one on {_listed(found.group.devices)} and one on "
+            f"{_listed(found.group.twin)}; see 'vgs --options vg_name,vg_uuid,pv_name' and rename one with 'vgrename UUID NAME'"
+        )
     if not spec.present:
         return _plan_absent(spec, found)
     if found.group is not None:
@@ -212,7 +217,9 @@ def _plan_absent(spec: ThinPoolSpec, found: ThinPoolState) -> Plan[ThinPoolState
             _check_removal(spec, pool)
             why = f"not wanted; with {_listed(pool.volumes)}" if pool.volumes else "not wanted; holds no volumes"
             steps.append(Step("remove_pool", spec.target, why, ("state",)))
-        rest = group.volumes - (pool.volumes | {spec.name} if pool else frozenset())
+        elif group.cut_off:
+            steps.append(Step("discard_volume", spec.target, "a run was cut off while it was made a thin pool", ("state",)))
+        rest = group.volumes - (pool.volumes | {spec.name} if pool else {spec.name} if group.cut_off else frozenset())
         if rest:
             group = replace(group, volumes=rest)
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -67,10 +68,14 @@ class BridgeResource:
         return plan_bridge(self._spec, found)
 
     def apply(self, step: Step) -> None:
-        {"switch": self._switch, "persist": self._persist, "confirm": self._confirm}[step.action]()
+        {"undo": self._undo, "switch": self._switch, "persist": self._persist, "confirm": self._confirm}[step.action]()
 
     def report(self, state: Found) -> dict[str, Any]:
         return describe(self._spec.name, state)
+
+    def _undo(self) -> None:
+        self._watchdog.undo(self._spec.name)
+        self._found = self.observe()
 
     def _switch(self) -> None:
         spec, found = self._spec, self._found
@@ -89,6 +94,9 @@ class BridgeResource:
             if watched:
                 self._watchdog.undo(spec.name)
             else:
+                self._files.write({leaving_path(spec.name): None})
+                with suppress(EngineError):
+                    self._files.reload({})
                 self._try_back(back)
             raise EngineError("change the network for", spec.name, f"{error}; the former network was put back") from error
 

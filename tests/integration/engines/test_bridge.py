@@ -233,6 +233,16 @@ def test_the_written_file_makes_the_same_bridge_again(host: Host) -> None:
     assert host.answers()
 
 
+def test_the_delay_of_another_root_is_not_mended(host: Host) -> None:
+    """In a spanning tree all bridges take that of the root, and tell it for their own."""
+    wish = {"stp": True, "forward_delay": 4, "confirm_timeout": 0}
+    host.converge(**wish)
+    switch = "link add sw0 type bridge stp_state 1 forward_delay 2000 priority 0\nlink set r0 master sw0\nlink set sw0 up\n"
+    run_command(["ip", "-n", host.router, "-batch", "-"], stdin=switch)
+    wait(lambda: host.resource().report(host.resource().observe())["forward_delay"] == 20)
+    assert host.converge(**wish)[0] == []
+
+
 def test_what_is_not_confirmed_is_undone(host: Host) -> None:
     host.converge(confirm_timeout=2, mac="02:00:00:00:07:99")
     assert not host.is_as_before()
@@ -282,6 +292,23 @@ def test_a_confirmation_that_dies_half_way_is_undone(host: Host, monkeypatch: py
         host.converge()
     assert host.interfaces() != INTERFACES
     wait(lambda: host.is_as_before() and host.interfaces() == INTERFACES)
+
+
+@pytest.mark.parametrize(("who", "what"), [(RollbackScript, "_launcher"), (IpRoute, "change")], ids=["nothing waits", "nothing changed"])
+def test_a_change_that_dies_before_it_begins_is_made_anew(host: Host, who: type, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(who, what, die)
+        with pytest.raises(KeyboardInterrupt):
+            host.converge()
+    with pytest.raises(RefusedError, match=r"was cut off before it was made"):
+        host.converge(confirm=True)
+    assert (host.is_as_before(), host.interfaces()) == (True, INTERFACES)
+    assert host.converge()[0] == ["undo", "switch"]
+    assert host.converge(confirm=True)[0] == ["confirm"]
+    assert (host.converge()[0], host.answers()) == ([], True)
 
 
 def test_a_change_that_fails_half_way_is_undone_at_once(host: Host) -> None:

@@ -91,6 +91,7 @@ def test_an_unreachable_host_is_planned_around(inventory: Path) -> None:
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no group": ({"zonal_zones": {"z": {**ZONE, "hosts": "gone"}}}, "zonal_zones.z.hosts: 'gone' is not a group of the inventory"),
     "zone of no shape": ({"zonal_zones": {"z": "lab"}}, "zonal_zones.z.hosts: '' is not a group of the inventory"),
+    "zones as list": ({"zonal_zones": [{"name": "z"}]}, 'zonal_zones: [{"name": "z"}] is not what it should be: zones by their names'),
     "strange zone": ({"zonal_instances": [{**WEB, "zone": "lost"}]}, 'zone "lost" is not declared in zonal_zones'),
     "no zone": ({"zonal_instances": [{"app": "web"}]}, 'zone "" is not declared in zonal_zones'),
     "zone as list": ({"zonal_instances": [{**WEB, "zone": ["x"]}]}, 'zone ["x"] is not declared in zonal_zones'),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import tarfile
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from lab import cli, kernel, machine, rootfs
 from lab.archive import Tree
 from lab.cache import artefact, locked
 from lab.errors import LabError
@@ -80,6 +82,26 @@ def test_interrupted_build_is_cleared_by_the_next(tmp_path: Path) -> None:
     left.mkdir()
     artefact(tmp_path, "disk", "k1", lambda draft: None, QUIET)
     assert not left.exists()
+
+
+def test_what_is_built_is_readable_whatever_the_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host's /etc/hosts that only root reads leaves apt, which has a user of its own, without a mirror; such a host stays cached."""
+
+    def build(*_arguments: Any) -> dict[str, Path]:
+        (tmp_path / "hosts").write_text("")
+        return {}
+
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    monkeypatch.setattr(machine, "require_root", lambda _command: None)
+    monkeypatch.setattr(machine, "ensure_packages", lambda _progress: None)
+    monkeypatch.setattr(kernel, "kernel", lambda *_arguments: None)
+    monkeypatch.setattr(rootfs, "base_disks", build)
+    before = os.umask(0o077)
+    try:
+        assert cli.main(["build"]) == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "hosts").stat().st_mode) == 0o644
 
 
 def test_lock_file_may_be_deleted_by_its_holder(tmp_path: Path) -> None:

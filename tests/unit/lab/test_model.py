@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab import model
+from lab.arguments import parser
 from lab.errors import LabError
 from lab.paths import Paths
 
@@ -60,6 +61,14 @@ def test_wanted_hosts_refuses(count: Any, releases: Any) -> None:
         model.wanted_hosts(count, releases)
 
 
+@pytest.mark.parametrize("text", ["lots", "2", "2GB", "0G", "-1G", "1.5G", "2 G", ""])
+def test_memory_that_no_kernel_takes_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parser().parse_args(["up", "--memory", "512M"]).memory == "512M"
+    with pytest.raises(SystemExit):
+        parser().parse_args(["up", f"--memory={text}"])
+    assert f"argument --memory: {text!r} is not a size: write 2G or 512M" in capsys.readouterr().err
+
+
 def test_hosts_file_knows_every_host() -> None:
     lines = model.hosts_file().splitlines()
     assert "10.99.0.11 h1" in lines
@@ -92,6 +101,14 @@ def test_clones_do_not_share_names() -> None:
     assert one.namespace != other.namespace
     assert one.umid("h1") != other.umid("h1")
     assert one.uml_dir != other.uml_dir
+
+
+@pytest.mark.parametrize(("name", "folder"), [("STATE", "/my lab"), ("STATE", "/lab,2"), ("CACHE", "/c:d")])
+def test_folders_that_a_kernel_cannot_be_told_of_are_refused_first(name: str, folder: str) -> None:
+    environ = {"ZONAL_LAB_STATE": "/a", "ZONAL_LAB_CACHE": "/b"}
+    Paths.from_environment(environ).require_plain()
+    with pytest.raises(LabError, match=f"^{folder} has a blank.*set ZONAL_LAB_{name} to a folder without"):
+        Paths.from_environment({**environ, f"ZONAL_LAB_{name}": folder}).require_plain()
 
 
 def test_socket_paths_are_short() -> None:

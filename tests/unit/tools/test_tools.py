@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,12 +80,52 @@ def test_stage_follows_changes_and_removals(tree: Path, tmp_path: Path) -> None:
     assert (target / "tracked").read_text(encoding="utf-8") == "changed"
 
 
+def test_a_tree_that_git_does_not_know_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of an archive, or a checkout of another user."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(SystemExit, match=f"^stage: git.* cannot tell those of {tmp_path}: fatal: not a git repository"):
+        stage(tmp_path, tmp_path / "stage" / "cloud")
+
+
+def test_without_apt_there_is_a_way_on(tmp_path: Path) -> None:
+    """Advice that leads back to itself is none."""
+    for folder in ("tools", "requirements", "bin"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(TOOLS / "setup.sh", tmp_path / "tools")
+    shutil.copy(TOOLS.parent / "requirements" / "debian.txt", tmp_path / "requirements")
+    for program in ("bash", "dirname", "mkdir", "flock", "awk", "xargs", "echo"):
+        (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
+    command = [str(tmp_path / "bin" / "bash"), str(tmp_path / "tools" / "setup.sh"), "apt", "base"]
+    done = subprocess.run(command, env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "install by hand what these are there: git gcc" in done.stderr
+    assert done.stderr.endswith("; then tell so with: touch .work/stamps/apt-base\n")
+
+
+@pytest.mark.parametrize("name", ["checkout", "check out"])
+def test_a_checkout_finds_itself_wherever_it_is(name: str, tmp_path: Path) -> None:
+    """Also one whose path has a blank, and one that was copied with what was made in the other."""
+    link, stamp = (tmp_path / name / ".work" / path for path in ("collections/ansible_collections/zonal/cloud", "stamps/venv"))
+    for path in (link, stamp):
+        path.parent.mkdir(parents=True)
+    stamp.touch()
+    (tmp_path / "other").mkdir()
+    link.symlink_to(tmp_path / "other")
+    shutil.copy(TOOLS.parent / "Makefile", tmp_path / name)
+    for _again in range(2):
+        subprocess.run(["make", "--silent", str(link.relative_to(tmp_path / name))], cwd=tmp_path / name, check=True)
+        assert (os.readlink(link), stamp.exists()) == (str(tmp_path / name), False)
+    stamp.touch()
+    subprocess.run(["make", "--silent", "help"], cwd=tmp_path / name, check=True, stdout=subprocess.DEVNULL)
+    assert stamp.exists()
+
+
 def test_find_python_passes_over_what_cannot_run(tmp_path: Path) -> None:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     script(tmp_path / "shims" / f"python{version}", "exit 0")
     script(tmp_path / "broken" / f"python{version}", "exit 127")
-    script(tmp_path / "other" / "python3.99", f'exec {sys.executable} "$@"')
-    script(tmp_path / "good" / f"python{version}", f'exec {sys.executable} "$@"')
+    script(tmp_path / "other" / "python3.99", f'exec {shlex.quote(sys.executable)} "$@"')
+    script(tmp_path / "good" / f"python{version}", f'exec {shlex.quote(sys.executable)} "$@"')
     folders = [tmp_path / name for name in ("shims", "broken", "other", "good")]
     assert find_python(folders, "3.99", version) == str(tmp_path / "good" / f"python{version}")
 

@@ -154,7 +154,7 @@ class FakeWatchdog:
         yield
 
     def protect(self, name: str, former: FileChanges) -> None:
-        self._former = former
+        self._former = {**former, **self._former}
 
     def disarm(self, name: str) -> None:
         self._pending = None

@@ -73,6 +73,12 @@ def test_the_full_report_has_devices_group_and_pool() -> None:
     assert LvmPool(answer(REPORT), "zonal", "pool").read() == Inventory(DEVICES, GROUP, POOL)
 
 
+def test_another_group_of_the_name_is_seen() -> None:
+    found = LvmPool(answer(REPORT.replace('"other"', '"zonal"')), "zonal", "pool").read().group
+    assert found is not None
+    assert [sorted(found.devices), sorted(found.twin)] == [["/dev/none-such-b"], ["/dev/none-such-a"]]
+
+
 @pytest.mark.parametrize(("group", "pool", "has_group"), [("zonal", "missing", True), ("zonal", "root", True), ("missing", "pool", False)])
 def test_what_is_not_there(group: str, pool: str, has_group: bool) -> None:
     found = LvmPool(answer(REPORT), group, pool).read()

@@ -62,6 +62,20 @@ PLANS = {
         [],
     ),
     "STP": (replace(SPEC, stp=True, forward_delay=15), DONE, ["switch"]),
+    "STP with another root, whose delay holds": (
+        replace(SPEC, stp=True, forward_delay=4),
+        replace(
+            DONE,
+            snapshot=Snapshot((replace(BRIDGE, stp=True, led=True, forward_delay=2000), PORT, OTHER)),
+            files=render(replace(CONFIG, stp=True, forward_delay=4)),
+        ),
+        [],
+    ),
+    "STP with another root, off": (
+        SPEC,
+        replace(DONE, snapshot=Snapshot((replace(BRIDGE, stp=True, led=True, forward_delay=2000), PORT, OTHER))),
+        ["switch"],
+    ),
     "a change that waits": (SPEC, WAITING, ["confirm"]),
     "a change that waits, confirmed by name": (replace(SPEC, confirm=True), WAITING, ["confirm"]),
     "another uplink, the former one is gone": (replace(SPEC, uplink="eth1"), UNPLUGGED, ["switch"]),

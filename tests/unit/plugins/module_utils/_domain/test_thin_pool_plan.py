@@ -104,9 +104,16 @@ STEPS = {
         replace(DONE, group=replace(GROUP, volumes=frozenset({"pool", "root"}))),
         "remove_pool remove_profile",
     ),
+    "remove what a run that was cut off has begun": (
+        replace(SPEC, present=False),
+        ThinPoolState((OURS,), replace(EMPTY_GROUP, free=EXTENTS - 2, volumes=frozenset({"pool"}), plain=1)),
+        "discard_volume remove_group clear_device",
+    ),
     "stopped after vgremove": (replace(SPEC, present=False), ThinPoolState((replace(BLANK, group=""),)), "clear_device"),
 }
 
+# The disk of another host has come to this one.
+TWINS = replace(GROUP, twin=frozenset({"/dev/sdc"}))
 REFUSED = {
     "filesystem": (SPEC, ThinPoolState((replace(BLANK, signatures=("ext4",)),)), "/dev/disk/by-id/ssd1 (/dev/sdb) carries ext4"),
     "partition table": (SPEC, ThinPoolState((replace(BLANK, signatures=("PMBR", "gpt")),)), "carries PMBR, gpt"),
@@ -132,6 +139,12 @@ REFUSED = {
     "unlisted device": (SPEC, replace(DONE, group=replace(GROUP, devices=frozenset({"/dev/sdb", "/dev/sdq"}))), "also has /dev/sdq"),
     "lost device": (SPEC, replace(DONE, group=replace(GROUP, missing=1)), "lacks 1 of its devices"),
     "exported": (SPEC, replace(DONE, group=replace(GROUP, exported=True)), "is exported"),
+    "two of one name": (
+        SPEC,
+        replace(DONE, group=TWINS),
+        "two volume groups of this host are called zonal, one on /dev/sdb and one on /dev/sdc",
+    ),
+    "two of one name, absent": (replace(SPEC, present=False, force=True), replace(DONE, group=TWINS), "'vgrename UUID NAME'"),
     "not a pool": (SPEC, replace(DONE, pool=None), "zonal/pool exists and is not a thin pool"),
     "not a pool, beside another volume": (
         SPEC,

@@ -137,6 +137,31 @@ def test_a_confirmation_that_comes_while_the_host_undoes_the_change_says_so_too(
         late.apply(plan.steps[0])
 
 
+class Killed(BaseException):
+    """The end of a module that nothing can catch."""
+
+
+@pytest.mark.parametrize("wish", [{}, {"state": "absent"}, {"mtu": 1400}], ids=["made", "taken away", "altered"])
+def test_a_change_that_was_cut_off_before_it_began_is_not_confirmed(
+    host: Host, wish: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has seen that the host is reached over it, yet networkd would make it of the files that the confirmation writes."""
+    if wish:
+        host.run(confirm_timeout=0)
+    kept = {path: text for path, text in host.all_files().items() if path.startswith("etc/")}
+    links = host.links.snapshot()
+    with monkeypatch.context() as patch:
+        patch.setattr(host.links, "change", lambda _lines: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            host.run(**wish)
+    with pytest.raises(RefusedError, match=r"^confirm: the change of br0 was cut off before it was made \(missing: ip link "):
+        host.run(**wish, confirm=True)
+    assert (kept.items() <= host.all_files().items(), host.links.snapshot()) == (True, links)
+    assert host.run(**wish)[0] == ["undo", "switch"]
+    assert host.run(**wish, confirm=True)[0] == ["confirm"]
+    assert host.run(**wish)[0] == []
+
+
 def test_a_bridge_whose_card_is_gone_goes_to_another_and_can_be_taken_away(host: Host) -> None:
     files = host.all_files()
     host.run(confirm_timeout=0)
@@ -188,6 +213,26 @@ def test_a_networkd_that_undoes_the_change_is_found_out(tmp_path: Path) -> None:
         host.run()
     assert host.pauses == SETTLE_SECONDS
     assert (host.all_files(), host.links.snapshot()) == (files, links)
+
+
+def test_a_removal_that_cannot_be_kept_leaves_no_file_by_which_the_card_goes(tmp_path: Path) -> None:
+    """networkd is told of the removal by a file that wins over all others; with it, the card would leave its bridge again."""
+    host = Host(tmp_path)
+    host.run(confirm_timeout=0)
+    files, links = host.all_files(), host.links.snapshot()
+    host.run(state="absent")
+    assert host.all_files() != files
+
+    def fail() -> None:
+        raise EngineError("run", "networkctl reload", "Connection timed out")
+
+    host.meddle = fail
+    with pytest.raises(EngineError, match="the former network was put back"):
+        host.run(state="absent")
+    assert host.all_files() == files
+    with pytest.raises(EngineError, match="the former network was put back"):
+        host.run(state="absent", confirm_timeout=0)
+    assert (host.all_files(), {link.name for link in host.links.snapshot().links}) == (files, {link.name for link in links.links})
 
 
 def test_a_networkd_that_only_takes_its_time_is_waited_for(tmp_path: Path) -> None:
