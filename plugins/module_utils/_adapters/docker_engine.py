@@ -10,7 +10,7 @@ import re
 import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from .._domain.container_config import LABEL, EngineFacts
@@ -19,7 +19,7 @@ from .._domain.errors import RefusedError
 from .._domain.guest_files import GuestFile
 from .._ports import EngineError, EngineSilent, Login, StoredImage
 from .deps import need_docker, unreachable
-from .docker_images import our_images
+from .docker_images import drop_nameless, our_images
 from .kernel import disk_under
 from .shims import end_lost, end_shim
 
@@ -244,9 +244,7 @@ class DockerEngine:
     def remove_nameless(self) -> None:
         """Older images of ours have lost their name, or never got one because a run was cut off."""
         with self._asking("remove", "images without a name") as api:
-            for body in our_images(api, dangling=True):
-                with suppress(need_docker().errors.APIError):
-                    api.remove_image(body["Id"])
+            drop_nameless(api)
 
     def remove_image(self, name: str) -> None:
         self._found("remove image", name, lambda api: api.remove_image(name))
