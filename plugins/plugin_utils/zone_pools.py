@@ -31,8 +31,12 @@ def with_ledger(zone: Zone, pages: ZonePages | None, left: Collection[str]) -> Z
     return replace(kept, usable=usable(kept.network["cidr"], kept.pools, kept.reserved, routers))
 
 
+def pages_of(zone: Zone) -> ZonePages:
+    """Return the zone's network, pools and hold time as the ledger has them."""
+    return ZonePages(dict(zone.network), zone.hold, zone.pools, zone.reserved)
+
+
 def declare(book: Book, zone: Zone) -> None:
     """Write the zone's network, pools and hold time unless they are written so already."""
-    wanted = ZonePages(dict(zone.network), zone.hold, zone.pools, zone.reserved)
-    if book.zone() != wanted:
+    if book.zone() != pages_of(zone):
         book.declare(zone.network, zone.hold, zone.pools, zone.reserved)

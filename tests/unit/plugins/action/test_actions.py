@@ -206,3 +206,14 @@ def test_addresses_that_are_out_of_use_are_copied_as_they_are(check_mode: bool, 
     assert files[0].read_text() == files[1].read_text()
     act(ip_pool, {**other, "state": "withdrawn", "addresses": ["10.20.7.4"]}, None)
     assert "has 0 claims and 2 resting" in act(ledger_copy, back, None, check_mode=check_mode)["msg"]
+
+
+def test_a_zone_without_instances_is_copied_with_its_pools(tmp_path: Path) -> None:
+    act(ip_pool, {"zone": "idc01-dev", "cidr": "10.20.0.0/16", "pools": ["10.20.7.0/24"], "hold": 7}, tmp_path)
+    files = [tmp_path / name for name in ("first.json", "second.json")]
+    act(ledger_copy, {"zone": "idc01-dev", "path": str(files[0])}, tmp_path)
+    other = {"zone": "idc01-dev", "ledger": str(tmp_path / "other.db")}
+    back = {**other, "path": str(files[0]), "state": "imported", "definition": {"network": ZONE["network"]}}
+    assert [act(ledger_copy, back, None, check_mode=check_mode)["changed"] for check_mode in (True, False, False)] == [True, True, False]
+    act(ledger_copy, {**other, "path": str(files[1])}, None)
+    assert files[0].read_text() == files[1].read_text()
