@@ -217,3 +217,13 @@ def test_a_zone_without_instances_is_copied_with_its_pools(tmp_path: Path) -> No
     assert [act(ledger_copy, back, None, check_mode=check_mode)["changed"] for check_mode in (True, False, False)] == [True, True, False]
     act(ledger_copy, {**other, "path": str(files[1])}, None)
     assert files[0].read_text() == files[1].read_text()
+
+
+@pytest.mark.parametrize("section", ["engines", "instances"])
+@pytest.mark.parametrize("state", ["released", "settled"])
+def test_what_was_not_gathered_is_not_gone(section: str, state: str, tmp_path: Path) -> None:
+    (step,) = act(zone_plan, {**PLAN, "instances": [WEB]}, tmp_path)["plan"]["steps"]
+    act(zone_plan, {**PLAN, "instances": [{**WEB, "state": "absent"}]}, tmp_path)
+    hosts = {name: {key: told for key, told in host.items() if key != section} for name, host in HOSTS.items()}
+    done = act(zone_plan, {**PLAN, "hosts": hosts, "state": state, "names": [step["name"]]}, tmp_path)
+    assert (done["released"], done["waiting"]) == ([], [step["name"]])
