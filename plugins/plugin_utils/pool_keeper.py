@@ -12,6 +12,7 @@ from typing import Any
 from ..module_utils._domain.addresses import parse_ipv4
 from ..module_utils._domain.claims import QUARANTINED, RELEASED, Held, Snapshot
 from ..module_utils._domain.errors import MissingError, RefusedError
+from ..module_utils._domain.field_values import parse_text
 from ..module_utils._domain.fields import parse_spec
 from ..module_utils._domain.names import parse_label
 from ..module_utils._domain.pools import Ranges, check_within, number_of, parse_ranges, ranges_of, usable
@@ -51,7 +52,7 @@ def parse_wish(params: Mapping[str, Any]) -> PoolWish:
         hold=None if params["hold"] is None else parse_count("hold", params["hold"]),
         state=params["state"],
         addresses=tuple(dict.fromkeys(str(parse_ipv4(f"addresses[{index}]", item)) for index, item in enumerate(params["addresses"]))),
-        reason=params["reason"],
+        reason=parse_text("reason", params["reason"]),
     )
 
 

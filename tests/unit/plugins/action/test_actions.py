@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -183,6 +184,17 @@ def test_an_event_is_written(tmp_path: Path) -> None:
         assert written["action"] == action
     assert (written["target"], written["why"]) == (event["target"][:255], "image web:1")
     assert act(ledger_event, {**event, "event": "a b"}, tmp_path)["msg"].startswith("event: 'a b' is not a valid name")
+    # What SQLite takes and PostgreSQL does not.
+    assert act(ledger_event, {**event, "event": "a" * 33}, tmp_path, check_mode=True)["msg"].endswith("' is longer than 32 characters")
+    assert act(ledger_event, {**event, "why": "a\0b"}, tmp_path, check_mode=True)["msg"] == "why: 'a\\x00b' has characters that are no text"
+
+
+def test_what_is_no_text_is_one_message(tmp_path: Path) -> None:
+    pool = {"zone": "idc01-dev", "cidr": "10.20.0.0/24", "state": "withdrawn", "addresses": ["10.20.0.9"]}
+    for check_mode in (True, False):
+        assert act(ip_pool, {**pool, "reason": "\ud800"}, tmp_path, check_mode=check_mode)["msg"].startswith("reason: '\\ud800' has")
+    done = act(zone_plan, {**PLAN, "hosts": {"kvm\udcff": report()}}, tmp_path)
+    assert re.match(r"ledger: cannot write .*surrogates not allowed; nothing was changed", done["msg"])
 
 
 def test_an_instance_of_the_zone_null_is_one_of_this_zone(tmp_path: Path) -> None:
