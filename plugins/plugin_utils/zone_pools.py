@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from ..module_utils._domain.claims import RELEASED, Snapshot
 from ..module_utils._domain.pools import usable
 from ..module_utils._domain.zone_spec import Zone
-from .ledger.book import Book, ZonePages
+from .ledger.book import MOMENT, Book, ZonePages
 
 KEYS = ("pools", "reserved", "hold")
 
@@ -40,3 +42,9 @@ def declare(book: Book, zone: Zone) -> None:
     """Write the zone's network, pools and hold time unless they are written so already."""
     if book.zone() != pages_of(zone):
         book.declare(zone.network, zone.hold, zone.pools, zone.reserved)
+
+
+def rested(snapshot: Snapshot, hold: int, moment: datetime) -> Snapshot:
+    """Return the snapshot as it is when addresses that have rested are free again."""
+    before = (moment - timedelta(seconds=hold)).strftime(MOMENT)
+    return replace(snapshot, held=tuple(item for item in snapshot.held if item.state != RELEASED or item.since > before))
