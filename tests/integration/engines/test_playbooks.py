@@ -110,6 +110,18 @@ def test_a_mistake_ends_in_one_message(case: str, inventory: Path) -> None:
     assert message in play(inventory, "provision", "--check", status=2, **variables)
 
 
+def test_a_zone_may_have_a_number_for_a_name_in_quotes(inventory: Path) -> None:
+    zones, instances = (inventory / "inventory" / "group_vars" / "all" / f"{name}.yml" for name in ("zones", "instances"))
+    instances.write_text(json.dumps({"zonal_instances": [{**WEB, "zone": 101}]}))
+    zones.write_text(json.dumps({"zonal_zones": {"101": ZONE}}))
+    play(inventory, "plan", zonal_plan="plan.json", zonal_images=None)
+    assert "Zone 101: create 1" in play(inventory, "provision", "--check", zonal_plan="plan.json", zonal_images=None)
+    # Without quotes it is no text, and neither are most others.
+    zones.write_text(f"zonal_zones: {{101: {json.dumps(ZONE)}, no: {json.dumps(ZONE)}}}")
+    told = play(inventory, "provision", "--check", status=2)
+    assert "zonal_zones: 101, false is no name but a number or a flag of YAML; write it in quotes; nothing was changed" in told
+
+
 def test_recorded_hosts_are_not_changed(inventory: Path) -> None:
     assert "hosts that were recorded cannot be changed; add --check" in play(inventory, "provision", status=2)
 
