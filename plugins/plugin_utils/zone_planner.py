@@ -113,6 +113,7 @@ def rebuilt(
 ) -> Outcome:
     """Claim what runs in the zone and the ledger lacks, as after the loss of its file; what it has is left alone."""
     if check_mode:
+        zone = with_ledger(zone, ledger.read_zone(zone.name), left)
         return _rebuild(ledger.read(zone.name), zone, reports, pool, None)
     with ledger.write(zone.name) as book:
         zone = with_ledger(zone, book.zone(), left)

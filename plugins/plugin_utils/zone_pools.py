@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..module_utils._domain.claims import RELEASED, Snapshot
-from ..module_utils._domain.pools import usable
+from ..module_utils._domain.pools import check_within, usable
 from ..module_utils._domain.zone_spec import Zone
 from .ledger.book import MOMENT, Book, ZonePages
 
@@ -30,7 +30,9 @@ def with_ledger(zone: Zone, pages: ZonePages | None, left: Collection[str]) -> Z
     kept = replace(zone, **{key: getattr(pages, key) for key in left})
     gateway = kept.network["gateway"]
     routers = [*([gateway] if gateway else []), *kept.network["dns"]]
-    return replace(kept, usable=usable(kept.network["cidr"], kept.pools, kept.reserved, routers))
+    kept = replace(kept, usable=usable(kept.network["cidr"], kept.pools, kept.reserved, routers))
+    check_within("reserved", kept.reserved, kept.network["cidr"])
+    return kept
 
 
 def pages_of(zone: Zone) -> ZonePages:

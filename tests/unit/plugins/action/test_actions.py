@@ -239,3 +239,18 @@ def test_what_was_not_gathered_is_not_gone(section: str, state: str, tmp_path: P
     hosts = {name: {key: told for key, told in host.items() if key != section} for name, host in HOSTS.items()}
     done = act(zone_plan, {**PLAN, "hosts": hosts, "state": state, "names": [step["name"]]}, tmp_path)
     assert (done["released"], done["waiting"]) == ([], [step["name"]])
+
+
+MOVED = {"pools": {"reserved": []}, "reserved": {"pools": []}}
+
+
+@pytest.mark.parametrize("state", ["planned", "rebuilt"])
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("key", MOVED)
+def test_what_the_ledger_has_of_pools_must_be_in_a_network_that_moved(key: str, check_mode: bool, state: str, tmp_path: Path) -> None:
+    act(zone_plan, PLAN, tmp_path)
+    definition = {"network": {"cidr": "10.30.0.0/24", "bridge": "br0"}, **MOVED[key]}
+    done = act(zone_plan, {**PLAN, "definition": definition, "state": state}, tmp_path, check_mode=check_mode)
+    assert done["msg"].startswith(f"{key}: '{ZONE[key][0]}' is outside the ")
+    # What is in the ledger can be read, and mended.
+    assert act(ip_pool, {"zone": "idc01-dev"}, tmp_path)["pool"]["reserved"] == ZONE["reserved"]
