@@ -254,8 +254,10 @@ def _confirmed(claim: Claim, observation: Observation) -> Claim:
     """Return the claim as its host confirms it: that the instance is there, and does not have addresses any more that are leaving."""
     if claim.state == PLANNED and _is_on(claim, observation):
         claim = replace(claim, state=SETTLED)
-    if claim.leaving and observation.sees(claim.host, claim.kind):
-        claim = claim.with_extra(claim.extra_addresses, [address for seen in observation.of(claim) for address in seen.addresses])
+    there = observation.of(claim)
+    # One that does not tell its addresses may have them all.
+    if claim.leaving and observation.sees(claim.host, claim.kind) and all(seen.addresses for seen in there):
+        claim = claim.with_extra(claim.extra_addresses, [address for seen in there for address in seen.addresses])
     return claim
 
 

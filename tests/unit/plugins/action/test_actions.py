@@ -20,6 +20,7 @@ from ansible_collections.zonal.cloud.plugins.modules import ledger_copy as ledge
 from ansible_collections.zonal.cloud.plugins.modules import ledger_event as ledger_event_docs
 from ansible_collections.zonal.cloud.plugins.modules import zone_plan as zone_plan_docs
 from ansible_collections.zonal.cloud.plugins.plugin_utils.controller_action import LEDGER_OPTIONS
+from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import DB, HOSTS, WEB, ZONE, report
 
 PLAN: dict[str, Any] = {"zone": "idc01-dev", "definition": ZONE, "hosts": HOSTS}
@@ -254,3 +255,15 @@ def test_what_the_ledger_has_of_pools_must_be_in_a_network_that_moved(key: str, 
     assert done["msg"].startswith(f"{key}: '{ZONE[key][0]}' is outside the ")
     # What is in the ledger can be read, and mended.
     assert act(ip_pool, {"zone": "idc01-dev"}, tmp_path)["pool"]["reserved"] == ZONE["reserved"]
+
+
+def test_what_does_not_tell_its_addresses_has_not_lost_one(tmp_path: Path) -> None:
+    (step,) = act(zone_plan, {**PLAN, "instances": [{**DB, "extra_addresses": ["10.20.101.8"]}]}, tmp_path)["plan"]["steps"]
+    seen = {"name": step["name"], "kind": "vm", "state": "running", "zone": "idc01-dev"}
+    there = {**PLAN, "hosts": {"kvm01": report(seen), "kvm02": report()}}
+    act(zone_plan, {**there, "instances": [{**DB, "extra_addresses": []}]}, tmp_path)
+    assert act(zone_plan, {**there, "state": "settled"}, tmp_path)["waiting"] == [step["name"]]
+    (claim,) = Ledger(str(tmp_path / ".zonal-ledger.db")).read("idc01-dev").claims
+    assert claim.leaving == ("10.20.101.8",)
+    told = report({**seen, "address": step["address"]})
+    assert act(zone_plan, {**there, "hosts": {"kvm01": told}, "state": "settled"}, tmp_path)["waiting"] == []
