@@ -96,6 +96,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "zone as list": ({"zonal_instances": [{**WEB, "zone": ["x"]}]}, 'zone ["x"] is not declared in zonal_zones'),
     "unknown image": ({"zonal_instances": [{**WEB, "image": "x:1"}]}, "instances[0].image: 'x:1' is not among the declared images"),
     "not a list": ({"zonal_instances": "web"}, "'zonal_instances' is of type str"),
+    "zones of no shape": ({"zonal_zones": [{"name": "z"}]}, 'zonal_zones: [{"name": "z"}] is not a mapping of names to zones; nothing was'),
+    "zones as text": ({"zonal_zones": "z"}, 'zonal_zones: "z" is not a mapping of names to zones; nothing was changed'),
     "bad pool": ({"zonal_zones": {"idc01-dev": {**ZONE, "pools": ["10.21.0.1"]}}}, "pools: '10.21.0.1' is outside the addresses"),
     "template": ({"zonal_instances": [{**WEB, "app": "{{ 1 + 1 }}"}]}, "instances[0].app: "),
     "pin": ({"zonal_instances": [{**WEB, "host": "kvm01.example"}]}, "which only an administrator may"),
