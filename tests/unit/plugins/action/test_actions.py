@@ -242,7 +242,7 @@ def test_what_was_not_gathered_is_not_gone(section: str, state: str, tmp_path: P
     assert (done["released"], done["waiting"]) == ([], [step["name"]])
 
 
-MOVED = {"pools": {"reserved": []}, "reserved": {"pools": []}}
+MOVED: dict[str, dict[str, Any]] = {"pools": {"reserved": []}, "reserved": {"pools": []}}
 
 
 @pytest.mark.parametrize("state", ["planned", "rebuilt"])
