@@ -117,7 +117,7 @@ from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.plugin_utils.controller_action import LEDGER_FILE, plain
 from ansible_collections.zonal.cloud.plugins.plugin_utils.instance_inventory import (
     GROUPED,
@@ -148,6 +148,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         zones, states = plain(self.get_option("zones")), plain(self.get_option("states"))
+        # Ansible leaves what is in a list as YAML reads it, which takes a name such as 101 for a number.
+        zones = None if zones is None else list(map(str, zones))
         try:
             source = self._source(path, zones, fresh=not cache)
             wanted = [item for item in source.instances if item["state"] in states and (zones is None or item["zone"] in zones)]
@@ -164,7 +166,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         folder = Path(path).parent
         place = report or ledger or LEDGER_FILE
         if "://" not in place:
-            place = str(folder / Path(place).expanduser())
+            try:
+                place = str(folder / Path(place).expanduser())
+            except RuntimeError as error:
+                raise SpecError("report" if report else "ledger", place, f"is not a path that can be used ({error})") from error
         if not self.get_option("cache"):
             return _read(place, zones, is_report=bool(report))
         # What is read depends on more than the file's path.

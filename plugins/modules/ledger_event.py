@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   event:
-    description: What was done, in one word such as V(capture).
+    description: What was done, in one word such as V(capture), of at most 32 characters.
     type: str
     required: true
   target:

@@ -69,7 +69,8 @@ options:
     elements: str
   hosts:
     description:
-      - The hosts of the zone with RV(zonal.cloud.host_info#module:host) of each; null for one that does not answer.
+      - The hosts of the zone with RV(zonal.cloud.host_info#module:host) of each; null for one that does not answer. One whose C(engines)
+        or C(instances) were not gathered is taken for such a host, since what it does not tell of is not known to be gone.
       - A host may be in several zones. What the other zones have promised of it in the same ledger counts, when it is
         committed, and addresses that they have given there are not given again.
     type: dict

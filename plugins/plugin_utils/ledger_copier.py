@@ -17,7 +17,7 @@ from ..module_utils._domain.errors import SpecError, ZonalError
 from ..module_utils._domain.zone_spec import check_keys, parse_zone
 from .ledger.store import Ledger
 from .ledger.transfer import check_empty, export_zone, import_zone, read_export
-from .zone_pools import KEYS, declare, left_to_ledger
+from .zone_pools import KEYS, declare, left_to_ledger, pages_of
 
 
 def export(ledger: Ledger, zone: str, path: str, *, check_mode: bool) -> dict[str, Any]:
@@ -49,8 +49,9 @@ def restore(ledger: Ledger, name: str, definition: Mapping[str, Any], path: str,
     if value.get("zone") != zone.name:
         raise SpecError("zone", zone.name, f"is not the zone in {file}, which is {value.get('zone')!r}")
     promised = known.claims or known.held
-    # Hosts alone are no reason to import again: every plan writes them as they are then.
-    changed = (known.claims, known.held) != (pages.claims, pages.held) or (not promised and known.hosts != pages.hosts)
+    # Hosts and pools alone are no reason to import again: every plan writes them as they are then.
+    bare = not promised and (known.hosts != pages.hosts or ledger.read_zone(zone.name) != pages_of(zone))
+    changed = bare or (known.claims, known.held) != (pages.claims, pages.held)
     if changed:
         check_empty(zone.name, known)
     if changed and not check_mode:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from ..module_utils._domain.addresses import parse_ipv4
 from ..module_utils._domain.claims import QUARANTINED, RELEASED, Held, Snapshot
 from ..module_utils._domain.errors import MissingError, RefusedError
+from ..module_utils._domain.field_values import parse_text
 from ..module_utils._domain.fields import parse_spec
 from ..module_utils._domain.names import parse_label
 from ..module_utils._domain.pools import Ranges, check_within, number_of, parse_ranges, ranges_of, usable
 from ..module_utils._domain.zone_spec import DEFAULT_HOLD, parse_count
 from .ledger.book import Book, ZonePages
-from .ledger.store import Ledger
+from .ledger.store import Ledger, now
+from .zone_pools import rested
 
 WITHDRAWN, AVAILABLE = "withdrawn", "available"
 
@@ -51,7 +54,7 @@ def parse_wish(params: Mapping[str, Any]) -> PoolWish:
         hold=None if params["hold"] is None else parse_count("hold", params["hold"]),
         state=params["state"],
         addresses=tuple(dict.fromkeys(str(parse_ipv4(f"addresses[{index}]", item)) for index, item in enumerate(params["addresses"]))),
-        reason=params["reason"],
+        reason=parse_text("reason", params["reason"]),
     )
 
 
@@ -83,9 +86,10 @@ def _keep(found: ZonePages | None, snapshot: Snapshot, wish: PoolWish, book: Boo
             book.declare(wanted.network, wanted.hold, wanted.pools, wanted.reserved, wish.reason)
         book.hold(withdrawn, QUARANTINED, wish.reason)
         book.restore(restored, wish.reason)
-    states = {address: item.state for address, item in held.items() if address not in restored}
+    moment = now()
+    states = {address: state for address, state in _lasting(snapshot, wanted, moment).items() if address not in restored}
     states.update(dict.fromkeys(withdrawn, QUARANTINED))
-    before = show_pool(found, list(owners), {address: item.state for address, item in held.items()})
+    before = show_pool(found, list(owners), _lasting(snapshot, found, moment) if found else {})
     return before, show_pool(wanted, list(owners), states)
 
 
@@ -127,6 +131,11 @@ def show_pool(pages: ZonePages | None, owned: Sequence[str], held: Mapping[str, 
         "quarantined": sorted(quarantined, key=number_of),
         "unallocated": ranges.minus(ranges_of(map(number_of, (*owned, *quarantined)))).show(),
     }
+
+
+def _lasting(snapshot: Snapshot, pages: ZonePages, moment: datetime) -> dict[str, str]:
+    """Return the states of addresses that are not given out; what has rested is free, though only the next plan writes that down."""
+    return {item.address: item.state for item in rested(snapshot, pages.hold, moment).held}
 
 
 def _routers(pages: ZonePages) -> list[str]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any
 
-from ..module_utils._domain.claims import PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Claim, Snapshot
+from ..module_utils._domain.claims import PLANNED, QUARANTINED, REMOVING, SETTLED, Claim, Snapshot
 from ..module_utils._domain.declared import Declarations
 from ..module_utils._domain.errors import RefusedError
 from ..module_utils._domain.observation import POOL, Observation, read_observation
@@ -19,9 +18,9 @@ from ..module_utils._domain.zone_page import show_plan
 from ..module_utils._domain.zone_plan import ZonePlan, plan_zone
 from ..module_utils._domain.zone_slots import left_out, match_slots, moved_claims, rebuild_claims
 from ..module_utils._domain.zone_spec import Zone
-from .ledger.book import MOMENT, Book
+from .ledger.book import Book
 from .ledger.store import Ledger, now
-from .zone_pools import declare, with_ledger
+from .zone_pools import declare, rested, with_ledger
 
 _NOTHING = Declarations((), {})
 
@@ -56,7 +55,7 @@ def planned(
     hosts = [str(host) for host in reports] if isinstance(reports, Mapping) else []
     if check_mode:
         zone = with_ledger(zone, ledger.read_zone(zone.name), left)
-        snapshot = _rested(ledger.read(zone.name, hosts), zone.hold, now())
+        snapshot = rested(ledger.read(zone.name, hosts), zone.hold, now())
         observation = _observe(zone, snapshot, reports, pool, assume_ready=assume_ready)
         return _outcome(_plan(zone, declarations, snapshot, observation, prune=prune, expected=expected), snapshot)
     if assume_ready:
@@ -114,6 +113,7 @@ def rebuilt(
 ) -> Outcome:
     """Claim what runs in the zone and the ledger lacks, as after the loss of its file; what it has is left alone."""
     if check_mode:
+        zone = with_ledger(zone, ledger.read_zone(zone.name), left)
         return _rebuild(ledger.read(zone.name), zone, reports, pool, None)
     with ledger.write(zone.name) as book:
         zone = with_ledger(zone, book.zone(), left)
@@ -167,12 +167,6 @@ def _moved(expected: Mapping[str, Any], plan: ZonePlan) -> str:
     moved = [word for key, word in (("ledger", "the ledger"), ("declared", "what is declared")) if before.get(key) != plan.basis[key]]
     moved += [f"host {name}" for name in hosts]
     return f"since the plan {expected.get('hash')} was made, {', '.join(moved) or 'its result'} has moved"
-
-
-def _rested(snapshot: Snapshot, hold: int, moment: datetime) -> Snapshot:
-    """Return the snapshot as it is when addresses that have rested are free again."""
-    before = (moment - timedelta(seconds=hold)).strftime(MOMENT)
-    return replace(snapshot, held=tuple(item for item in snapshot.held if item.state != RELEASED or item.since > before))
 
 
 def _outcome(plan: ZonePlan, snapshot: Snapshot) -> Outcome:
@@ -260,8 +254,10 @@ def _confirmed(claim: Claim, observation: Observation) -> Claim:
     """Return the claim as its host confirms it: that the instance is there, and does not have addresses any more that are leaving."""
     if claim.state == PLANNED and _is_on(claim, observation):
         claim = replace(claim, state=SETTLED)
-    if claim.leaving and observation.sees(claim.host, claim.kind):
-        claim = claim.with_extra(claim.extra_addresses, [address for seen in observation.of(claim) for address in seen.addresses])
+    there = observation.of(claim)
+    # One that does not tell its addresses may have them all.
+    if claim.leaving and observation.sees(claim.host, claim.kind) and all(seen.addresses for seen in there):
+        claim = claim.with_extra(claim.extra_addresses, [address for seen in there for address in seen.addresses])
     return claim
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from ..module_utils._domain.pools import usable
+from ..module_utils._domain.claims import RELEASED, Snapshot
+from ..module_utils._domain.pools import check_within, usable
 from ..module_utils._domain.zone_spec import Zone
-from .ledger.book import Book, ZonePages
+from .ledger.book import MOMENT, Book, ZonePages
 
 KEYS = ("pools", "reserved", "hold")
 
@@ -28,11 +30,23 @@ def with_ledger(zone: Zone, pages: ZonePages | None, left: Collection[str]) -> Z
     kept = replace(zone, **{key: getattr(pages, key) for key in left})
     gateway = kept.network["gateway"]
     routers = [*([gateway] if gateway else []), *kept.network["dns"]]
-    return replace(kept, usable=usable(kept.network["cidr"], kept.pools, kept.reserved, routers))
+    kept = replace(kept, usable=usable(kept.network["cidr"], kept.pools, kept.reserved, routers))
+    check_within("reserved", kept.reserved, kept.network["cidr"])
+    return kept
+
+
+def pages_of(zone: Zone) -> ZonePages:
+    """Return the zone's network, pools and hold time as the ledger has them."""
+    return ZonePages(dict(zone.network), zone.hold, zone.pools, zone.reserved)
 
 
 def declare(book: Book, zone: Zone) -> None:
     """Write the zone's network, pools and hold time unless they are written so already."""
-    wanted = ZonePages(dict(zone.network), zone.hold, zone.pools, zone.reserved)
-    if book.zone() != wanted:
+    if book.zone() != pages_of(zone):
         book.declare(zone.network, zone.hold, zone.pools, zone.reserved)
+
+
+def rested(snapshot: Snapshot, hold: int, moment: datetime) -> Snapshot:
+    """Return the snapshot as it is when addresses that have rested are free again."""
+    before = (moment - timedelta(seconds=hold)).strftime(MOMENT)
+    return replace(snapshot, held=tuple(item for item in snapshot.held if item.state != RELEASED or item.since > before))

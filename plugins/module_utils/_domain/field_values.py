@@ -122,7 +122,7 @@ def parse_labels(field: str, value: Any) -> dict[str, str]:
             raise SpecError(
                 field, key, f"is not a key; use 1 to 128 letters, digits, '.', '_', '/' and '-', and not {_OUR_LABELS} at the beginning"
             )
-        labels[key] = _parse_text(f"{field}.{key}", text)
+        labels[key] = parse_text(f"{field}.{key}", text)
         if not labels[key].isprintable():
             raise SpecError(f"{field}.{key}", text, "has characters that cannot be printed in a line")
     return dict(sorted(labels.items()))
@@ -133,12 +133,12 @@ def parse_environment(field: str, value: Any) -> dict[str, str]:
     for name, text in _mapping(field, value).items():
         if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
             raise SpecError(field, name, "is not the name of a variable; use letters, digits, '_', '.' and '-', and no digit first")
-        variables[name] = _parse_text(f"{field}.{name}", text)
+        variables[name] = parse_text(f"{field}.{name}", text)
     return dict(sorted(variables.items()))
 
 
 def parse_command(field: str, value: Any) -> list[str]:
-    return [_parse_text(f"{field}[{index}]", item) for index, item in enumerate(parse_list(field, value))]
+    return [parse_text(f"{field}[{index}]", item) for index, item in enumerate(parse_list(field, value))]
 
 
 def parse_capabilities(field: str, value: Any) -> list[str]:
@@ -230,7 +230,7 @@ def show_io_limits(limits: dict[str, int]) -> dict[str, Any]:
 
 
 def parse_user_data(field: str, value: Any) -> str:
-    text = _parse_text(field, value)
+    text = parse_text(field, value)
     if text and not text.startswith(_USER_DATA):
         raise SpecError(field, value, "is not user-data; cloud-init knows it by its first line, such as #cloud-config or #!/bin/sh")
     return text
@@ -255,7 +255,7 @@ def _parse_rate(field: str, value: Any) -> int:
     return int(value)
 
 
-def _parse_text(field: str, value: Any) -> str:
+def parse_text(field: str, value: Any) -> str:
     """Return text; numbers are taken for it, but not what YAML has made of yes or no."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise SpecError(field, value, "is not text; put it into quotes")

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from .addresses import parse_ipv4
 from .claims import KINDS, MOST_BYTES, MOST_CPUS, Claim, KnownHost, digest
-from .errors import SpecError, ZonalError
+from .errors import MissingError, SpecError, ZonalError
 from .field_values import parse_list
 from .fields import Spec, addresses_of, parse_spec
 from .instance_disks import bytes_of
@@ -22,6 +22,8 @@ from .placement_types import ACTIVE, FAILED, Demand, Host
 from .zone_spec import Zone, check_mapping
 
 _ENGINES = {"docker": "container", "libvirt": "vm"}
+# Without these nobody knows that an instance is gone: they may not have been asked for, or its engine does not run.
+_NEEDED = ("engines", "instances")
 # The volume group and the thin pool that instances have their disks in, where nothing else is said.
 POOL = ("zonal", "pool")
 _PLENTY = 2**60
@@ -130,10 +132,7 @@ def read_observation(
         host = known.get(name) or KnownHost(name, 0, 0, 0, kinds=())
         if report:
             try:
-                told, found = (
-                    _read_host(zone, host, pool, check_mapping("report", report)),
-                    _read_instances(name, report.get("instances") or []),
-                )
+                told, found = _read_host(zone, host, pool, _check_report(report)), _read_instances(name, report["instances"])
             except ZonalError as error:
                 unread.append(f"host {name} is taken as one that does not answer, because of its report: {error}")
             else:
@@ -146,6 +145,14 @@ def read_observation(
         hosts.append(replace(host, state=state, why="" if state == ACTIVE else "declared", devices=dict(zone.devices.get(name, {}))))
     found_by_name = {name: tuple(items) for name, items in seen.items()}
     return Observation(zone.name, tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind))
+
+
+def _check_report(report: object) -> Mapping[str, Any]:
+    told = check_mapping("report", report)
+    for section in _NEEDED:
+        if told.get(section) is None:
+            raise MissingError(section, "without it an instance that is not told would seem to be gone; let host_info gather it")
+    return told
 
 
 def _read_host(zone: Zone, host: KnownHost, pool: tuple[str, str], report: Mapping[str, Any]) -> KnownHost:

@@ -54,7 +54,17 @@ class Faults:
             yield f"{entry.where}: {claim.name} is protected, but {forced} can only be changed by making it anew; {_UNPROTECT}"
         if claim is not None and slot.seen is not None and slot.seen.host != claim.host:
             yield f"{claim.name} runs on {slot.seen.host} but the ledger has it on {claim.host}; remove one or rebuild the ledger"
+        if claim is not None and slot.seen is None and self._observation.sees(claim.host, claim.kind):
+            yield from self._lost_faults(claim)
         yield from self._asked_faults(entry, claim)
+
+    def _lost_faults(self, claim: Claim) -> Iterator[str]:
+        """Yield who has the addresses of an instance that would be made now: its own host knows only what itself runs."""
+        for address in claim.addresses:
+            user = self._users.get(address)
+            beside = user is not None and (user.host == claim.host or user.spec.get("zone") in (None, self._zone.name))
+            if user is not None and beside and (user.name, user.kind) != (claim.name, claim.kind):
+                yield f"{claim.name} is not on its host {claim.host}, and {user.kind} {user.name} on {user.host} has {address}; retire one"
 
     def _leaving(self, entry: Declared) -> Claim | None:
         """Return what is being removed and has the name or the address that an entry asks for."""

@@ -135,7 +135,8 @@ def _asked(items: Sequence[tuple[Slot, Demand]]) -> Counter[str]:
 def _sized(claim: Claim, slot: Slot, demand: Demand) -> Claim:
     """Return the claim as its entry wants it. One that does not say which it means takes no protection away by saying nothing of it."""
     if "extra_addresses" in slot.entry.spec:
-        claim = claim.with_extra(slot.entry.extra_addresses, slot.seen.addresses if slot.seen else None)
+        # One that does not tell its addresses may have them all.
+        claim = claim.with_extra(slot.entry.extra_addresses, (slot.seen.addresses or None) if slot.seen else None)
     return replace(
         claim,
         vcpus=demand.vcpus,

@@ -72,7 +72,7 @@ def parse_zone(name: object, declared: object, *, admin: bool = False) -> Zone:
         template=parse_template("name_template", zone.get("name_template", DEFAULT_TEMPLATE)),
         policy=_parse_policy(zone, admin=admin),
         quotas={parse_label("quotas", tenant): _parse_quota(tenant, limits) for tenant, limits in _mapping("quotas", zone).items()},
-        hold=parse_count("hold", zone.get("hold", DEFAULT_HOLD)),
+        hold=parse_count("hold", DEFAULT_HOLD if zone.get("hold") is None else zone["hold"]),
         ssh_keys=tuple(keys["ssh_keys"]),
         states={**dict.fromkeys(_names("cordoned", zone), CORDONED), **dict.fromkeys(_names("failed", zone), FAILED)},
         devices={str(host): parse_devices(f"devices.{host}", items) for host, items in _mapping("devices", zone).items()},
@@ -142,7 +142,7 @@ def _parse_policy(zone: Mapping[str, Any], *, admin: bool) -> Policy:
     for part, value in ratios.items():
         try:
             parsed[part] = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise SpecError(f"overcommit.{part}", value, "is not a number such as 4.0") from None
         if isinstance(value, bool) or not 0 < parsed[part] <= _MOST_OVERCOMMIT:
             raise SpecError(f"overcommit.{part}", value, f"is not above 0 and at most {_MOST_OVERCOMMIT}")

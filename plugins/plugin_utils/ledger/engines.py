@@ -79,7 +79,8 @@ def open_database(where: str, timeout: float) -> Database:
     if url.get_backend_name() != "postgresql":
         raise SpecError("ledger", shown, "is neither SQLite nor PostgreSQL")
     try:
-        return Postgres(create_engine(url, poolclass=NullPool), shown)
+        # Whatever a server's default is: what is read under the lock is what the holder before has left.
+        return Postgres(create_engine(url, poolclass=NullPool, isolation_level="READ COMMITTED"), shown)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise SpecError("ledger", shown, f"is not a usable database URL ({error})") from error
 
@@ -92,15 +93,20 @@ def _shown(url: URL) -> str:
 
 def _path_of(where: str) -> Path:
     try:
-        return Path(where).expanduser()
+        path = Path(where).expanduser()
     except RuntimeError as error:
         raise SpecError("ledger", where, f"is not a path that can be used ({error})") from error
+    if not path.name or "\0" in where:
+        raise SpecError("ledger", where, "is not the path of a file")
+    return path
 
 
 class SqliteFile:
     """One file. The rollback journal, not WAL: one file to copy, and network file systems that cannot map shared memory."""
 
     def __init__(self, path: Path, timeout: float) -> None:
+        # The driver counts in milliseconds of 31 bits, too, and of more it makes no patience at all.
+        timeout = min(timeout, _LONGEST // 1000)
         self._path = path
         self._holder = path.with_name(f"{path.name}.holder")
         self.where = str(path)

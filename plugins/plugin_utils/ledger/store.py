@@ -156,3 +156,6 @@ class Ledger:
             raise LedgerError(f"{tried} what is already taken in", self.where, error.orig) from error
         except DBAPIError as error:
             raise LedgerError(tried, self.where, error.orig) from error
+        except UnicodeEncodeError as error:
+            # A name that came from bytes which are no text.
+            raise LedgerError(tried, self.where, error) from error

@@ -17,7 +17,11 @@ from sqlalchemy import create_engine, text
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
 from ansible_collections.zonal.cloud.tests.integration.engines.planners import SHARED_QUOTA, faults, kill, start
 from ansible_collections.zonal.cloud.tests.integration.engines.postgres import postgres, programs
-from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.ledger import CONTRACT, Make
+from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.ledger import (
+    CONTRACT,
+    Make,
+    who_waits_long_sees_what_was_written_meanwhile,
+)
 
 CONTROLLERS, BATCH, ROUNDS = 16, 42, 3
 ZONE = "idc01-dev"
@@ -54,6 +58,16 @@ def test_contract(check: Callable[[Make], None], database: str) -> None:
         return Ledger(database, **options)
 
     check(make)
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_server_that_isolates_more_by_itself(level: str, database: str) -> None:
+    """There a transaction that waits for the lock would read what was true before."""
+    admin = create_engine(database.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE zonal SET default_transaction_isolation = '{level}'"))
+    admin.dispose()
+    who_waits_long_sees_what_was_written_meanwhile(lambda **options: Ledger(database, **options))
 
 
 def test_many_controllers_give_nothing_twice(where: str) -> None:

@@ -97,6 +97,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "zone as list": ({"zonal_instances": [{**WEB, "zone": ["x"]}]}, 'zone ["x"] is not declared in zonal_zones'),
     "unknown image": ({"zonal_instances": [{**WEB, "image": "x:1"}]}, "instances[0].image: 'x:1' is not among the declared images"),
     "not a list": ({"zonal_instances": "web"}, "'zonal_instances' is of type str"),
+    "zones of no shape": ({"zonal_zones": [{"name": "z"}]}, 'zonal_zones: [{"name": "z"}] is not a mapping of names to zones; nothing was'),
+    "zones as text": ({"zonal_zones": "z"}, 'zonal_zones: "z" is not a mapping of names to zones; nothing was changed'),
     "bad pool": ({"zonal_zones": {"idc01-dev": {**ZONE, "pools": ["10.21.0.1"]}}}, "pools: '10.21.0.1' is outside the addresses"),
     "template": ({"zonal_instances": [{**WEB, "app": "{{ 1 + 1 }}"}]}, "instances[0].app: "),
     "pin": ({"zonal_instances": [{**WEB, "host": "kvm01.example"}]}, "which only an administrator may"),
@@ -109,6 +111,18 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_mistake_ends_in_one_message(case: str, inventory: Path) -> None:
     variables, message = MISTAKES[case]
     assert message in play(inventory, "provision", "--check", status=2, **variables)
+
+
+def test_a_zone_may_have_a_number_for_a_name_in_quotes(inventory: Path) -> None:
+    zones, instances = (inventory / "inventory" / "group_vars" / "all" / f"{name}.yml" for name in ("zones", "instances"))
+    instances.write_text(json.dumps({"zonal_instances": [{**WEB, "zone": 101}]}))
+    zones.write_text(json.dumps({"zonal_zones": {"101": ZONE}}))
+    play(inventory, "plan", zonal_plan="plan.json", zonal_images=None)
+    assert "Zone 101: create 1" in play(inventory, "provision", "--check", zonal_plan="plan.json", zonal_images=None)
+    # Without quotes it is no text, and neither are most others.
+    zones.write_text(f"zonal_zones: {{101: {json.dumps(ZONE)}, no: {json.dumps(ZONE)}}}")
+    told = play(inventory, "provision", "--check", status=2)
+    assert "zonal_zones: 101, false is no name but a number or a flag of YAML; write it in quotes; nothing was changed" in told
 
 
 def test_recorded_hosts_are_not_changed(inventory: Path) -> None:

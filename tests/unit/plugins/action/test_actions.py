@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from ansible_collections.zonal.cloud.plugins.modules import ledger_copy as ledge
 from ansible_collections.zonal.cloud.plugins.modules import ledger_event as ledger_event_docs
 from ansible_collections.zonal.cloud.plugins.modules import zone_plan as zone_plan_docs
 from ansible_collections.zonal.cloud.plugins.plugin_utils.controller_action import LEDGER_OPTIONS
+from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import DB, HOSTS, WEB, ZONE, report
 
 PLAN: dict[str, Any] = {"zone": "idc01-dev", "definition": ZONE, "hosts": HOSTS}
@@ -183,6 +185,17 @@ def test_an_event_is_written(tmp_path: Path) -> None:
         assert written["action"] == action
     assert (written["target"], written["why"]) == (event["target"][:255], "image web:1")
     assert act(ledger_event, {**event, "event": "a b"}, tmp_path)["msg"].startswith("event: 'a b' is not a valid name")
+    # What SQLite takes and PostgreSQL does not.
+    assert act(ledger_event, {**event, "event": "a" * 33}, tmp_path, check_mode=True)["msg"].endswith("' is longer than 32 characters")
+    assert act(ledger_event, {**event, "why": "a\0b"}, tmp_path, check_mode=True)["msg"] == "why: 'a\\x00b' has characters that are no text"
+
+
+def test_what_is_no_text_is_one_message(tmp_path: Path) -> None:
+    pool = {"zone": "idc01-dev", "cidr": "10.20.0.0/24", "state": "withdrawn", "addresses": ["10.20.0.9"]}
+    for check_mode in (True, False):
+        assert act(ip_pool, {**pool, "reason": "\ud800"}, tmp_path, check_mode=check_mode)["msg"].startswith("reason: '\\ud800' has")
+    done = act(zone_plan, {**PLAN, "hosts": {"kvm\udcff": report()}}, tmp_path)
+    assert re.match(r"ledger: cannot write .*surrogates not allowed; nothing was changed", done["msg"])
 
 
 def test_an_instance_of_the_zone_null_is_one_of_this_zone(tmp_path: Path) -> None:
@@ -206,3 +219,51 @@ def test_addresses_that_are_out_of_use_are_copied_as_they_are(check_mode: bool, 
     assert files[0].read_text() == files[1].read_text()
     act(ip_pool, {**other, "state": "withdrawn", "addresses": ["10.20.7.4"]}, None)
     assert "has 0 claims and 2 resting" in act(ledger_copy, back, None, check_mode=check_mode)["msg"]
+
+
+def test_a_zone_without_instances_is_copied_with_its_pools(tmp_path: Path) -> None:
+    act(ip_pool, {"zone": "idc01-dev", "cidr": "10.20.0.0/16", "pools": ["10.20.7.0/24"], "hold": 7}, tmp_path)
+    files = [tmp_path / name for name in ("first.json", "second.json")]
+    act(ledger_copy, {"zone": "idc01-dev", "path": str(files[0])}, tmp_path)
+    other = {"zone": "idc01-dev", "ledger": str(tmp_path / "other.db")}
+    back = {**other, "path": str(files[0]), "state": "imported", "definition": {"network": ZONE["network"]}}
+    assert [act(ledger_copy, back, None, check_mode=check_mode)["changed"] for check_mode in (True, False, False)] == [True, True, False]
+    act(ledger_copy, {**other, "path": str(files[1])}, None)
+    assert files[0].read_text() == files[1].read_text()
+
+
+@pytest.mark.parametrize("section", ["engines", "instances"])
+@pytest.mark.parametrize("state", ["released", "settled"])
+def test_what_was_not_gathered_is_not_gone(section: str, state: str, tmp_path: Path) -> None:
+    (step,) = act(zone_plan, {**PLAN, "instances": [WEB]}, tmp_path)["plan"]["steps"]
+    act(zone_plan, {**PLAN, "instances": [{**WEB, "state": "absent"}]}, tmp_path)
+    hosts = {name: {key: told for key, told in host.items() if key != section} for name, host in HOSTS.items()}
+    done = act(zone_plan, {**PLAN, "hosts": hosts, "state": state, "names": [step["name"]]}, tmp_path)
+    assert (done["released"], done["waiting"]) == ([], [step["name"]])
+
+
+MOVED: dict[str, dict[str, Any]] = {"pools": {"reserved": []}, "reserved": {"pools": []}}
+
+
+@pytest.mark.parametrize("state", ["planned", "rebuilt"])
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("key", MOVED)
+def test_what_the_ledger_has_of_pools_must_be_in_a_network_that_moved(key: str, check_mode: bool, state: str, tmp_path: Path) -> None:
+    act(zone_plan, PLAN, tmp_path)
+    definition = {"network": {"cidr": "10.30.0.0/24", "bridge": "br0"}, **MOVED[key]}
+    done = act(zone_plan, {**PLAN, "definition": definition, "state": state}, tmp_path, check_mode=check_mode)
+    assert done["msg"].startswith(f"{key}: '{ZONE[key][0]}' is outside the ")
+    # What is in the ledger can be read, and mended.
+    assert act(ip_pool, {"zone": "idc01-dev"}, tmp_path)["pool"]["reserved"] == ZONE["reserved"]
+
+
+def test_what_does_not_tell_its_addresses_has_not_lost_one(tmp_path: Path) -> None:
+    (step,) = act(zone_plan, {**PLAN, "instances": [{**DB, "extra_addresses": ["10.20.101.8"]}]}, tmp_path)["plan"]["steps"]
+    seen = {"name": step["name"], "kind": "vm", "state": "running", "zone": "idc01-dev"}
+    there = {**PLAN, "hosts": {"kvm01": report(seen), "kvm02": report()}}
+    act(zone_plan, {**there, "instances": [{**DB, "extra_addresses": []}]}, tmp_path)
+    assert act(zone_plan, {**there, "state": "settled"}, tmp_path)["waiting"] == [step["name"]]
+    (claim,) = Ledger(str(tmp_path / ".zonal-ledger.db")).read("idc01-dev").claims
+    assert claim.leaving == ("10.20.101.8",)
+    told = report({**seen, "address": step["address"]})
+    assert act(zone_plan, {**there, "hosts": {"kvm01": told}, "state": "settled"}, tmp_path)["waiting"] == []

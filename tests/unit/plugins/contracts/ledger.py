@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -239,6 +240,22 @@ def without_patience_nobody_waits(make: Make) -> None:
     assert time.monotonic() - begin < 5
 
 
+def who_waits_long_sees_what_was_written_meanwhile(make: Make) -> None:
+    # More milliseconds than 31 bits.
+    first, second = opened(make), make(timeout=10**10)
+
+    def claims() -> tuple[Claim, ...]:
+        with second.write(ZONE) as book:
+            return book.snapshot().claims
+
+    with ThreadPoolExecutor(1) as other:
+        with first.write(ZONE) as book:
+            waiting = other.submit(claims)
+            time.sleep(0.5)
+            book.claim([SECOND], "long plan")
+        assert waiting.result(60) == (WEB, SECOND)
+
+
 def an_export_is_imported_again(make: Make) -> None:
     ledger = opened(make, clock=lambda: MORNING)
     with ledger.write(ZONE) as book:
@@ -309,6 +326,7 @@ CONTRACT = (
     a_quarantined_address_cannot_be_claimed,
     one_writer_at_a_time_and_the_other_is_told_who,
     without_patience_nobody_waits,
+    who_waits_long_sees_what_was_written_meanwhile,
     an_export_is_imported_again,
     what_is_done_can_be_read,
     a_thousand_claims_are_one_transaction,

@@ -193,6 +193,8 @@ def test_what_cannot_be_is_said_in_one_line_and_adds_nothing(zone: Path) -> None
         "is neither SQLite nor PostgreSQL": write_source(zone, "b", ledger="mssql://db/x"),
         "broken.json cannot be read (Expecting": write_source(zone, "c", report="broken.json"),
         "zones: 'idc09' is not in the ledger": write_source(zone, "d", zones=["idc09"]),
+        "report: '~no-such-user/x' is not a path that can be used": write_source(zone, "e", report="~no-such-user/x"),
+        "ledger: '~no-such-user/x' is not a path that can be used": write_source(zone, "f", ledger="~no-such-user/x"),
         "Invalid value": write_source(zone, "h", states=["runing"]),
     }
     found, warnings = listed(zone, *sources.values())
@@ -221,6 +223,12 @@ def test_two_files_may_tell_of_the_same_instance(zone: Path) -> None:
     found, warnings = listed(zone, write_source(zone, "a", zones=["idc01-dev"]), write_source(zone, "b"))
     assert hosts(found) == {"web-1", "db-1", "idc02.web-1"}
     assert warnings.splitlines() == [CLASH]
+
+
+def test_the_name_of_a_zone_may_be_a_number(tmp_path: Path) -> None:
+    write_ledger(tmp_path / ".zonal-ledger.db", {"101": [WEB], "102": [DB]})
+    found, warnings = listed(tmp_path, write_source(tmp_path, zones=[101]))
+    assert (hosts(found), warnings) == ({"web-1"}, "")
 
 
 def test_a_file_of_another_name_is_not_read(zone: Path) -> None:

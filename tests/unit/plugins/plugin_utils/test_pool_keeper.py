@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,18 @@ def test_a_claimed_address_is_refused_by_its_name(tmp_path: Path) -> None:
         keep_pool(ledger, outside, check_mode=False)
     assert refused.value.details == {"claimed": {"10.0.0.5": "web-5"}}
     assert ledger.read("lab").held == ()
+
+
+def test_an_address_that_has_rested_is_free(tmp_path: Path) -> None:
+    then = datetime.now(UTC) - timedelta(seconds=99)
+    with Ledger(str(tmp_path / "book.db"), clock=lambda: then).write("lab") as book:
+        book.declare(PAGES.network, 1000, parse_ranges("pools", ["10.0.0.5-10.0.0.7"]), Ranges())
+        book.claim([CLAIM], "test")
+        book.release([CLAIM], "test")
+    ledger, wish = Ledger(str(tmp_path / "book.db")), PoolWish("lab", None, None, None, None, "present", (), "test")
+    _before, resting = keep_pool(ledger, wish, check_mode=False)
+    assert (resting["free"], resting["resting"]) == (2, ["10.0.0.5"])
+    for check_mode in (True, False):
+        before, rested = keep_pool(ledger, replace(wish, hold=98), check_mode=check_mode)
+        assert before == resting
+        assert (rested["free"], rested["resting"]) == (3, [])

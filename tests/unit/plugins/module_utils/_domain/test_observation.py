@@ -37,6 +37,8 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
     "beyond a database": (hardware(4, 2**63), "hardware.memory.total: 9223372036854775808 is not"),
     "storage as text": ({**report(), "storage": "x"}, "storage.pools: None is not a list"),
     "pool without size": ({**report(), "storage": {"pools": [{"group": "zonal", "name": "pool"}]}}, "storage.pools.size: None is not"),
+    "instances not gathered": ({**report(), "instances": None}, "instances: is missing; without it an instance that is not told would"),
+    "engines not gathered": ({"instances": []}, "engines: is missing; "),
     "instances as number": ({**report(), "instances": 5}, "instances: 5 is not a list"),
     "instances as text": ({**report(), "instances": "abc"}, "instances: 'abc' is not a list"),
 }

@@ -45,6 +45,18 @@ def test_an_address_that_something_has_on_a_host_is_not_given_again() -> None:
     assert "10.20.101.77 is that of container foreign on kvm01" in refusals(made)["web"][0]
 
 
+def test_what_is_lost_is_not_made_again_beside_what_has_its_address() -> None:
+    """As when the ledger was lost, and the host was silent when the address was given anew."""
+    ledger, squatter = Snapshot(claims=(replace(claim(), disk=5 * G),)), there("old-1", "10.20.101.1", app="old")
+    made = plan([WEB, DB], ledger, hosts(second=[squatter]))
+    line = f"{WEB_1} is not on its host kvm01, and container old-1 on kvm02 has 10.20.101.1; retire one"
+    assert refusals(made) == {"web": [line]}
+    assert actions(made) == {"idc01-dev-db-101002": "create", "old-1": "orphan"}
+    # What cannot be seen may well be there, and another zone's bridge is another network.
+    assert refusals(plan([WEB], ledger, {**hosts(second=[squatter]), "kvm01": None})) == {}
+    assert refusals(plan([WEB], ledger, hosts(second=[{**squatter, "zone": "other"}]))) == {}
+
+
 def test_two_entries_that_mean_one_instance_are_refused_and_others_go_on() -> None:
     ledger = applied(plan([WEB]))
     made = plan([{**WEB, "name": WEB_1}, {**WEB, "address": "10.20.101.1"}, DB], ledger)

@@ -31,6 +31,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a multicast name server": (network(dns=["224.0.0.1"]), "network.dns[0]: '224.0.0.1' is not the address of a name server"),
     "reserved outside": ({"reserved": ["10.20.0.9", "11.0.0.0/8"]}, "reserved: '11.0.0.0-11.255.255.255' is outside the network"),
     "many digits": ({"hold": "9" * 5000}, "hold: '99999"),
+    "beyond any ratio": ({"overcommit": {"vcpus": 10**400}}, "overcommit.vcpus: 10000"),
 }
 
 
@@ -43,6 +44,11 @@ def test_what_is_refused(case: str) -> None:
 
 def test_the_ends_of_the_network_may_be_reserved() -> None:
     assert parse_zone("idc01-dev", {**ZONE, "reserved": ["10.20.0.0/24", "10.20.255.255"]}).reserved.size == 257
+
+
+def test_a_key_without_a_value_is_one_that_is_not_there() -> None:
+    empty = dict.fromkeys(("pools", "reserved", "hold", "quotas", "overcommit", "ssh_keys", "cordoned", "failed", "devices"))
+    assert parse_zone("idc01-dev", {**ZONE, **empty}) == parse_zone("idc01-dev", {key: ZONE[key] for key in ("hosts", "network")})
 
 
 @pytest.mark.parametrize("key", ["cordoned", "failed", "devices"])

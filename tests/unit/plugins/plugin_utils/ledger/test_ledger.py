@@ -30,6 +30,10 @@ BAD_PLACES = {
     "postgresql+none://user:secret@db/zonal": "is not a usable database URL",
     "sqlite://": "names no file; write sqlite:///relative/path",
     "sqlite:///:memory:": "names no file",
+    "./": "^ledger: './' is not the path of a file",
+    "/": "is not the path of a file",
+    "sqlite:///.": "is not the path of a file",
+    "a\0b.db": "is not the path of a file",
 }
 SHOWN = {
     "postgresql://user:secret@db/zonal": "postgresql://user:***@db/zonal",
