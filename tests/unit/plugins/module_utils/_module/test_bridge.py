@@ -146,12 +146,16 @@ def test_a_change_that_was_cut_off_before_it_began_is_not_confirmed(
     host: Host, wish: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody has seen that the host is reached over it, yet networkd would make it of the files that the confirmation writes."""
+
+    def die(_lines: Any) -> None:
+        raise Killed
+
     if wish:
         host.run(confirm_timeout=0)
     kept = {path: text for path, text in host.all_files().items() if path.startswith("etc/")}
     links = host.links.snapshot()
     with monkeypatch.context() as patch:
-        patch.setattr(host.links, "change", lambda _lines: (_ for _ in ()).throw(Killed()))
+        patch.setattr(host.links, "change", die)
         with pytest.raises(Killed):
             host.run(**wish)
     with pytest.raises(RefusedError, match=r"^confirm: the change of br0 was cut off before it was made \(missing: ip link "):
