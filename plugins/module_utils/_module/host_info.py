@@ -36,15 +36,27 @@ Objects = Callable[[], "list[dict[str, Any]]"]
 
 
 class HostReader:
-    """Reads a host; ``instances`` returns what runs on it, in the words of the modules vm and container, and ``images`` its images."""
+    """Reads a host; ``instances`` returns what runs on it, in the words of the modules vm and container, and ``images`` its images.
+
+    ``down`` has the engines that did not run when they were asked for ``instances``, by their names, with why.
+    """
 
     def __init__(
-        self, command: Command, sysfs: Sysfs, instances: Objects, images: Objects, *, remember: bool = False, root: str = "/"
+        self,
+        command: Command,
+        sysfs: Sysfs,
+        instances: Objects,
+        images: Objects,
+        *,
+        down: Mapping[str, str] | None = None,
+        remember: bool = False,
+        root: str = "/",
     ) -> None:
         self._command = command
         self._sysfs = sysfs
         self._instances = instances
         self._images = images
+        self._down = {} if down is None else down
         self._remember = remember
         self._root = root
 
@@ -63,7 +75,11 @@ class HostReader:
             "images": self._images,
         }
         wanted = set(params["gather"])
-        return {"host": {**asdict(self._sysfs.identity()), **{name: readers[name]() for name in SECTIONS if name in wanted}}}
+        told = {name: readers[name]() for name in SECTIONS if name in wanted}
+        for engine, why in self._down.items() if "engines" in told else ():
+            # It went between the two questions, so an instance that is not told of need not be gone.
+            told["engines"][engine].update(installed=True, running=False, reason=why)
+        return {"host": {**asdict(self._sysfs.identity()), **told}}
 
     def _hardware(self) -> dict[str, Any]:
         processor, topology, memory = self._sysfs.processor(), self._sysfs.topology(), self._sysfs.memory()
@@ -103,9 +119,10 @@ def read_host(params: Mapping[str, Any], command: Command, *, remember: bool) ->
     """Return what the module returns; ``remember`` lets it keep the result of the KVM trial for as long as the host is up."""
     docker, libvirt = DockerEngine(), LibvirtEngine()
     volumes = remembered_volumes(LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])))
-    instances = partial(instances_here, docker, FolderLayers(command, lambda: docker.facts().root), libvirt, volumes)
+    down: dict[str, str] = {}
+    instances = partial(instances_here, docker, FolderLayers(command, lambda: docker.facts().root), libvirt, volumes, down)
     images = partial(images_here, docker, volumes)
-    reader = HostReader(command, Sysfs(), instances, images, remember=remember)
+    reader = HostReader(command, Sysfs(), instances, images, down=down, remember=remember)
     return reader.read(params)
 
 

@@ -16,18 +16,31 @@ from .._domain.instance import Instance, show_instance
 from .._domain.instance_disks import is_rbd
 from .._domain.names import parse_label
 from .._domain.thin_pool import parse_name
-from .._ports import Command, ContainerEngine, VmEngine
+from .._ports import Command, ContainerEngine, EngineAbsent, EngineDown, VmEngine
 from .._ports_layers import LayerCopies
 from .._ports_storage import Volumes
 from .container_found import list_containers
 from .data_disks import volume_sizes, with_sizes
-from .neighbours import or_none
 from .vm_found import list_vms
 
 
-def instances_here(docker: ContainerEngine, copies: LayerCopies, libvirt: VmEngine, volumes: Volumes) -> list[dict[str, Any]]:
-    """Return what runs on this host in the words of the options, sorted by name; an engine that is not there has nothing."""
-    found = or_none(lambda: list_containers(docker, copies)) + or_none(lambda: list_vms(libvirt, volumes))
+def instances_here(
+    docker: ContainerEngine, copies: LayerCopies, libvirt: VmEngine, volumes: Volumes, down: dict[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Return what runs on this host in the words of the options, sorted by name; an engine that is not there has nothing.
+
+    ``down`` gets the engines that are installed and did not run when they were asked, each with why: theirs is not known.
+    """
+    found: list[Instance] = []
+    listed = {"docker": lambda: list_containers(docker, copies), "libvirt": lambda: list_vms(libvirt, volumes)}
+    for engine, read in listed.items():
+        try:
+            found += read()
+        except EngineDown as error:
+            if down is not None:
+                down[engine] = str(error)
+        except EngineAbsent:
+            continue
     if any("disks" in instance.spec for instance in found):
         sizes = volume_sizes(volumes)
         found = [with_sizes(instance, _of_thin(instance, sizes)) for instance in found]

@@ -14,8 +14,13 @@ import pytest
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.sysfs import Sysfs
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._module.host_info import SECTIONS, HostReader
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instances_here import instances_here
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineAbsent, EngineError
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_COPIES
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.sysfs import two_sockets_with_smt, write_files
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.vms import FakeVms
+from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.volumes import FakeVolumes
 
 LVS = {"vg_name": "zonal", "vg_free": "0", "lv_name": "pool", "lv_attr": "twi-aotz--", "lv_size": "1000", "pool_lv": ""}
 PERCENT = {"data_percent": "10.00", "metadata_percent": "1.00"}
@@ -61,6 +66,22 @@ def test_everything(sysfs: Sysfs, tmp_path: Path) -> None:
     assert found["kvm"] == {"usable": False, "reason": found["kvm"]["reason"], "seconds": 0.0}
     assert (found["instances"], found["images"]) == ([INSTANCE], [IMAGE])
     json.dumps(found)
+
+
+def test_an_engine_that_goes_before_it_tells_what_runs_does_not_run(sysfs: Sysfs, tmp_path: Path) -> None:
+    """Otherwise its instances, of which it tells nothing then, would be taken for ones that are gone."""
+    docker, libvirt, down = FakeContainers(), FakeVms(), dict[str, str]()
+    host = Host(docker='{"ServerVersion": "28.2.2"}')
+
+    def instances() -> list[dict[str, Any]]:
+        docker.running = libvirt.installed = False
+        return instances_here(docker, NO_COPIES, libvirt, FakeVolumes(), down)
+
+    told = HostReader(host, sysfs, instances, list, down=down, root=str(tmp_path)).read({**DEFAULTS, "gather": ["engines", "instances"]})
+    assert told["host"]["instances"] == []
+    found = told["host"]["engines"]
+    assert (found["docker"]["installed"], found["docker"]["running"], found["libvirt"]["installed"]) == (True, False, False)
+    assert "there is no socket; is docker running?" in found["docker"]["reason"]
 
 
 def test_only_what_is_asked_for_is_started(sysfs: Sysfs, tmp_path: Path) -> None:
