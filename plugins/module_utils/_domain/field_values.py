@@ -232,7 +232,9 @@ def show_io_limits(limits: dict[str, int]) -> dict[str, Any]:
 def parse_user_data(field: str, value: Any) -> str:
     text = parse_text(field, value)
     if text and not text.startswith(_USER_DATA):
-        raise SpecError(field, value, "is not user-data; cloud-init knows it by its first line, such as #cloud-config or #!/bin/sh")
+        # The rest may hold secrets.
+        first = text.partition("\n")[0]
+        raise SpecError(field, first, "is not user-data; cloud-init knows it by its first line, such as #cloud-config or #!/bin/sh")
     return text
 
 

@@ -92,7 +92,7 @@ INSTANCE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"labels": {"cloud.zonal.name": "web"}}, r"^labels: 'cloud\.zonal\.name' is not a key"),
     ({"environment": {"A": [1]}}, r"^environment\.A: \[1\] is not text"),
     ({"capabilities": ["everything"]}, r"^capabilities\[0\]: 'everything' is not a capability"),
-    ({"user_data": "locale: C"}, r"^user_data: 'locale: C' is not user-data"),
+    ({"user_data": "locale: C\npassword: x"}, r"^user_data: 'locale: C' is not user-data"),
     ({"allow": ["destroy"]}, "value of allow must be one or more of: restart, recreate. Got no match for: destroy"),
     ({"stop_timeout": -1}, r"^stop_timeout: -1 is less than 0"),
     ({"stop_timeout": 10**10}, r"^stop_timeout: 10000000000 is more than a day, 86400 seconds"),
