@@ -131,6 +131,9 @@ class ContainerEngine(PowerEngine, DockerVolumes, Protocol):
     def attached(self, network: str) -> list[str]:
         """Return the names of all containers attached to a network, running or not, sorted; none when there is no network."""
 
+    def attach(self, name: str, network: str, endpoint: Mapping[str, Any]) -> None:
+        """Attach a container that is stopped to a network, instead of to one of that name which is gone."""
+
     def create_network(self, body: Mapping[str, Any]) -> None:
         """Create a network; EngineError when the name is taken."""
 

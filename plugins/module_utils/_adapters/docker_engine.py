@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from .._domain.guest_files import GuestFile
 from .._ports import EngineError, EngineSilent, Login, StoredImage
 from .deps import need_docker, unreachable
 from .docker_images import drop_nameless, our_images
+from .guest_archive import archive_of
 from .kernel import disk_under
 from .shims import end_lost, end_shim
 
@@ -88,7 +87,7 @@ class DockerEngine:
     def put_files(self, name: str, files: Sequence[GuestFile]) -> None:
         if files:
             with self._asking("write files into container", name) as api:
-                api.put_archive(name, "/", _archive(files))
+                api.put_archive(name, "/", archive_of(files))
 
     def rename(self, name: str, new_name: str) -> None:
         with self._asking("rename container", name) as api:
@@ -168,6 +167,13 @@ class DockerEngine:
 
     def remove_network(self, name: str) -> None:
         self._found("remove network", name, lambda api: api.remove_network(name))
+
+    def attach(self, name: str, network: str, endpoint: Mapping[str, Any]) -> None:
+        with self._asking("attach container", name) as api:
+            if network in api.inspect_container(name)["NetworkSettings"]["Networks"]:
+                api.disconnect_container_from_network(name, network, force=True)
+            mac = {"mac_address": endpoint["MacAddress"]} if "MacAddress" in endpoint else {}
+            api.connect_container_to_network(name, network, ipv4_address=endpoint["IPAMConfig"]["IPv4Address"], **mac)
 
     def volume(self, name: str) -> Mapping[str, Any] | None:
         body: Mapping[str, Any] | None = self._found("look up volume", name, lambda api: api.inspect_volume(name))
@@ -282,18 +288,3 @@ class DockerEngine:
 def _auth(login: Login) -> dict[str, str]:
     """Return who asks, even if nobody: otherwise docker's own login of this host would be sent."""
     return {"username": login.user, "password": login.password}
-
-
-def _archive(files: Sequence[GuestFile]) -> bytes:
-    """Return a tar archive of files that belong to root, with their parent folders where only root may need them."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for file in files:
-            folder = tarfile.TarInfo(file.path.rpartition("/")[0].lstrip("/"))
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o700 if file.mode & 0o077 == 0 else 0o755
-            archive.addfile(folder)
-            content = file.content.encode()
-            entry = tarfile.TarInfo(file.path.lstrip("/"))
-            entry.size, entry.mode = len(content), file.mode
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()

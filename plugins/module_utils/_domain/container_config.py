@@ -20,6 +20,8 @@ from .volume import Volume, tag_value
 
 LABEL = "cloud.zonal."
 _MOST_SHARES = 262144
+# From this version of the API on the MAC belongs to the endpoint; before, only the container has one.
+_MAC_OF_ENDPOINT = (1, 44)
 # What stands on a disk cannot give rights on the host; discard gives the space of what is deleted back to the thin pool.
 _MOUNT_OPTIONS = "nodev,nosuid,discard"
 # NET_ADMIN and NET_RAW could change and forge addresses: this is the container half of anti-spoofing.
@@ -48,7 +50,6 @@ def render_container(
 ) -> dict[str, Any]:
     """Return the body of ``POST /containers/create``; equal input gives an equal body. ``disks`` are the volumes of the spec's disks."""
     network = network_of(spec["bridge"])
-    endpoint: dict[str, Any] = {"IPAMConfig": {"IPv4Address": spec["address"]}}
     capabilities, variables = spec.get("capabilities", []), spec.get("environment", {})
     facts = {**dump_facts(name, spec), **({VARIABLES: json.dumps(list(variables))} if variables else {})}
     # It changes while the container runs, and docker lets no label be changed: see ``LayerCopies.policy``.
@@ -66,7 +67,7 @@ def render_container(
             "RestartPolicy": restart_policy(spec["autostart"], spec.get("restart_policy", "")),
             "Dns": list(spec["dns"]),
         },
-        "NetworkingConfig": {"EndpointsConfig": {network: endpoint}},
+        "NetworkingConfig": {"EndpointsConfig": {network: render_endpoint(spec, engine)}},
     }
     if variables:
         body["Env"] = [f"{key}={value}" for key, value in variables.items()]
@@ -77,9 +78,15 @@ def render_container(
     mounts = [render_mount(entry["mount"], disks[entry["name"]]) for entry in spec.get("disks", ())] if disks else []
     if mounts:
         body["HostConfig"]["Mounts"] = mounts
-    # From API 1.44 on the MAC belongs to the endpoint; before, only the container has one.
-    (endpoint if engine.api >= (1, 44) else body)["MacAddress"] = mac_of(spec["address"])
+    if engine.api < _MAC_OF_ENDPOINT:
+        body["MacAddress"] = mac_of(spec["address"])
     return body
+
+
+def render_endpoint(spec: Spec, engine: EngineFacts) -> dict[str, Any]:
+    """Return the body of a container's endpoint in its network."""
+    endpoint = {"IPAMConfig": {"IPv4Address": spec["address"]}}
+    return {**endpoint, "MacAddress": mac_of(spec["address"])} if engine.api >= _MAC_OF_ENDPOINT else endpoint
 
 
 def without_network(body: Mapping[str, Any]) -> dict[str, Any]:

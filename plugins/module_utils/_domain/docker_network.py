@@ -66,3 +66,9 @@ def holder_of(body: Mapping[str, Any], address: str) -> str:
     endpoints: Sequence[Mapping[str, str]] = list((body.get("Containers") or {}).values())
     holders = (item.get("Name", "") for item in endpoints if item.get("IPv4Address", "").partition("/")[0] == address)
     return next(holders, "")
+
+
+def joined_network(body: Mapping[str, Any], network: str) -> str | None:
+    """Return the id of the network of that name that a container was in last; empty before its first start, None when it is in none."""
+    endpoint = ((body.get("NetworkSettings") or {}).get("Networks") or {}).get(network)
+    return None if endpoint is None else str(endpoint.get("NetworkID") or "")

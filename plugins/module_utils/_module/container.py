@@ -15,23 +15,23 @@ from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.kernel import is_bridge, numa_nodes
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
-from .._domain.container_config import EngineFacts, render_container, render_limits, restart_policy, without_network
+from .._domain.container_config import EngineFacts, render_container, render_endpoint, render_limits, restart_policy, without_network
 from .._domain.container_found import ParsedContainer, parse_container
 from .._domain.cpus import choose_cpus
-from .._domain.docker_network import bridge_of, holder_of, is_network_of, overlaps, parse_network, render_network
 from .._domain.errors import RefusedError, SpecError
 from .._domain.field_values import ON_FAILURE, show_io_limits
 from .._domain.fields import Spec, check_restart_policy, complete, pick
 from .._domain.guest_files import key_files
 from .._domain.instance import STOPPED, Instance, Wish, taken_name
 from .._domain.instance_disks import disk_names
-from .._domain.names import UNFINISHED, network_of
+from .._domain.names import UNFINISHED
 from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size
 from .._domain.snapshot import is_half_restored
 from .._ports import Command, ContainerEngine, VmEngine
 from .._ports_layers import LayerCopies
 from .container_found import read_container
+from .container_network import ContainerNetwork
 from .data_disks import DataDisks, forget_stand_ins, stand_ins, volumes_of
 from .instance import InstanceResource
 from .instance_options import read_wish
@@ -59,12 +59,15 @@ class ContainerResource(InstanceResource):
         self._vms = vms
         self._copies = copies
         self._hidden = wish.name + UNFINISHED
+        self._network = ContainerNetwork(engine, wish.name, (wish.name, self._hidden), is_bridge)
         self._managed: Collection[Mapping[str, Any]] = ()
         self._cpus: frozenset[int] = frozenset()
+        self._was_there = False
 
     def _look(self) -> Instance:
         self._managed = self._engine.managed()
         body = self._engine.find(self._wish.name)
+        self._was_there = body is not None
         if body is not None:
             self._cpus = parse_container(body).cpus
             return self._startable(read_container(body, self._copies, self._wish.spec))
@@ -99,6 +102,8 @@ class ContainerResource(InstanceResource):
         if self._target.get("restart_policy") == ON_FAILURE and (on_purpose or step.action == "start"):
             policy = restart_policy(self._target["autostart"], ON_FAILURE, stopped=on_purpose)
             self._engine.update(self._wish.name, {"RestartPolicy": policy})
+        if step.action == "start" and self._was_there:
+            self._network.rejoin(self._target, render_endpoint(self._target, self._engine.facts()))
         super().apply(step)
 
     def _neighbours(self) -> Iterator[Instance]:
@@ -111,7 +116,7 @@ class ContainerResource(InstanceResource):
 
     def prepare(self) -> None:
         self._check(self._target)
-        self._make_network(self._target)
+        self._network.make(self._target)
 
     def _create(self, spec: Spec) -> None:
         facts = self._check(spec)
@@ -121,7 +126,7 @@ class ContainerResource(InstanceResource):
             self._engine.remove(self._wish.name)
         # Of one that somebody has removed by hand; what this one writes is whole.
         self._copies.sweep(self._wish.name)
-        self._make_network(spec)
+        self._network.make(spec)
         disks = self._data.provide(Instance(self.name, self._wish.name, STOPPED, spec))
         forget_stand_ins(self._engine, disks)
         self._engine.create(self._hidden, render_container(self._wish.name, spec, self._cpus, facts, disks))
@@ -162,8 +167,8 @@ class ContainerResource(InstanceResource):
             raise SpecError("name", name, "is too short for a container; docker wants two characters")
         self._check_network(spec)
         stand_ins(self._engine, disk_names(spec))
-        holder = self._holder(spec)
-        if holder:
+        holder = self._network.holder(spec)
+        if holder and holder not in (parse_container(body).name for body in self._managed):
             raise SpecError("address", spec["address"], f"belongs to the container {holder}, which zonal.cloud did not make")
 
     def _check_target(self, spec: Spec) -> None:
@@ -221,68 +226,12 @@ class ContainerResource(InstanceResource):
         nodes = [facts.cpus & node for node in numa_nodes()] or [facts.cpus]
         return choose_cpus(spec["vcpus"], nodes, [*(other.cpus for other in self._others()), *vm_cpus(self._vms), *self._given])
 
+    def _check_network(self, spec: Spec) -> None:
+        self._network.check(spec, [name for kind, name in self._ignored if kind == self.name])
+
     def _check_image(self, image: str) -> None:
         if self._engine.image_labels(image) is None:
             raise SpecError("image", image, "is not on this host as a docker image; bring it there with zonal.cloud.image")
-
-    def _check_network(self, spec: Spec) -> None:
-        """SpecError when docker's network of the bridge is another one and must stay as it is."""
-        network, wanted = network_of(spec["bridge"]), (spec["cidr"], spec.get("gateway", ""))
-        found = self._engine.network(network)
-        if found is None:
-            # Not for a bridge that an earlier task may yet make, or that nobody will: that is told when it is needed.
-            if is_bridge(spec["bridge"]):
-                self._check_overlaps(spec)
-            return
-        if parse_network(found) == wanted:
-            return
-        users = self._users(network)
-        if not is_network_of(found, spec["bridge"]):
-            why = "zonal.cloud did not make that network, so it is not replaced"
-        elif users:
-            why = f"it is replaced when no other container is attached to it any more; remove these first: {', '.join(users)}"
-        else:
-            return
-        cidr, gateway = parse_network(found)
-        raise SpecError(
-            "network.cidr",
-            spec["cidr"],
-            f"with the gateway {wanted[1] or 'none'} does not fit docker's network {network}, "
-            f"which has {cidr or 'none'} and {gateway or 'none'}; {why}",
-        )
-
-    def _check_overlaps(self, spec: Spec) -> None:
-        """SpecError when docker has another network with addresses of this one, which it does not allow, and that must stay."""
-        for other in self._overlapping(spec):
-            users, what = self._users(other["Name"]), f"overlaps docker's network {other['Name']}"
-            if users or not bridge_of(other):
-                why = f"that has the containers {', '.join(users)}" if users else "zonal.cloud did not make that, so it is not removed"
-                raise SpecError("network.cidr", spec["cidr"], f"{what}, and docker allows no overlap; {why}")
-
-    def _overlapping(self, spec: Spec) -> list[Mapping[str, Any]]:
-        return [body for body in self._engine.networks() if body["Name"] != network_of(spec["bridge"]) and overlaps(body, spec["cidr"])]
-
-    def _users(self, network: str) -> list[str]:
-        """Return the containers of a network without this one and those that go."""
-        gone = [name for kind, name in self._ignored if kind == self.name]
-        return [name for name in self._engine.attached(network) if name not in (self._wish.name, self._hidden, *gone)]
-
-    def _holder(self, spec: Spec) -> str:
-        """Return the name of a container of somebody else that runs with the address; empty when there is none."""
-        holder = holder_of(self._engine.network(network_of(spec["bridge"])) or {}, spec["address"])
-        return "" if holder in (parse_container(body).name for body in self._managed) else holder
-
-    def _make_network(self, spec: Spec) -> None:
-        """Make docker's network of the bridge; those that are in its way have passed ``_check_network`` and are removed."""
-        body = render_network(spec["bridge"], spec["cidr"], spec.get("gateway", ""))
-        found = self._engine.network(body["Name"])
-        if found is not None and parse_network(found) != parse_network(body):
-            self._engine.remove_network(body["Name"])
-            found = None
-        if found is None:
-            for other in self._overlapping(spec):
-                self._engine.remove_network(other["Name"])
-            self._engine.create_network(body)
 
 
 def build_container(params: dict[str, Any], command: Command) -> ContainerResource:

@@ -15,6 +15,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_conf
     docker_volume_of,
     is_volume_of,
     render_container,
+    render_endpoint,
     render_limits,
     restart_policy,
 )
@@ -23,6 +24,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.disk import di
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import (
     holder_of,
     is_network_of,
+    joined_network,
     overlaps,
     parse_network,
     render_network,
@@ -276,6 +278,28 @@ def containers_are_attached_running_or_not(bench: Bench) -> None:
     assert [name for name in bench.engine.attached(network) if name.startswith(bench.prefix)] == [other]
 
 
+def one_that_has_lost_its_network_is_attached_to_another(bench: Bench) -> None:
+    """docker remembers the network that a container was in, and takes no other one of that name for it."""
+    bench.create()
+    bench.engine.start(bench.name)
+    bench.engine.stop(bench.name, 0)
+    body = render_network(bench.bridge, bench.cidr, bench.gateway)
+    bench.engine.remove_network(body["Name"])
+    assert refused(lambda: bench.engine.start(bench.name))
+    bench.engine.create_network(body)
+    assert refused(lambda: bench.engine.start(bench.name))
+    for _dummy in range(2):
+        bench.engine.attach(bench.name, body["Name"], render_endpoint(bench.spec(), bench.engine.facts()))
+    bench.engine.start(bench.name)
+    found = bench.engine.find(bench.name)
+    assert found is not None
+    assert parse_container(found).spec["address"] == bench.spec()["address"]
+    network = bench.engine.network(body["Name"])
+    assert network is not None
+    assert joined_network(found, body["Name"]) == network["Id"]
+    assert holder_of(network, bench.spec()["address"]) == bench.name
+
+
 def a_network_in_use_is_not_removed(bench: Bench) -> None:
     network = network_of(bench.bridge)
     bench.create()
@@ -423,6 +447,7 @@ CONTRACT = (
     networks_do_not_overlap,
     a_network_tells_whose_address_it_is,
     containers_are_attached_running_or_not,
+    one_that_has_lost_its_network_is_attached_to_another,
     a_network_in_use_is_not_removed,
     a_network_is_replaced,
     an_image_is_imported_with_its_labels_and_again,

@@ -41,6 +41,7 @@ class FakeContainers:
         self.pushes: list[tuple[str, Login]] = []
         self._containers: dict[str, dict[str, Any]] = {}
         self._networks: dict[str, dict[str, Any]] = {}
+        self._made = 0
         self._images: dict[str, dict[str, str]] = {}
         self._volumes: dict[str, dict[str, Any]] = {}
 
@@ -174,7 +175,14 @@ class FakeContainers:
         pools = [pool["Subnet"] for pool in body["IPAM"]["Config"]]
         if any(overlaps(other, pool) for other in self._networks.values() for pool in pools):
             raise EngineError("create network", body["Name"], "Pool overlaps with other one on this address space")
-        self._networks[body["Name"]] = copy.deepcopy(dict(body))
+        self._made += 1
+        self._networks[body["Name"]] = {**copy.deepcopy(dict(body)), "Id": f"id-{self._made}"}
+
+    def attach(self, name: str, network: str, endpoint: Mapping[str, Any]) -> None:
+        body = self._must_have("attach container", name)
+        if network not in self._networks:
+            raise EngineError("attach container", name, f"network {network} not found")
+        body["NetworkSettings"]["Networks"][network] = {"MacAddress": "", **copy.deepcopy(dict(endpoint))}
 
     def volume(self, name: str) -> Mapping[str, Any] | None:
         self._must_be_installed()
@@ -240,10 +248,11 @@ class FakeContainers:
         return {"Name": container, "IPv4Address": f"{address}/16"}
 
     def _attach(self, name: str) -> None:
-        """Refuse a network that is not there and an address that a running container has."""
+        """Refuse a network that is not there, or not the one that it was in before, and an address that a running container has."""
         for network, endpoint in self._containers[name]["NetworkSettings"]["Networks"].items():
-            if network not in self._networks:
-                raise EngineError("start container", name, f"network {network} not found")
+            made = self._networks.get(network, {}).get("Id", "")
+            if endpoint.setdefault("NetworkID", made) != made or not made:
+                raise EngineError("start container", name, f"network {endpoint['NetworkID'] or network} not found")
             for other, body in self._containers.items():
                 taken = body["NetworkSettings"]["Networks"].get(network, {}).get("IPAMConfig")
                 if other != name and body["State"]["Running"] and taken == endpoint["IPAMConfig"]:

@@ -72,6 +72,11 @@ def pause(host: Host) -> None:
     host.engine.pause("web")
 
 
+def prune(host: Host) -> None:
+    host.engine.stop("neighbour", 0)
+    host.engine.remove_network("zonal-br0")
+
+
 class Scenario(NamedTuple):
     """Wishes that came before, what an operator did by hand, and the wish whose run is cut off."""
 
@@ -88,6 +93,9 @@ SCENARIOS = {
     "stop": Scenario([wish("container")], wish("container", power=STOPPED), "stop"),
     "stop a paused one": Scenario([wish("container")], wish("container", power=STOPPED), "stop", pause),
     "start": Scenario([wish("container", power=STOPPED)], wish("container"), "start"),
+    "start one whose network was removed": Scenario(
+        [wish("container"), wish("container", power=STOPPED)], wish("container"), "start", prune
+    ),
     "resume": Scenario([wish("container")], wish("container"), "resume", pause),
     "pause": Scenario([wish("container")], wish("container", power=PAUSED), "pause"),
     "create paused": Scenario([], wish("container", power=PAUSED), "create start pause"),
@@ -167,12 +175,12 @@ def test_a_new_container_is_as_declared(host: Host) -> None:
     assert limits["CapDrop"] == ["NET_ADMIN", "NET_RAW"]
     assert limits["RestartPolicy"] == {"Name": "unless-stopped"}
     assert body["NetworkSettings"]["Networks"] == {
-        "zonal-br0": {"IPAMConfig": {"IPv4Address": "10.20.0.7"}, "MacAddress": "02:42:0a:14:00:07"},
+        "zonal-br0": {"IPAMConfig": {"IPv4Address": "10.20.0.7"}, "MacAddress": "02:42:0a:14:00:07", "NetworkID": "id-1"},
     }
     assert [(file.path, file.content, file.mode) for file in host.engine.files["web"].values()] == [
         ("/root/.ssh/authorized_keys", KEY + "\n", 0o600),
     ]
-    assert host.engine.snapshot()["networks"]["zonal-br0"] == render_network("br0", "10.20.0.0/16", "10.20.0.1")
+    assert host.engine.snapshot()["networks"]["zonal-br0"] == {**render_network("br0", "10.20.0.0/16", "10.20.0.1"), "Id": "id-1"}
 
 
 def test_containers_share_cpus_evenly_and_keep_to_a_node(host: Host) -> None:
@@ -375,7 +383,8 @@ def test_a_network_that_nothing_else_uses_is_replaced(new_host: Callable[[], Hos
             host.converge(wanted)
         network = {"bridge": "br0", "cidr": "10.20.0.0/16", "gateway": "10.20.0.1", **changes}
         ours = render_network(network["bridge"], network["cidr"], network["gateway"] or "")
-        assert host.engine.networks() == [render_network("br1", *ELSEWHERE.values()), ours], fuse.passed
+        made = [{key: body[key] for key in ours} for body in host.engine.networks()]
+        assert made == [render_network("br1", *ELSEWHERE.values()), ours], fuse.passed
         assert host.converge(wanted) == []
         if not fuse.blown:
             break
