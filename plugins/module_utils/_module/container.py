@@ -114,9 +114,9 @@ class ContainerResource(InstanceResource):
         others = (parse_container(body) for body in self._managed if body["Name"] not in names)
         return (other for other in others if not other.dead)
 
-    def prepare(self) -> None:
-        self._check(self._target)
-        self._network.make(self._target)
+    def prepare(self, *, created: bool) -> None:
+        super().prepare(created=created)
+        (self._network.make if created else self._network.provide)(self._target)
 
     def _create(self, spec: Spec) -> None:
         facts = self._check(spec)

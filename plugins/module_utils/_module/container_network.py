@@ -84,12 +84,16 @@ class ContainerNetwork:
                 self._engine.remove_network(other["Name"])
             self._engine.create_network(body)
 
-    def rejoin(self, spec: Spec, endpoint: Mapping[str, Any]) -> None:
-        """Let the container, which is stopped, back into its network if that was removed: docker would look for the one that there was."""
-        network = network_of(spec["bridge"])
-        if self._engine.network(network) is None:
+    def provide(self, spec: Spec) -> None:
+        """Make docker's network of the bridge if there is none; one that is there may have others in it, and stays as it is."""
+        if self._engine.network(network_of(spec["bridge"])) is None:
             self.check(spec, ())
             self.make(spec)
+
+    def rejoin(self, spec: Spec, endpoint: Mapping[str, Any]) -> None:
+        """Let the container, which is stopped, back into its network if that was removed: docker would look for the one that there was."""
+        self.provide(spec)
+        network = network_of(spec["bridge"])
         made, body = self._engine.network(network), self._engine.find(self._name)
         if made is not None and body is not None and joined_network(body, network) not in ("", made["Id"]):
             self._engine.attach(self._name, network, endpoint)

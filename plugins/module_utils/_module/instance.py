@@ -133,9 +133,14 @@ class InstanceResource(ABC):
     def _neighbours(self) -> Iterable[Instance]:
         """Return the other instances of this kind that were there; reading what they are may take long, and few plans need it."""
 
+    def prepare(self, *, created: bool) -> None:
+        """Before several are created or started side by side: do what is theirs together. SpecError when this one cannot be created."""
+        if created:
+            self._check(self._target)
+
     @abstractmethod
-    def prepare(self) -> None:
-        """Before several are created side by side: do what is theirs together. SpecError when this one cannot be created."""
+    def _check(self, spec: Spec) -> object:
+        """SpecError when the instance cannot be made on this host."""
 
     @abstractmethod
     def _check_hidden(self) -> bool:

@@ -160,12 +160,13 @@ class Batch:
         return outcomes
 
     def _prepared(self, number: int, planned: Outcome) -> Outcome:
-        """Return the outcome of an instance that cannot be created, or what was planned."""
-        if [step.action for step in planned.done[:1]] != ["create"]:
+        """Return the outcome of an instance that cannot be created or started, or what was planned."""
+        actions = [step.action for step in planned.done]
+        if "remove" in actions or {"create", "start"}.isdisjoint(actions):
             return planned
         try:
             with self._asking(planned.kind):
-                self._resources[number].prepare()
+                self._resources[number].prepare(created="create" in actions)
         except ZonalError as error:
             return replace(planned, after=planned.before, done=(), error=str(error))
         return planned

@@ -129,9 +129,6 @@ class VmResource(InstanceResource):
         if step.action == "start":
             self._engine.set_autostart(self._wish.name, self._target["autostart"])
 
-    def prepare(self) -> None:
-        self._check(self._target)
-
     def _create(self, spec: Spec) -> None:
         golden, kernel, initrd = self._check(spec)
         left = self._engine.find(self._wish.name)

@@ -209,21 +209,6 @@ def test_it_keeps_address_and_mac_over_restarts(lab: Lab) -> None:
         assert lab.converge(lab.wish()) == []
 
 
-def test_a_network_that_was_removed_while_nothing_ran_is_made_again(lab: Lab) -> None:
-    for last in (11, 12):
-        lab.converge(lab.wish(last))
-        lab.do(last, "sh", "-c", "echo kept > /kept")
-        lab.converge(lab.wish(last, STOPPED))
-    lab.api.prune_networks()
-    assert lab.engine.network("zonal-br0") is None
-    for last in (11, 12):
-        assert lab.converge(lab.wish(last)) == ["start"]
-        assert lab.do(last, "cat", "/sys/class/net/eth0/address").strip() == mac_of(f"10.88.0.{last}")
-        assert lab.do(last, "cat", "/kept") == "kept\n"
-        assert lab.converge(lab.wish(last)) == []
-    wait_for("an answer", lambda: _answers(lab, 11), 10)
-
-
 def test_containers_reach_each_other_and_the_router_without_nat(lab: Lab) -> None:
     lab.converge(lab.wish(11))
     lab.converge(lab.wish(12))

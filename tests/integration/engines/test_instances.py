@@ -23,8 +23,8 @@ from ansible_collections.zonal.cloud.plugins.module_utils._adapters.libvirt_engi
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.batch import Outcome
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.failure import failure_of as message_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, Wish
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, network_of
 from ansible_collections.zonal.cloud.plugins.module_utils._module.instances import Applied, HostEngines, batch_of, side_by_side
 from ansible_collections.zonal.cloud.tests.integration.engines.conftest import BRIDGE, CIDR, IMAGE, ROUTER
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileDisks, file_filesystems
@@ -141,6 +141,22 @@ PLAY = """
         workers: 1
         progress: 1
 """
+
+
+def test_a_network_that_was_removed_while_nothing_ran_is_made_again(zone: Zone) -> None:
+    """Containers that are stopped do not keep it from ``docker network prune``, and docker starts none without it."""
+    lasts = range(101, 109)
+    zone.converge(*(zone.wish("container", last) for last in lasts))
+    bodies = [zone.api.inspect_container(f"{zone.prefix}{last}") for last in lasts]
+    zone.converge(*(zone.wish("container", last, STOPPED) for last in lasts))
+    zone.api.prune_networks()
+    assert zone.api.networks(names=[network_of(BRIDGE)]) == []
+    assert steps(zone.converge(*(zone.wish("container", last) for last in lasts))) == ["start"] * len(lasts)
+    for last, before in zip(lasts, bodies, strict=True):
+        body = zone.api.inspect_container(f"{zone.prefix}{last}")
+        endpoint = body["NetworkSettings"]["Networks"][network_of(BRIDGE)]
+        assert (body["Id"], endpoint["IPAddress"], endpoint["MacAddress"]) == (before["Id"], f"10.88.0.{last}", mac_of(f"10.88.0.{last}"))
+    assert steps(zone.converge(*(zone.wish("container", last) for last in lasts))) == [""] * len(lasts)
 
 
 class Playing:
