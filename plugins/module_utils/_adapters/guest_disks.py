@@ -28,7 +28,7 @@ from .rootfs_tree import tree_entries
 
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000  # linux/sched.h
 _MOUNT_SETATTR = 442  # the same number on all architectures
-_MOUNT_ATTR_RDONLY, _AT_RECURSIVE, _AT_FDCWD = 1, 0x8000, -100
+_MOUNT_ATTR_RDONLY, _MS_PRIVATE, _AT_RECURSIVE, _AT_FDCWD = 1, 1 << 18, 0x8000, -100
 _MOUNT_POINT = "/run/zonal-cloud.mnt"
 _LOST = "lost+found"
 _LARGEST_BOOT_FILE = 512 * 1024**2
@@ -179,7 +179,6 @@ class MountedGuestDisks:
 
         def mounted() -> Any:
             _unshare()
-            self._command(["mount", "--make-rprivate", "/"])
             _protect_host()
             self._command(["mount", "-t", "ext4", "-o", f"{mode},nosuid,nodev,noexec,noatime", device, _MOUNT_POINT])
             return work()
@@ -222,8 +221,8 @@ def _unshare() -> None:
 
 
 def _protect_host() -> None:
-    """Make all that is mounted read-only for this process and its children: see mount_setattr(2)."""
-    attributes = struct.pack("4Q", _MOUNT_ATTR_RDONLY, 0, 0, 0)
+    """Make all that is mounted read-only for this process and its children, and what they mount theirs alone: see mount_setattr(2)."""
+    attributes = struct.pack("4Q", _MOUNT_ATTR_RDONLY, 0, _MS_PRIVATE, 0)
     call = ctypes.CDLL(None, use_errno=True).syscall
     if call(_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, ctypes.c_size_t(len(attributes))) != 0:
         raise OSError(ctypes.get_errno(), "cannot make the host's file systems read-only for what unpacks")

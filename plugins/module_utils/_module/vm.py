@@ -218,7 +218,9 @@ class VmResource(InstanceResource):
         """Prepare the root disk under a hidden name, so that a crash leaves nothing half-made under the final one."""
         size = root_size(self._volumes, spec, golden, None)
         self._discard_hidden()
-        clone = self._volumes.clone(golden.name, self._hidden, instance_tags(self._wish.name, golden), size)
+        # One that need not grow is made in one go.
+        grown = size if size > golden.size else 0
+        clone = self._volumes.clone(golden.name, self._hidden, instance_tags(self._wish.name, golden), grown)
         self._disks.personalise(clone.path, vm_files(self._wish.name, spec, cloud_init=CLOUD_INIT_TAG in golden.tags))
 
     def _update(self, options: Collection[str]) -> None:
