@@ -22,7 +22,8 @@ from .._domain.thin_pool import parse_name
 from .._ports import Command, ContainerEngine
 from .._ports_storage import Volumes
 from .image import discard_golden, remove_golden
-from .image_info import docker_faces, golden_faces, or_none, unfinished_golden
+from .image_info import docker_faces, golden_faces, unfinished_golden
+from .or_none import or_none
 
 
 class ImageCleanupResource:

@@ -32,7 +32,7 @@ from .._domain.source import FILE, REGISTRY, S3, Source, parse_source
 from .._domain.thin_pool import parse_name
 from .._ports import Command
 from .image import ImageResource
-from .image_stores import registry_login, s3_access
+from .image_stores import image_store, registry_login
 
 _PRESENT = "present"
 
@@ -152,5 +152,5 @@ def _registry_access(params: dict[str, Any]) -> RegistryAccess:
 
 
 def _s3_address(params: dict[str, Any], source: Source) -> Callable[[], str]:
-    store = S3Buckets(s3_access(params, f"the archive {source.shown} is in an S3 store"))
+    store = S3Buckets(image_store(params, f"the archive {source.shown} is in an S3 store"))
     return lambda: store.address_of(source.bucket, source.key, TIMEOUT)

@@ -36,7 +36,7 @@ from .._ports import Command, ContainerEngine, Login
 from .._ports_s3 import Objects
 from .image import DIGEST_LABEL, SHA256_LABEL
 from .image_source import ArchiveSource, DockerSource, ImageSource, VolumeSource, Workshop
-from .image_stores import registry_login, s3_access
+from .image_stores import image_store, registry_login
 from .instance_source import Engines, instance_source
 
 # How many seconds another run may have the volume on which archives are made.
@@ -162,7 +162,7 @@ def build_image_publish(params: Mapping[str, Any], command: Command) -> ImagePub
     registry = parse_registry("registry", params["registry"]) if params["registry"] else ""
     wish = PublishWish(parse_image("name", params["name"]), parse_bucket("bucket", params["bucket"]), registry)
     policy = Policy(parse_size("max_size", params["max_size"]), params["privileged_files"], old_sparse=False)
-    objects = S3Objects(s3_access(params, "images are published in an S3 store"), wish.bucket)
+    objects = S3Objects(image_store(params, "images are published in an S3 store"), wish.bucket)
     return ImagePublishResource(wish, _source(params, wish, policy, command), objects, DockerEngine(), registry_login(params))
 
 
