@@ -115,8 +115,8 @@ class RegistryImageResource(DownloadedImageResource):
 
 def build_image(params: dict[str, Any], command: Command) -> ImageResource:
     """Return the resource for the module's parameters."""
-    if params["progress"] < 0:
-        raise SpecError("progress", params["progress"], "is less than 0 seconds")
+    if not 0 <= params["progress"] <= TIMEOUT:
+        raise SpecError("progress", params["progress"], f"is out of range; it must be from 0 to {TIMEOUT} seconds")
     if not params["kinds"]:
         raise SpecError("kinds", [], "names no kind; leave the option out for both")
     wish = ImageWish(
