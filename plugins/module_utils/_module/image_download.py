@@ -27,7 +27,7 @@ from .._domain.image import CONTAINER, Image, ImageWish, parse_digest
 from .._domain.image_policy import Policy
 from .._domain.names import parse_image
 from .._domain.plan import Plan
-from .._domain.quantity import parse_size
+from .._domain.quantity import check_wait, parse_size
 from .._domain.source import FILE, REGISTRY, S3, Source, parse_source
 from .._domain.thin_pool import parse_name
 from .._ports import Command
@@ -115,8 +115,7 @@ class RegistryImageResource(DownloadedImageResource):
 
 def build_image(params: dict[str, Any], command: Command) -> ImageResource:
     """Return the resource for the module's parameters."""
-    if not 0 <= params["progress"] <= TIMEOUT:
-        raise SpecError("progress", params["progress"], f"is out of range; it must be from 0 to {TIMEOUT} seconds")
+    check_wait("progress", params["progress"])
     if not params["kinds"]:
         raise SpecError("kinds", [], "names no kind; leave the option out for both")
     wish = ImageWish(
