@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from .._domain.quantity import rough_size
-from .._ports import Command, EngineAbsent, EngineError, Login, Pause
+from .._ports import Command, EngineAbsent, EngineError, Pause
 
 TIMEOUT = 24 * 3600  # seconds
 _STALLED = 60  # seconds without a byte, then the connection is made anew
@@ -64,7 +64,6 @@ class Downloads:
         self._command = command
         self._folder = folder
         self._ca_file = ca_file
-        self._login = Login()
         self._progress = progress
         self._held = -1
 
@@ -72,8 +71,9 @@ class Downloads:
         """Return the path of the file ``name``, downloaded from ``address`` unless it is there.
 
         A file of more than ``limit`` bytes is an EngineError, and so is one with another ``sha256``, if that is given. Errors tell
-        ``shown`` instead of the address, which may be secret. A Pause leaves what is there to the next call. Until this process forgets the
-        file, lets it go or ends, no other one removes it.
+        ``shown`` instead of the address, which may be secret. A user and password in it are told to its host and port alone, and to none
+        that these send on to. A Pause leaves what is there to the next call. Until this process forgets the file, lets it go or ends, no
+        other one removes it.
         """
         path = self.path(name)
         try:
@@ -193,10 +193,6 @@ class Downloads:
             **({"ca-certificate": self._ca_file} if self._ca_file else {}),
             "http-auth-challenge": "true",
         }
-        # What is on the command line would be seen by all.
-        lines = [address, f"  out={name}{UNFINISHED}"]
-        if self._login.user:
-            lines += [f"  http-user={self._login.user}", f"  http-passwd={self._login.password}"]
         program = [
             "setpriv",
             "--pdeathsig=KILL",
@@ -208,7 +204,8 @@ class Downloads:
         ]
         started, before = time.monotonic(), self._stored(name)
         try:
-            self._command(program, stdin="\n".join([*lines, ""]), timeout=TIMEOUT)
+            # What is on the command line would be seen by all.
+            self._command(program, stdin=f"{address}\n  out={name}{UNFINISHED}\n", timeout=TIMEOUT)
         except EngineAbsent:
             raise
         except EngineError as error:

@@ -16,6 +16,11 @@ from .._ports import EngineError
 LOCK_FILE = "/run/zonal-cloud.lock"
 
 
+def volume_lock(group: str, volume: str) -> str:
+    """Return the lock of who has a hidden volume for longer than the host is locked."""
+    return f"/run/zonal-cloud.{group}.{volume}.lock"
+
+
 @contextmanager
 def host_lock(path: str = LOCK_FILE, timeout: float = 900) -> Iterator[None]:
     """Hold the host's lock; wait ``timeout`` seconds for another holder, then fail naming its process."""
@@ -34,6 +39,20 @@ def host_lock(path: str = LOCK_FILE, timeout: float = 900) -> Iterator[None]:
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
+    finally:
+        os.close(handle)
+
+
+def is_held(path: str) -> bool:
+    """Tell whether a process holds the lock ``path``; nothing is written."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise EngineError("open the lock", path, f"{error.strerror}; run with become: true") from error
+    try:
+        return not _try_lock(handle)
     finally:
         os.close(handle)
 

@@ -13,6 +13,7 @@ import stat
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Callable
 
 from .._domain.image_policy import too_large
@@ -45,18 +46,22 @@ class PackedFile:
 
     def __init__(self, path: str) -> None:
         self._digest = hashlib.sha256()
-        try:
+        self._path = path
+        with self._reading():
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            raise EngineError("read the archive", path, str(error.strerror)) from error
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             os.close(handle)
             raise EngineError("read the archive", path, "it is not a regular file")
-        self.size = status.st_size
-        start = os.pread(handle, _LONGEST_MAGIC, 0)
-        self.packed = next((name for magic, name in _NAMES.items() if start.startswith(magic)), "")
         self._file = os.fdopen(handle, "rb")
+        try:
+            with self._reading():
+                start = os.pread(handle, _LONGEST_MAGIC, 0)
+        except EngineError:
+            self._file.close()
+            raise
+        self.size = status.st_size
+        self.packed = next((name for magic, name in _NAMES.items() if start.startswith(magic)), "")
 
     def __enter__(self) -> PackedFile:
         return self
@@ -66,9 +71,19 @@ class PackedFile:
 
     def read(self) -> bytes:
         """Return the next part; empty at the end."""
-        data = self._file.read(BLOCK)
+        with self._reading():
+            data = self._file.read(BLOCK)
+        if data is None:  # a file of the kernel that waits for more
+            raise EngineError("read the archive", self._path, "it is not a regular file")
         self._digest.update(data)
         return data
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EngineError("read the archive", self._path, str(error.strerror)) from error
 
     def sha256(self) -> str:
         """Return the digest of the whole file."""

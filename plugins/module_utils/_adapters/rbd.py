@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from .._domain.rbd import Cluster, Holder, RbdSource
@@ -22,6 +24,10 @@ _REMOVAL = 3600.0
 # On the object of an image that the lock of librbd is on, too; it goes where the image goes, and tells nothing to librbd.
 _LOCK = "zonal"
 _TAGS = "zonal."
+# Of an image whose name is listed: one that was removed since, or whose removal was cut off when all but its name was gone.
+_GONE = re.compile(r"(?:error opening image \S+|delete error): \(2\) ")
+_OPEN = "image still has watchers"
+_IN_USE = "it is open, or just being removed, on one of the hosts; whoever was lost with it lets go after half a minute"
 
 
 def this_machine() -> tuple[str, str]:
@@ -34,6 +40,10 @@ def this_machine() -> tuple[str, str]:
     if not number:
         raise EngineError("read", "/etc/machine-id", "it is empty, so this host cannot be told from others")
     return socket.gethostname(), number
+
+
+class _Gone(EngineError):
+    """There is no such image, but perhaps its name."""
 
 
 class RbdImages:
@@ -49,9 +59,11 @@ class RbdImages:
     def find(self, name: str) -> Volume | None:
         if not self._is_there(name):
             return None
-        told = self._ask("rbd", "image-meta", "ls", self.path(name))
-        tags = frozenset(f"{key}={value}" for key, value in told.items() if key.startswith(_TAGS))
-        return Volume(self._cluster.pool, name, self.path(name), int(self._info(name, "size")), tags=tags)
+        with suppress(_Gone):
+            told = self._ask("rbd", "image-meta", "ls", self.path(name))
+            tags = frozenset(f"{key}={value}" for key, value in told.items() if key.startswith(_TAGS))
+            return Volume(self._cluster.pool, name, self.path(name), int(self._info(name, "size")), tags=tags)
+        return None
 
     def path(self, name: str) -> str:
         return f"{self._cluster.pool}/{name}"
@@ -60,6 +72,7 @@ class RbdImages:
         return RbdSource(self.path(name), self._cluster.user, self._cluster.conf)
 
     def create(self, name: str, size: int, tags: Iterable[str]) -> Volume:
+        self._sweep(name)
         # Empty as long as it does not say what it is: an empty one may be removed by whoever finds it.
         self._run("rbd", "create", "--size", "0", self.path(name))
         for tag in sorted(tags):
@@ -73,14 +86,24 @@ class RbdImages:
             self._resize(name, size)
 
     def rename(self, name: str, new_name: str) -> None:
+        self._sweep(new_name)
         self._run("rbd", "rename", self.path(name), self.path(new_name))
 
     def remove(self, name: str) -> None:
-        if self._is_there(name):
-            self._run("rbd", "rm", "--no-progress", self.path(name), timeout=_REMOVAL)
+        if not self._is_there(name):
+            return
+        try:
+            with suppress(_Gone):
+                self._run("rbd", "rm", "--no-progress", self.path(name), timeout=_REMOVAL)
+        except EngineError as error:
+            if _OPEN in error.details["cause"]:
+                raise EngineError("remove", self.path(name), _IN_USE) from error
+            raise
 
     def is_open(self, name: str) -> bool:
-        return self._is_there(name) and bool(self._ask("rbd", "status", self.path(name)).get("watchers"))
+        with suppress(_Gone):
+            return self._is_there(name) and bool(self._ask("rbd", "status", self.path(name)).get("watchers"))
+        return False
 
     def holder(self, name: str) -> Holder | None:
         locker = self._locker(name)
@@ -106,9 +129,10 @@ class RbdImages:
 
     def _locker(self, name: str) -> dict[str, str]:
         """Return who has the lock of an image, as rados tells it; empty when nobody has, or there is no image."""
-        if not self._is_there(name):
-            return {}
-        lockers = self._ask("rados", "lock", "info", self._header(name), _LOCK).get("lockers")
+        lockers = None
+        if self._is_there(name):
+            with suppress(_Gone):
+                lockers = self._ask("rados", "lock", "info", self._header(name), _LOCK).get("lockers")
         return {key: str(lockers[0].get(key, "")) for key in ("name", "cookie", "description", "addr")} if lockers else {}
 
     def _holder(self, locker: Mapping[str, str]) -> Holder:
@@ -133,6 +157,14 @@ class RbdImages:
             # Each further call could take as long, for each disk of a host.
             self._lost = error
             raise
+
+    def _sweep(self, name: str) -> None:
+        """Remove the name of an image that is gone, by which no other one could be made."""
+        if self._is_there(name):
+            try:
+                self._info(name, "id")
+            except _Gone:
+                self.remove(name)
 
     def _resize(self, name: str, size: int) -> None:
         self._run("rbd", "resize", "--no-progress", "--size", f"{-(-size // EXTENT_SIZE) * EXTENT_SIZE}B", self.path(name))
@@ -164,3 +196,7 @@ class RbdImages:
         except EngineAbsent:
             # Not that: a host without Ceph still has its other instances.
             raise EngineError("run", program, "it is not installed; it is in the package ceph-common") from None
+        except EngineError as error:
+            if _GONE.search(error.details["cause"]):
+                raise _Gone("run", f"{program} {' '.join(words)}", "there is no such image") from error
+            raise

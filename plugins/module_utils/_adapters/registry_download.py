@@ -74,9 +74,7 @@ class RegistryDownloads(Downloads):
     def _finish_alone(self, image: RegistryImage, shown: str, name: str, pause: int) -> bool:
         """Download the only layer; False when the registry gave nothing of it, or something else."""
         super().forget(name + _COPY)
-        address, self._login, self._ca_file = self._registry.web_access(image)
-        if not address:
-            return False
+        address, self._ca_file = self._registry.web_access(image)
         (layer,) = image.layers
         try:
             super()._finish(address, shown, name, layer.size + _SPARE, layer.sha256, pause)

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO
 
 from .._domain.errors import RefusedError
@@ -38,6 +40,7 @@ _CAUSES = {
 }
 # S3 takes as many parts, so what may become large goes in larger ones. That many are in memory at once.
 _MOST_PARTS, _PART, _PARTS_AT_ONCE = 10_000, 16 * 1024**2, 4
+_ABANDONED = timedelta(days=7)
 _NO_OBJECT = ("404", "NoSuchKey")
 
 
@@ -199,10 +202,15 @@ class S3Objects(_S3):
             raise EngineError("write", self._name(key), f"{file.size} bytes were sent, and the store has {has}")
 
     def _forget_parts(self, key: str) -> None:
-        """Remove what a writer that was killed has left."""
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key)
-        for upload in [upload for page in pages for upload in page.get("Uploads", ()) if upload["Key"] == key]:
-            self._missing(("NoSuchUpload",), "abort_multipart_upload", Bucket=self._bucket, Key=key, UploadId=upload["UploadId"])
+        """Remove what a writer that was killed has left: of this object, and of others beside it that nobody goes on with."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key[: key.rfind("/") + 1])
+        for page in pages:
+            # By the store's own clock.
+            oldest = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"]) - _ABANDONED
+            for upload in page.get("Uploads", ()):
+                if upload["Key"] == key or upload["Initiated"] < oldest:
+                    words = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+                    self._missing(("NoSuchUpload",), "abort_multipart_upload", Bucket=self._bucket, **words)
 
     def _name(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"

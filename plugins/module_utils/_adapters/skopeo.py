@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import escape, glob
+from urllib.parse import quote
 
 from .._domain.registry_image import RegistryImage, check_manifest, choose_manifest, parse_manifest, repository_of
-from .._ports import Command, EngineAbsent, EngineError, Login
+from .._ports import Command, EngineAbsent, EngineError
 from .._ports_storage import LAYOUT_TAG
 
 TIMEOUT = 24 * 3600  # seconds
@@ -84,16 +85,15 @@ class Registry:
             argv += [f"docker://{image.pinned}", f"oci:{folder}:{LAYOUT_TAG}"]
             self._run("download", image.pinned, argv, TIMEOUT)
 
-    def web_access(self, image: RegistryImage) -> tuple[str, Login, str | None]:
-        """Return the address of the lowest layer, who asks for it, and the authorities that the registry is checked against (None: those
-        of the host). The address is empty when the login cannot be handed to who downloads it."""
+    def web_access(self, image: RegistryImage) -> tuple[str, str | None]:
+        """Return the address of the lowest layer, with who asks for it, and the authorities that the registry is checked against (None:
+        those of the host)."""
         host, path = image.repository.split("/", 1)
-        login = Login(self._access.user, self._access.password)
-        if any(text != text.strip() or not text.isprintable() for text in (login.user, login.password)):
-            return "", Login(), None
+        user, password = quote(self._access.user, safe=""), quote(self._access.password, safe="")
         of_docker = sorted(glob(f"{escape(os.path.join(_CERTIFICATES, host))}/*.crt"))
         ca_file = self._access.ca_file or (of_docker[0] if of_docker else None)
-        return f"https://{host}/v2/{path}/blobs/sha256:{image.layers[0].sha256}", login, ca_file
+        asking = f"{user}:{password}@" if user else ""
+        return f"https://{asking}{host}/v2/{path}/blobs/sha256:{image.layers[0].sha256}", ca_file
 
     def _ask(self, reference: str, *options: str) -> str | None:
         """Return what skopeo tells of a reference; None when the registry has nothing there."""

@@ -25,6 +25,8 @@ _LONGEST_IMAGE = 200
 UNFINISHED = ".new"
 # The image in docker that a container is for as long as it is captured has its name as the tag.
 CAPTURE = f"zonal-capture{UNFINISHED}"
+# The hidden volume on which an image is published.
+PUBLISHED_ON = f"publish{UNFINISHED}"
 # What belongs to a VM's root disk: its snapshots, and what it is exchanged with while one is restored.
 _SNAPSHOT, _TAKEN, _RESTORED, _REPLACED = ".snap.", ".taken", ".restored", ".replaced"
 _LONGEST_MAPPED_PATH = 127

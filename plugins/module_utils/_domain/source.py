@@ -20,6 +20,8 @@ _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 # What docker takes for a registry rather than for a part of a name on its hub: there is a dot or a port.
 _HOST = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(?::[0-9]{1,5})?"
 _REFERENCE = re.compile(rf"{_HOST}/{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}|@sha256:[0-9a-f]{{64}})", re.ASCII)
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}", re.ASCII)
+_LAST_PORT = 65535
 # Characters that end an address, or that stand for themselves in no address (RFC 3986, section 2).
 _STRANGE = re.compile(r"[^\x21-\x7e]|[<>\"{}|\\^`]")
 
@@ -67,14 +69,14 @@ def parse_source(field: str, value: str) -> Source:
         raise SpecError(field, shown, f"is of no kind that can be downloaded; {_HINT}")
     if strange:
         raise SpecError(field, shown, f"has the character {strange.group()!r}, which an address must write as %XX")
-    if not host or (kind == S3 and (len(address.path) < 2 or address.query or address.fragment)):
+    if not host or (kind == S3 and (not _is_object(address.netloc, address.path) or address.query or address.fragment)):
         raise SpecError(field, shown, f"is not a whole address; {_HINT}")
     return Source(kind, value, shown)
 
 
 def parse_registry(field: str, value: str) -> str:
     """Return ``HOST[:PORT]`` as it begins the names of images; SpecError when it is none."""
-    if not re.fullmatch(_HOST, value, re.ASCII):
+    if not re.fullmatch(_HOST, value, re.ASCII) or not _is_port(value):
         raise SpecError(field, value, "is no registry; write HOST:PORT, such as registry.example:5000")
     return value
 
@@ -87,11 +89,24 @@ def parse_local_image(field: str, value: str) -> str:
 
 
 def _parse_image(field: str, value: str, reference: str) -> Source:
-    if not _REFERENCE.fullmatch(reference):
+    if not _REFERENCE.fullmatch(reference) or not _is_port(reference.split("/", 1)[0]):
         raise SpecError(
             field, _scrubbed(value), "is not an image of a registry; write docker://HOST[:PORT]/PATH:TAG, in lower case, without a user"
         )
     return Source(REGISTRY, value, value)
+
+
+def _is_port(host: str) -> bool:
+    """Tell whether the port that a host may have is one."""
+    return 0 < int(host.partition(":")[2] or 1) <= _LAST_PORT
+
+
+def _is_object(netloc: str, path: str) -> bool:
+    """Tell whether an address names a bucket and a key in it."""
+    try:
+        return _BUCKET.fullmatch(netloc) is not None and len(unquote(path, errors="strict")) > 1
+    except UnicodeDecodeError:
+        return False
 
 
 def _scrubbed(value: str) -> str:

@@ -27,12 +27,12 @@ from .._domain.image import CONTAINER, Image, ImageWish, parse_digest
 from .._domain.image_policy import Policy
 from .._domain.names import parse_image
 from .._domain.plan import Plan
-from .._domain.quantity import parse_size
+from .._domain.quantity import check_wait, parse_size
 from .._domain.source import FILE, REGISTRY, S3, Source, parse_source
 from .._domain.thin_pool import parse_name
 from .._ports import Command
 from .image import ImageResource
-from .image_stores import registry_login, s3_access
+from .image_stores import image_store, registry_login
 
 _PRESENT = "present"
 
@@ -115,8 +115,7 @@ class RegistryImageResource(DownloadedImageResource):
 
 def build_image(params: dict[str, Any], command: Command) -> ImageResource:
     """Return the resource for the module's parameters."""
-    if params["progress"] < 0:
-        raise SpecError("progress", params["progress"], "is less than 0 seconds")
+    check_wait("progress", params["progress"])
     if not params["kinds"]:
         raise SpecError("kinds", [], "names no kind; leave the option out for both")
     wish = ImageWish(
@@ -152,5 +151,5 @@ def _registry_access(params: dict[str, Any]) -> RegistryAccess:
 
 
 def _s3_address(params: dict[str, Any], source: Source) -> Callable[[], str]:
-    store = S3Buckets(s3_access(params, f"the archive {source.shown} is in an S3 store"))
+    store = S3Buckets(image_store(params, f"the archive {source.shown} is in an S3 store"))
     return lambda: store.address_of(source.bucket, source.key, TIMEOUT)

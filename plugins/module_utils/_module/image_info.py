@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, TypeVar
+from typing import Any
 
 from .._adapters.boot_files import BootFolder
 from .._adapters.docker_engine import DockerEngine
@@ -14,10 +14,9 @@ from .._domain.image_found import CONTAINER, DIGEST_LABEL, SHA256_LABEL, VM, Sto
 from .._domain.names import UNFINISHED, parse_image
 from .._domain.thin_pool import parse_name
 from .._domain.volume import CLOUD_INIT_TAG, DIGEST_TAG, IMAGE_TAG, INSTANCE_TAG, SHA256_TAG, tag_value, tag_values, users_of
-from .._ports import Command, ContainerEngine, EngineAbsent
+from .._ports import Command, ContainerEngine
 from .._ports_storage import Volumes
-
-Item = TypeVar("Item")
+from .or_none import or_none
 
 
 def golden_faces(volumes: Volumes, boot: BootFolder) -> list[StoredFace]:
@@ -78,11 +77,3 @@ def images_here(docker: ContainerEngine, volumes: Volumes) -> list[dict[str, Any
 
 def _faces(docker: ContainerEngine, volumes: Volumes) -> list[StoredFace]:
     return or_none(lambda: golden_faces(volumes, BootFolder())) + or_none(lambda: docker_faces(docker))
-
-
-def or_none(read: Callable[[], list[Item]]) -> list[Item]:
-    """Return what ``read`` returns, and nothing when its engine is not there."""
-    try:
-        return read()
-    except EngineAbsent:
-        return []

@@ -15,7 +15,7 @@ from typing import Any, Callable
 from .._adapters.docker_engine import DockerEngine
 from .._adapters.guest_disks import MountedGuestDisks
 from .._adapters.guest_release import released_after_us
-from .._adapters.host_lock import host_lock
+from .._adapters.host_lock import host_lock, volume_lock
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
@@ -26,7 +26,7 @@ from .._domain.errors import RefusedError, SpecError
 from .._domain.image_manifest import LONGEST, Blob, ImageManifest, Pushed, manifest_key, read_manifest, write_manifest
 from .._domain.image_policy import Policy
 from .._domain.image_publish import Candidate, Published, PublishWish, plan_publication, report
-from .._domain.names import parse_image, parse_label, parse_snapshot
+from .._domain.names import PUBLISHED_ON, parse_image, parse_label, parse_snapshot
 from .._domain.plan import Plan, Step
 from .._domain.quantity import parse_size
 from .._domain.s3_bucket import parse_bucket
@@ -36,8 +36,11 @@ from .._ports import Command, ContainerEngine, Login
 from .._ports_s3 import Objects
 from .image import DIGEST_LABEL, SHA256_LABEL
 from .image_source import ArchiveSource, DockerSource, ImageSource, VolumeSource, Workshop
-from .image_stores import registry_login, s3_access
+from .image_stores import image_store, registry_login
 from .instance_source import Engines, instance_source
+
+# How many seconds another run may have the volume on which archives are made.
+_LONGEST_MAKING = 24 * 3600
 
 
 class ImagePublishResource:
@@ -159,7 +162,7 @@ def build_image_publish(params: Mapping[str, Any], command: Command) -> ImagePub
     registry = parse_registry("registry", params["registry"]) if params["registry"] else ""
     wish = PublishWish(parse_image("name", params["name"]), parse_bucket("bucket", params["bucket"]), registry)
     policy = Policy(parse_size("max_size", params["max_size"]), params["privileged_files"], old_sparse=False)
-    objects = S3Objects(s3_access(params, "images are published in an S3 store"), wish.bucket)
+    objects = S3Objects(image_store(params, "images are published in an S3 store"), wish.bucket)
     return ImagePublishResource(wish, _source(params, wish, policy, command), objects, DockerEngine(), registry_login(params))
 
 
@@ -171,7 +174,8 @@ def _source(params: Mapping[str, Any], wish: PublishWish, policy: Policy, comman
         return ArchiveSource(os.path.expanduser(source), policy)
     group = parse_name("group", params["group"])
     volumes = LvmVolumes(command, group, parse_name("pool", params["pool"]))
-    workshop = Workshop(params["folder"], volumes, MountedGuestDisks(command), host_lock)
+    own = partial(host_lock, volume_lock(group, PUBLISHED_ON), _LONGEST_MAKING)
+    workshop = Workshop(params["folder"], volumes, MountedGuestDisks(command), host_lock, own)
     images = LocalImages(command)
     if params["from"] == "instance":
         docker = DockerEngine()

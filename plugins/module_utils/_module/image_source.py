@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
@@ -17,12 +17,11 @@ from .._adapters.skopeo import LocalImages
 from .._adapters.work_folder import work_folder
 from .._domain.errors import RefusedError, SpecError
 from .._domain.image_policy import Policy, volume_size
-from .._domain.names import UNFINISHED, golden_of
+from .._domain.names import PUBLISHED_ON, golden_of
 from .._domain.volume import DIGEST_TAG, Volume, tag_value
 from .._ports_storage import GuestDisks, Volumes
 
 _ARCHIVE, _LAYOUT = "archive", "layers"
-_SCRATCH = f"publish{UNFINISHED}"
 _BLOCK = 1024**2
 
 
@@ -44,24 +43,28 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where archives are made: a folder, and volumes that are there meanwhile. ``lock`` is that of the host."""
+    """Where archives are made: a folder, and a hidden volume that is there meanwhile. ``lock`` is that of the host; who holds ``own`` has
+    the volume, so that one which is in use can be told from one that was left.
+    """
 
     folder: str
     volumes: Volumes
     disks: GuestDisks
     lock: Callable[[], AbstractContextManager[None]]
+    own: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @contextmanager
     def scratch(self, make: Callable[[str], Volume]) -> Iterator[Volume]:
         """Yield the volume that ``make`` makes under the hidden name it is given; one that a run has left there goes first."""
-        try:
-            with self.lock():
-                self.volumes.remove(_SCRATCH)
-                volume = make(_SCRATCH)
-            yield volume
-        finally:
-            with self.lock():
-                self.volumes.remove(_SCRATCH)
+        with self.own():
+            try:
+                with self.lock():
+                    self.volumes.remove(PUBLISHED_ON)
+                    volume = make(PUBLISHED_ON)
+                yield volume
+            finally:
+                with self.lock():
+                    self.volumes.remove(PUBLISHED_ON)
 
 
 class _Silent:

@@ -9,21 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._adapters.s3 import S3Access
-from .._domain.errors import MissingError, SpecError
-from .._domain.s3_bucket import parse_endpoint
+from .._domain.errors import MissingError, RefusedError, SpecError
 from .._ports import Login
+from .s3_options import s3_access
 
-_REGION = "us-east-1"
-_S3_OPTIONS = ("s3_endpoint", "s3_access_key", "s3_secret_key")
+_PREFIX = "s3_"
 
 
-def s3_access(params: Mapping[str, Any], why: str) -> S3Access:
+def image_store(params: Mapping[str, Any], why: str) -> S3Access:
     """Return where the store is and who asks; MissingError tells ``why`` that is needed."""
-    for option in _S3_OPTIONS:
+    for option in (f"{_PREFIX}{name}" for name in ("endpoint", "access_key", "secret_key")):
         if not params[option]:
             raise MissingError(option, why)
-    endpoint = parse_endpoint("s3_endpoint", params["s3_endpoint"])
-    return S3Access(endpoint, params["s3_access_key"], params["s3_secret_key"], params["ca_file"], _REGION)
+    return s3_access(params, _PREFIX)
 
 
 def registry_login(params: Mapping[str, Any]) -> Login:
@@ -31,6 +29,9 @@ def registry_login(params: Mapping[str, Any]) -> Login:
     user, password = params["registry_user"] or "", params["registry_password"] or ""
     if ":" in user:
         raise SpecError("registry_user", user, "has a colon, which no user of a registry can have")
+    for option, text in (("registry_user", user), ("registry_password", password)):
+        if text != text.encode(errors="ignore").decode():
+            raise RefusedError(f"{option}: is no text that could be sent", field=option)
     if bool(user) != bool(password):
         raise MissingError("registry_user" if password else "registry_password", "a registry knows users by both")
     return Login(user, password)

@@ -18,7 +18,7 @@ from .._domain.errors import SpecError
 from .._domain.instance import PAUSED, RUNNING, STOPPED
 from .._domain.usage import Usage, rates, show_counters, usage_of_vm
 from .._ports import Command, ContainerUsage, ListedContainers, VmEngine
-from .neighbours import or_none
+from .or_none import or_none
 
 _LONGEST = 3600
 _POWER = {"running": RUNNING, "restarting": RUNNING, "paused": PAUSED}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import cast
 
 from .._domain.container_found import parse_container
 from .._domain.domain_found import attached_in, parse_domain, pinned_in
@@ -16,8 +16,7 @@ from .._domain.instance import Instance
 from .._domain.instance_disks import DiskEntry
 from .._domain.rbd import RBD
 from .._ports import ContainerEngine, Domain, EngineAbsent, EngineDown, EngineSilent, VmEngine
-
-Item = TypeVar("Item")
+from .or_none import Item, or_none
 
 
 def containers_beside(engine: ContainerEngine, *, surely: bool = False) -> list[Instance]:
@@ -74,14 +73,6 @@ def _or_nothing(read: Callable[[], list[Item]]) -> list[Item]:
     try:
         return or_none(read)
     except EngineSilent:
-        return []
-
-
-def or_none(read: Callable[[], list[Item]]) -> list[Item]:
-    """Return what ``read`` returns; an engine that is not there has nothing."""
-    try:
-        return read()
-    except EngineAbsent:
         return []
 
 

@@ -83,6 +83,8 @@ class Unit:
         if not self.name.endswith(".service"):
             self.pid_file.write_text("timer")
             return
+        for other in self.settings.get("Conflicts", []):
+            Unit(other).stop()
         for folder in self.settings.get("RuntimeDirectory", []):
             (RUNTIME / folder).mkdir(exist_ok=True)
             subprocess.run(["chown", self.get("User") or "root", str(RUNTIME / folder)], check=True)
@@ -93,7 +95,8 @@ class Unit:
                 return
         finally:
             if self.get("Type") == "oneshot":
-                self.run_all("ExecStopPost")
+                for other in self.settings.get("OnSuccess", []):
+                    Unit(other).start()
         with open(STATE / f"{self.name}.log", "ab") as log:
             argv = self.argv(self.get("ExecStart"))
             process = subprocess.Popen(

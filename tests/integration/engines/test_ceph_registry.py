@@ -15,6 +15,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,6 +124,8 @@ def test_a_quota_holds(registry: Registry, prefix: str) -> None:
     ]
     told = node.run(*curl, "--upload-file", "/var/tmp/large", f"{url}/{IMAGES}/{prefix}large", stdin=user)
     assert "<Code>QuotaExceeded</Code>" in told
+    again = registry.play()
+    assert (again.status, again.changed) == (0, {"r1": 0}), again.output[-4000:]
 
 
 def test_what_nothing_refers_to_is_deleted(registry: Registry, image: str) -> None:
@@ -189,7 +192,7 @@ def test_a_device_that_carries_something_is_refused(registry: Registry) -> None:
     assert f"{other} of r1 cannot be used: it carries ext4; erase it by hand if it is not needed" in told.text
 
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "half a certificate": (
         {"ceph_registry_certificate": "x.crt"},
         "ceph_registry_certificate and ceph_registry_certificate_key: give both",
@@ -200,6 +203,10 @@ MISTAKES = {
         "ceph_registry_secret_key, ceph_registry_images_access_key, ceph_registry_images_secret_key: give the keys",
     ),
     "little memory": ({"ceph_registry_osd_memory": "512M"}, "ceph_registry_osd_memory: 512M is too little"),
+    "no size": ({"ceph_registry_quota": "10X"}, "ceph_registry_quota: '10X' is no size such as 500G"),
+    "no room": ({"ceph_registry_images_quota": "0G"}, "ceph_registry_images_quota: '0G' is no size such as 500G"),
+    "no name": ({"ceph_registry_names": ["10.0.0.300"]}, "ceph_registry_names: '10.0.0.300' is neither the name of a host nor an address"),
+    "IPv6": ({"ceph_registry_address": "2001:db8::1"}, "ceph_registry_address: '2001:db8::1' is none of IPv4"),
     "unknown primary": ({"ceph_registry_primary": "kvm09"}, "the primary ('kvm09'), and all of them must take part and answer"),
 }
 

@@ -44,7 +44,8 @@ def play(folder: Path, text: str, given: Mapping[str, object]) -> int:
     (folder / "play.yml").write_text(text)
     here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-e", json.dumps({**here, **given})]
-    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    paths = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
+    env = {**os.environ, **paths, "ANSIBLE_NOCOLOR": "1"}
     done = subprocess.run([*program, str(folder / "play.yml")], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     changed = re.search(r"changed=(\d+)", done.stdout)
@@ -61,7 +62,7 @@ def issue(tmp_path: Path) -> Issue:
         "certificate": {"path": f"{tmp_path}/registry", "owner": "root"},
         "_ceph_registry_authority": str(tmp_path),
         "_ceph_registry_store_of": f"{tmp_path}/",
-        "_ceph_registry_names": ["kvm01.example", "10.0.0.1"],
+        "_ceph_registry_names": ["kvm01.example", "10.0.0.1", "2001:db8::a", "[2001:db8::b]", "[2001:DB8::a]"],
         "_ceph_registry_days": 825,
         "_ceph_registry_days_left": 60,
     }
@@ -84,6 +85,8 @@ def test_a_certificate_follows_its_key_and_the_authority(issue: Issue, tmp_path:
         run("openssl", "verify", "-no-CApath", "-CAfile", tmp_path / "ca.crt", certificate)
         assert run("openssl", "x509", "-in", certificate, "-noout", "-pubkey") == run("openssl", "pkey", "-in", key, "-pubout")
         assert issue() == 0
+        for address in ("10.0.0.1", "2001:db8::a", "2001:db8::b"):
+            run("openssl", "verify", "-no-CApath", "-CAfile", tmp_path / "ca.crt", "-verify_ip", address, certificate)
 
 
 def test_authorities_are_kept_apart_however_the_file_of_one_ends(tmp_path: Path) -> None:
@@ -102,3 +105,11 @@ def test_authorities_are_kept_apart_however_the_file_of_one_ends(tmp_path: Path)
     trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trust.load_verify_locations(dest)
     assert len(trust.get_ca_certs()) == 2
+
+
+def test_docker_knows_addresses_of_ipv6_in_brackets(tmp_path: Path) -> None:
+    names = {"ceph_registry_hosts": [], "ceph_registry_names": ["kvm01.example", "10.0.0.1", "2001:db8::a", "[2001:db8::b]"]}
+    known = {"ansible.builtin.copy": {"content": "{{ _ceph_registry_known_as | to_json }}", "dest": f"{tmp_path}/known", "mode": "0600"}}
+    look = [{"hosts": "localhost", "gather_facts": False, "vars_files": [f"{ROLE}/vars/main.yml"], "tasks": [known]}]
+    play(tmp_path, json.dumps(look), names)
+    assert json.loads((tmp_path / "known").read_text()) == ["kvm01.example", "10.0.0.1", "[2001:db8::a]", "[2001:db8::b]"]

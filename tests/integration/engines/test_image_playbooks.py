@@ -153,6 +153,30 @@ def test_the_archive_of_an_image_that_is_made_goes_although_another_one_fails(pl
     assert (names(), os.listdir(play.archives)) == (["broken:1", "path:1"], [])
 
 
+def test_what_cannot_be_meant_is_refused_before_anything_is_made(play: Play, names: Any) -> None:
+    registry, path, web = play.variables["zonal_images"]
+    cases = {
+        f"zonal_images: {path['name']} is declared more than once, and not the same each time": [
+            path,
+            registry,
+            {**web, "name": path["name"]},
+        ],
+        f"zonal_images: {web['name']} has neither sha256 nor digest": [path, {key: web[key] for key in ("name", "src")}],
+        "missing required arguments: src found in zonal_images": [path, {key: web[key] for key in ("name", "sha256")}],
+        "missing required arguments: name found in zonal_images": [path, {key: web[key] for key in ("src", "sha256")}],
+    }
+    for message, images in cases.items():
+        with pytest.raises(AssertionError) as refused:
+            play(zonal_images=images)
+        told = " ".join(str(refused.value).split())
+        assert message in told
+        assert "has no attribute" not in told
+        assert names() == []
+    # The same words twice, such as of two files that are joined, are no contradiction.
+    assert play(zonal_images=[path, dict(path)]) > 0
+    assert names() == ["path:1"]
+
+
 SLOW_SERVER = """
 import sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -88,6 +88,7 @@ def test_an_unreachable_host_is_planned_around(inventory: Path) -> None:
     assert "container kvm02.example" not in told
 
 
+IMAGE = {"name": "debian:13", "src": "debian.tgz", "sha256": 64 * "0"}
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no group": ({"zonal_zones": {"z": {**ZONE, "hosts": "gone"}}}, "zonal_zones.z.hosts: 'gone' is not a group of the inventory"),
     "zone of no shape": ({"zonal_zones": {"z": "lab"}}, "zonal_zones.z.hosts: '' is not a group of the inventory"),
@@ -95,6 +96,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no zone": ({"zonal_instances": [{"app": "web"}]}, 'zone "" is not declared in zonal_zones'),
     "zone as list": ({"zonal_instances": [{**WEB, "zone": ["x"]}]}, 'zone ["x"] is not declared in zonal_zones'),
     "unknown image": ({"zonal_instances": [{**WEB, "image": "x:1"}]}, "instances[0].image: 'x:1' is not among the declared images"),
+    "an image twice": ({"zonal_images": [IMAGE, {**IMAGE, "sha256": 64 * "1"}]}, "zonal_images: debian:13 is declared more than once"),
+    "nameless image": ({"zonal_images": [IMAGE, {"src": "x"}]}, 'zonal_images: {"src": "x"} has no name. Nothing was changed'),
     "not a list": ({"zonal_instances": "web"}, "'zonal_instances' is of type str"),
     "zones as list": ({"zonal_zones": [{"name": "z"}]}, 'zonal_zones: [{"name": "z"}] is not a mapping of names to zones; nothing was'),
     "zones as text": ({"zonal_zones": "z"}, 'zonal_zones: "z" is not a mapping of names to zones; nothing was changed'),

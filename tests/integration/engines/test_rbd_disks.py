@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,51 @@ def test_what_is_not_ours_is_left(world: World) -> None:
     found = world.here.images.find("disk-data")
     assert found is not None
     assert (found.size, found.tags) == (16 * MIB, frozenset())
+
+
+def test_of_a_removal_that_was_cut_off_nothing_is_in_the_way(world: World) -> None:
+    """Its last step is the name, after the image itself."""
+    images = world.here.images
+
+    def cut_off() -> None:
+        told = json.loads(world.node.run("rbd", "--id", USER, "info", images.path("disk-data"), "--format", "json"))
+        world.node.run("rados", "--id", USER, "--pool", POOL, "rm", f"rbd_header.{told['id']}")
+
+    for name in ("disk-data", "disk-data.new"):
+        world.here.disk(32)
+        cut_off()
+        assert (images.find("disk-data"), images.is_open("disk-data"), images.holder("disk-data")) == (None, False, None)
+        if name.endswith(".new"):
+            world.node.run("rbd", "--id", USER, "rename", images.path("disk-data"), images.path(name))
+        assert (world.here.disk(), world.here.disk(32)) == ([], ["make_disk"])
+        assert world.there.disk(32) == []
+        assert world.here.disk() == ["remove_disk"]
+
+
+def test_who_removes_what_is_open_or_being_removed_is_told(world: World) -> None:
+    images = world.here.images
+    world.here.disk(512)
+    bench = world.node.enter("rbd", "--id", USER, "bench", "--io-type", "write", "--io-total", "100G", images.path("disk-data"))
+    with subprocess.Popen(bench, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as user:
+        wait_for("who has it open", lambda: images.is_open("disk-data"))
+        with pytest.raises(EngineError, match=r": it is open, or just being removed, on one of the hosts; whoever was lost"):
+            images.remove("disk-data")
+        assert images.find("disk-data") is not None
+        user.terminate()
+    wait_for("nobody", lambda: not images.is_open("disk-data"), 60)
+
+    def remove(host: Host) -> str:
+        try:
+            host.images.remove("disk-data")
+        except EngineError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor() as pool:
+        told = set(pool.map(remove, (world.here, world.there)))
+    assert "" in told
+    assert all(line == "" or line.startswith(f"Cannot remove {POOL}/disk-data: it is open, or just being removed") for line in told)
+    assert (images.find("disk-data"), world.here.disk()) == (None, [])
 
 
 def test_a_lost_host_is_told_of(world: World) -> None:

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.zonal.cloud.plugins.filter import certificate_name, mac
 from ansible_collections.zonal.cloud.plugins.filter import instance_name as naming
-from ansible_collections.zonal.cloud.plugins.filter import mac
 
 FOLDER = Path(naming.__file__).parent
-FILTERS = {**mac.FilterModule().filters(), **naming.FilterModule().filters()}
+FILTERS = {**mac.FilterModule().filters(), **naming.FilterModule().filters(), **certificate_name.FilterModule().filters()}
 ADDRESS = "10.20.101.104"
 GIVEN: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "mac": ("mac", (ADDRESS,), {}, "02:42:0a:14:65:68"),
@@ -30,6 +30,16 @@ GIVEN: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     ),
     "name without tenant": ("instance_name", (ADDRESS, "z", "web"), {"template": "{tenant}-{tail}"}, "none-101104"),
 }
+for given, shown in {
+    "registry.example": "DNS:registry.example",
+    "*.my_lab.example": "DNS:*.my_lab.example",
+    "10.20.0.7": "IP Address:10.20.0.7",
+    "2001:db8::a07": "IP Address:2001:DB8:0:0:0:0:0:A07",
+    "[2001:0DB8::a07]": "IP Address:2001:DB8:0:0:0:0:0:A07",
+    "::ffff:10.20.0.7": "IP Address:0:0:0:0:0:FFFF:A14:7",
+    "::1": "IP Address:0:0:0:0:0:0:0:1",
+}.items():
+    GIVEN[f"certificate of {given}"] = ("certificate_name", (given,), {}, shown)
 WRONG: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "mac": ("mac", ("10.20.101",), {}, "mac: '10.20.101' is not an IPv4 address"),
     "foreign mac": ("address_of_mac", ("52:54:00:00:00:01",), {}, "mac: '52:54:00:00:00:01' is not a MAC"),
@@ -45,6 +55,16 @@ WRONG: dict[str, tuple[str, tuple[Any, ...], dict[str, Any], str]] = {
     "no index": ("instance_name", (ADDRESS, "z", "web"), {"template": "{app}-{index}"}, "index: is missing"),
     "index": ("instance_name", (ADDRESS, "z", "web"), {"index": 0}, "index: 0 is not a whole number of at least 1"),
     "template": ("instance_name", (ADDRESS, "z", "web"), {"template": "{app}"}, "template: '{app}' gives all instances of an app one name"),
+    "no host": ("certificate_name", ("a b",), {"field": "names"}, "names: 'a b' is neither the name of a host nor an address"),
+    "more than one host": ("certificate_name", ("a,DNS:b",), {}, "certificate_name: 'a,DNS:b' is neither"),
+    "a path": ("certificate_name", ("../a",), {}, "'../a' is neither"),
+    "a port": ("certificate_name", ("a:5000",), {}, "'a:5000' is neither"),
+    "an address above": ("certificate_name", ("10.20.0.256",), {}, "'10.20.0.256' is neither"),
+    "an address of an interface": ("certificate_name", ("fe80::1%eth0",), {}, "'fe80::1%eth0' is neither"),
+    "a bracketed address of IPv4": ("certificate_name", ("[10.20.0.7]",), {}, "'[10.20.0.7]' is neither"),
+    "a network": ("certificate_name", ("2001:db8::/64",), {}, "'2001:db8::/64' is neither"),
+    "lines": ("certificate_name", ("a\nb",), {}, "is neither"),
+    "nothing": ("certificate_name", ("",), {}, "'' is neither"),
     "too long": ("instance_name", (ADDRESS, "z" * 40, "a" * 40), {}, "is not a valid name"),
 }
 

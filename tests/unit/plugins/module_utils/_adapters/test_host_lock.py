@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.zonal.cloud.plugins.module_utils._adapters.host_lock import host_lock
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.host_lock import host_lock, is_held
 from ansible_collections.zonal.cloud.plugins.module_utils._ports import EngineError
 
 HOLDER = """
@@ -34,6 +34,15 @@ def test_it_is_held_by_one_and_dropped(tmp_path: Path) -> None:
                 host_lock(path, 0),
             ):
                 pass
+
+
+def test_whether_it_is_held_is_told_and_nothing_written(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not is_held(str(path))
+    assert not path.exists()
+    with host_lock(str(path)):
+        assert is_held(str(path))
+    assert not is_held(str(path))
 
 
 def test_an_error_inside_drops_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -25,10 +26,14 @@ ANSWERS = {
 }
 
 
-class Ceph:
-    """Answers each program by its verb, and remembers how it was called and how long it may take."""
+GONE = "2026-11-30 -1 librbd::image::OpenRequest: failed\nrbd: error opening image disk-a: (2) No such file or directory"
 
-    def __init__(self, answers: Mapping[str, str]) -> None:
+
+class Ceph:
+    """Answers each program by its verb, or fails by what it says, and remembers how it was called and how long it may take."""
+
+    def __init__(self, answers: Mapping[str, str], fails: Mapping[str, str] | None = None) -> None:
+        self.fails = fails or {}
         self.answers = {**ANSWERS, **answers}
         self.calls: list[list[str]] = []
         self.deadlines: list[float] = []
@@ -37,6 +42,9 @@ class Ceph:
         self.calls.append(list(argv))
         self.deadlines.append(timeout)
         words = [word for word in argv[5:] if word not in ("--pool", "zd")]
+        for verb, said in self.fails.items():
+            if " ".join(words).startswith(verb):
+                raise EngineError("run", " ".join(argv), said)
         return next((text for verb, text in self.answers.items() if " ".join(words).startswith(verb)), "")
 
 
@@ -90,3 +98,24 @@ def test_a_host_without_ceph_still_has_its_other_instances() -> None:
     with pytest.raises(EngineError, match=r"^Cannot run rbd: it is not installed; it is in the package ceph-common") as caught:
         RbdImages(absent, Cluster("zd", "zonal", "/etc/ceph/ceph.conf")).find("disk-a")
     assert not isinstance(caught.value, EngineAbsent)
+
+
+def test_of_a_removal_that_was_cut_off_the_name_alone_is_no_image() -> None:
+    ceph = Ceph({}, dict.fromkeys(("image-meta", "info", "status"), GONE))
+    asked = images(ceph)
+    assert (asked.find("disk-a"), asked.is_open("disk-a"), asked.holder("disk-a")) == (None, False, None)
+    for make in (lambda: asked.create("disk-a", 1, []), lambda: asked.rename("disk-b", "disk-a")):
+        ceph.calls.clear()
+        with suppress(EngineError):  # it stays so here
+            make()
+        verbs = [call[5] for call in ceph.calls if call[5] in ("rm", "create", "rename")]
+        assert verbs in (["rm", "create"], ["rm", "rename"])
+
+
+def test_of_two_that_remove_an_image_each_is_done_or_told() -> None:
+    images(Ceph({}, {"rm": "rbd: delete error: (2) No such file or directory"})).remove("disk-a")
+    busy = "rbd: error: image still has watchers\nThis means the image is still open or the client using it crashed."
+    with pytest.raises(EngineError, match=r"^Cannot remove zd/disk-a: it is open, or just being removed, on one of the hosts; whoever"):
+        images(Ceph({}, {"rm": busy})).remove("disk-a")
+    with pytest.raises(EngineError, match="it has snapshots"):
+        images(Ceph({}, {"rm": "rbd: it has snapshots"})).remove("disk-a")

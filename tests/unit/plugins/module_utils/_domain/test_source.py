@@ -41,6 +41,10 @@ _BAD = {
     "docker://registry.example/debian:13 --all": "is not an image of a registry",
     "docker://-x.example/debian:13?a=b": "is not an image of a registry",
     f"docker://registry.example/debian:13@sha256:{'0f' * 32}": "is not an image of a registry",
+    "docker://registry.example:99999/debian:13": "is not an image of a registry",
+    "docker://registry.example:0/debian:13": "is not an image of a registry",
+    "s3://images/%FF": "is not a whole address",
+    "s3://images:80/x": "is not a whole address",
     "s3://images": "is not a whole address",
     "s3://images/": "is not a whole address",
     "s3://images/x?versionId=1": "is not a whole address",
@@ -64,7 +68,13 @@ def test_what_it_may_not_be(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["https://me:word@[::1/x?sig=word", "ftp://me:word@host/x?sig=word", "https://me:word@h/ x?sig=word", "docker://me:word@h.example/a:1"],
+    [
+        "https://me:word@[::1/x?sig=word",
+        "ftp://me:word@host/x?sig=word",
+        "https://me:word@h/ x?sig=word",
+        "docker://me:word@h.example/a:1",
+        "s3://me:word@images/x",
+    ],
 )
 def test_a_refusal_keeps_secrets(value: str) -> None:
     with pytest.raises(SpecError) as refused:

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters.boot_files import BootFolder
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import SpecError
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import PUBLISHED_ON
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import image_tags, instance_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image_cleanup import (
     ImageCleanupResource,
@@ -51,12 +52,13 @@ class Host:
         self.volumes.create("docker", 1, [])
         self.containers.create("db", {"Image": "used:1"})
         self.containers.import_image("archive", "foreign:1", {})
+        self.publishing = False
         self.containers.nameless.append(StoredImage((), {"cloud.zonal.digest": OLD}, 1, ()))
 
     def resource(self, *keep: str, fuse: Fuse | None = None) -> ImageCleanupResource:
         fuse = fuse or Fuse(-1)
         guarded = (fuse.guard(self.containers, *CONTAINER_CHANGES), fuse.guard(self.volumes, *VOLUME_CHANGES))
-        return ImageCleanupResource(keep, *guarded, fuse.guard(self.boot, *BOOT_CHANGES))
+        return ImageCleanupResource(keep, *guarded, fuse.guard(self.boot, *BOOT_CHANGES), lambda: self.publishing)
 
     def left(self) -> Any:
         return [volume.name for volume in self.volumes.list()], sorted(os.listdir(self.folder)), self.containers.images()
@@ -90,6 +92,25 @@ def test_a_run_that_is_cut_off_anywhere_is_mended_by_the_next_one(tmp_path: Path
             break
         calls += 1
     assert calls > 6
+
+
+def test_what_a_publish_that_was_killed_has_left_goes_unless_somebody_publishes(tmp_path: Path) -> None:
+    host = Host(tmp_path / "boot")
+    keep = ("old:1", "new:1", "used:1")
+    converge(host.resource(*keep))
+    host.volumes.clone("vm-web", PUBLISHED_ON, ())
+    host.publishing = True
+    assert converge(host.resource(*keep)) == []
+    resource = host.resource(*keep)
+    host.publishing = False
+    steps = resource.plan(resource.observe()).steps
+    assert [(step.action, step.target) for step in steps] == [("remove_unfinished", PUBLISHED_ON)]
+    host.publishing = True
+    resource.apply(steps[0])
+    assert PUBLISHED_ON in host.left()[0]
+    host.publishing = False
+    assert converge(host.resource(*keep)) == ["remove_unfinished"]
+    assert PUBLISHED_ON not in host.left()[0]
 
 
 @pytest.mark.parametrize("absent", ["containers", "volumes"])

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,23 @@ def test_a_golden_volume_that_is_not_what_its_tag_says_is_refused(site: Site) ->
     with pytest.raises(RefusedError, match="and its tag says"):
         run(site.from_volume(name))
     assert (site.state(), site.is_clean()) == (({}, {}), True)
+
+
+def test_the_volume_has_an_owner_for_as_long_as_it_is_there(site: Site) -> None:
+    name = site.volume(ONE, golden=False)
+    seen = []
+
+    @contextmanager
+    def own() -> Iterator[None]:
+        seen.append(site.is_clean())
+        yield
+        seen.append(site.is_clean())
+
+    workshop = Workshop(str(site.folder / "work"), site.volumes, site.disks, nullcontext, own)
+    (site.folder / "work").mkdir()
+    with workshop.scratch(lambda hidden: site.volumes.clone(name, hidden, ())):
+        assert not site.is_clean()
+    assert seen == [True, True]
 
 
 def test_a_volume_that_is_not_there_is_told(site: Site) -> None:
