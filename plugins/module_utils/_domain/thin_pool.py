@@ -35,6 +35,7 @@ RESERVED_TAGS = "zonal."
 
 _NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,59}", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_+./=!:&#-]{1,128}", re.ASCII)
+_SIZE_TAG = re.compile(rf"{re.escape(SIZE_TAG)}(?:(\d{{1,3}})/100|(\d{{1,19}}))", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3}) ?%(VG)?", re.ASCII)
 # LVM keeps these for volumes that it makes itself (lvm(8), "Valid names").
 _RESERVED_NAME = re.compile(
@@ -93,7 +94,8 @@ class ThinPoolSpec:
 
     @property
     def profile(self) -> str:
-        return f"zonal-{self.group}-{self.name}"
+        """The name of the pool's profile. With the group's hyphens doubled no other pool has it, since no name begins with one."""
+        return f"zonal-{self.group.replace('-', '--')}-{self.name}"
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,12 @@ def parse_wanted_size(field: str, value: str) -> WantedSize:
     if "%" in value:
         raise SpecError(field, value, "is not a size; write 100G, or 90% for a share of the whole volume group")
     return WantedSize(size=parse_size(field, value))
+
+
+def read_size_tag(tag: str) -> WantedSize | None:
+    """Return the size that a tag tells; None for any other tag."""
+    match = _SIZE_TAG.fullmatch(tag)
+    return match and WantedSize(int(match[2] or 0), int(match[1] or 0))
 
 
 def own_tags(tags: Iterable[str]) -> list[str]:

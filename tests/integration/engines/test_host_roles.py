@@ -184,6 +184,8 @@ POOLS = {
     ("zonal", "pool"): "zonal-thin-pool-alarm.service",
     ("slow", "pool"): "zonal-thin-pool-alarm-slow-pool.service",
     ("zonal", "a+b"): r"zonal-thin-pool-alarm-zonal-a\\x2bb.service",
+    ("a-b", "c"): "zonal-thin-pool-alarm-a--b-c.service",
+    ("a", "b-c"): "zonal-thin-pool-alarm-a-b-c.service",
 }
 
 
