@@ -29,6 +29,7 @@ def plan(
     reports: Mapping[str, Any] | None = None,
     *,
     prune: bool = False,
+    unasked: Sequence[str] = (),
     admin: bool = False,
     **zone: Any,
 ) -> ZonePlan:
@@ -36,7 +37,7 @@ def plan(
     parsed = parse_zone("idc01-dev", {**ZONE, **zone}, admin=admin)
     before = snapshot or Snapshot()
     observation = read_observation(parsed, HOSTS if reports is None else reports, {host.name: host for host in before.hosts})
-    return plan_zone(parsed, parse_instances(parsed, entries), before, observation, prune=prune)
+    return plan_zone(parsed, parse_instances(parsed, entries), before, observation, prune=prune, unasked=unasked)
 
 
 def applied(made: ZonePlan, before: Snapshot | None = None) -> Snapshot:
@@ -112,6 +113,19 @@ def test_an_app_grows_and_shrinks_at_its_end() -> None:
     removed = plan([{**WEB, "count": 2}], ledger, world, prune=True)
     assert [step.name for step in removed.steps if step.action == "remove"] == ["idc01-dev-web-101003", "idc01-dev-web-101004"]
     assert {claim.state for claim in removed.changed} == {REMOVING}
+
+
+def test_nothing_is_pruned_on_a_host_that_the_run_leaves_out() -> None:
+    """Its claim would wait to be removed, and a later run without prune would remove the instance."""
+    four = plan([{**WEB, "count": 4}])
+    left, world = plan([{**WEB, "count": 2}], applied(four), {**run(four), "kvm02": None}, prune=True, unasked=["kvm02"]), run(four)
+    assert [(claim.name, claim.host) for claim in left.changed] == [("idc01-dev-web-101003", "kvm01")]
+    told = [step for step in left.steps if step.action == "orphan"]
+    assert [(step.name, step.reason.partition("; ")[2]) for step in told] == [
+        ("idc01-dev-web-101004", "its host kvm02 is left out of this run, so it is not pruned")
+    ]
+    later = plan([{**WEB, "count": 2}], applied(left, applied(four)), world)
+    assert actions(later)["idc01-dev-web-101004"] == "orphan"
 
 
 @pytest.mark.parametrize(
