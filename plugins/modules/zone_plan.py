@@ -47,7 +47,8 @@ options:
       - Beside the options of M(zonal.cloud.vm) and M(zonal.cloud.container) an entry can have C(count), C(protected), C(devices),
         and C(affinity) and C(anti_affinity) (lists of C(app), C(tenant), C(required)). C(name) and C(address) mean one certain
         instance, C(host) pins it. Without C(disk) an instance counts as none in placement and quotas, beside the sizes of its C(disks),
-        which go with one instance only. So do C(extra_addresses), which the ledger holds like the instance's own address.
+        which go with one instance only. So do C(extra_addresses), which the ledger holds like the instance's own address. On a
+        host only one instance gets each of C(pci_devices), and of C(devices) as many as the zone tells.
       - C(host) says where a new instance goes. One that runs elsewhere stays there, and RV(plan.notes) tells; moving it is another
         operation. Without O(admin) such an entry is refused.
       - C(state=absent) removes all instances of the app and kind. With C(count) it removes so many, the last ones, and as many

@@ -48,7 +48,12 @@ class Seen:
         """Return what placement must know of an instance that the ledger does not know."""
         app = (self.spec.get("tenant", "none"), self.spec.get("app", "none"))
         sizes = (self.spec.get("vcpus", 0), self.spec.get("memory", 0), bytes_of(self.spec))
-        return Demand(f"{self.host}/{self.name}", app, self.kind, *sizes, host=self.host)
+        return Demand(f"{self.host}/{self.name}", app, self.kind, *sizes, host=self.host, devices=pci_of(self.spec))
+
+
+def pci_of(spec: Spec) -> tuple[tuple[str, int], ...]:
+    """Return the PCI devices of an instance as devices that nobody else can have."""
+    return tuple((address, 1) for address in sorted(spec.get("pci_devices", ())))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance impor
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance_disks import serial_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, tap_of, uuid_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import PRESENT, RESTORED, SnapshotWish
+from ansible_collections.zonal.cloud.plugins.module_utils._module import vm_host
 from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
@@ -515,6 +516,20 @@ def test_what_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
     assert lab.domain().ID() == number
     # libvirt has written down what QEMU's own CPU is.
     assert lab.planned(lab.wish(cpu_model="qemu64")) == ([], [])
+
+
+def test_a_pci_device_of_a_vm_that_does_not_run_is_given_to_no_other(cleaned: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No device of this machine can be passed on, but libvirt defines a VM with any."""
+    monkeypatch.setattr(vm_host, "pci_fault", lambda _address: "")
+    lab, device = cleaned, "0000:3b:00.0"
+    assert lab.converge(lab.wish(STOPPED, pci_devices=[device])) == ["create"]
+    assert lab.converge(lab.wish(STOPPED, pci_devices=[device])) == []
+    other = {"name": "foreign", "address": "10.88.0.77", "hostname": "foreign"}
+    with pytest.raises(SpecError, match=rf"^pci_devices: '{device}' is what the VM web has"):
+        lab.converge(lab.wish(STOPPED, pci_devices=[device], **other))
+    assert [domain.name for domain in lab.engine.domains()] == ["web"]
+    assert lab.converge(lab.wish(STOPPED, pci_devices=[])) == ["update"]
+    assert lab.converge(lab.wish(STOPPED, pci_devices=[device], **other)) == ["create"]
 
 
 @pytest.mark.parametrize("calls", range(4))

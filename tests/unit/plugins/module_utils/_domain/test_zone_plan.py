@@ -115,6 +115,37 @@ def test_an_app_grows_and_shrinks_at_its_end() -> None:
     assert {claim.state for claim in removed.changed} == {REMOVING}
 
 
+NIC = {**DB, "pci_devices": ["3b:00.0"]}
+USED_UP = "no host fits: 2 x lacks a device (0000:3b:00.0: 1 wanted, 0 left at most)"
+
+
+def test_a_pci_device_is_given_once() -> None:
+    """To one instance of each host, whether they are of one run or not, and are there or only promised."""
+    assert f"payments/db/vm/000003: {USED_UP}" in refusals(plan([{**NIC, "count": 3}]))["db"]
+    two = plan([{**NIC, "count": 2}])
+    assert [(claim.host, claim.devices) for claim in two.claimed] == [(host, (("0000:3b:00.0", 1),)) for host in ("kvm01", "kvm02")]
+    other = {**NIC, "app": "other"}
+    ledger = applied(two)
+    for world in (run(two), {**run(two), "kvm02": report()}):
+        assert refusals(plan([{**NIC, "count": 2}, other], ledger, world)) == {"other": [f"payments/other/vm/000001: {USED_UP}"]}
+    pinned = plan([{**NIC, "count": 2}, {**other, "host": "kvm02"}], ledger, run(two), admin=True)
+    assert refusals(pinned)["other"] == [
+        "payments/other/vm/000001: host: kvm02 is asked for but lacks a device (0000:3b:00.0: 1 wanted, 0 left at most)"
+    ]
+    assert refusals(plan([{**NIC, "count": 2}, {**other, "pci_devices": ["3b:00.1"]}], ledger, run(two))) == {}
+
+
+def test_a_pci_device_is_its_instance_s_as_long_as_that_has_it() -> None:
+    """A ledger of before does not know of it, and what is declared without takes effect at a restart."""
+    two = plan([{**NIC, "count": 2}])
+    before = Snapshot(tuple(replace(claim, devices=()) for claim in two.claimed))
+    for entry in ({**NIC, "count": 2}, {**DB, "count": 2}, {**DB, "count": 2, "pci_devices": []}):
+        made = plan([entry, {**NIC, "app": "other"}], before, run(two))
+        assert refusals(made) == {"other": [f"payments/other/vm/000001: {USED_UP}"]}
+    assert [claim.devices for claim in plan([{**NIC, "count": 2}], before, run(two)).changed] == [(("0000:3b:00.0", 1),)] * 2
+    assert plan([{**DB, "count": 2}], applied(two), run(two)).changed == ()
+
+
 def test_nothing_is_pruned_on_a_host_that_the_run_leaves_out() -> None:
     """Its claim would wait to be removed, and a later run without prune would remove the instance."""
     four = plan([{**WEB, "count": 4}])

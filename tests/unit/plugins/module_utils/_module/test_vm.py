@@ -637,15 +637,14 @@ def test_a_vm_is_not_stopped_for_memory_that_is_not_there(host: Host, power: str
 
 
 @pytest.mark.parametrize("power", [RUNNING, STOPPED, ABSENT])
-@pytest.mark.parametrize(
-    ("device", "why"), [("0000:3b:00.1", "is no PCI device of this host"), ("0000:3b:00.0", "is what the VM db runs with")]
-)
+@pytest.mark.parametrize("other", [RUNNING, STOPPED])
+@pytest.mark.parametrize(("device", "why"), [("0000:3b:00.1", "is no PCI device of this host"), ("0000:3b:00.0", "is what the VM db has")])
 def test_a_vm_is_not_stopped_for_a_pci_device_that_is_not_to_be_had(
-    host: Host, device: str, why: str, power: str, monkeypatch: pytest.MonkeyPatch
+    host: Host, device: str, why: str, other: str, power: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = ["0000:3b:00.0", "0000:3b:02.0"]
     monkeypatch.setattr(vm_host, "pci_fault", lambda address: "" if address in there else "is no PCI device of this host")
-    host.converge(wish("vm", "db", hostname="db", address="10.20.0.9", pci_devices=there[:1]))
+    host.converge(wish("vm", "db", hostname="db", address="10.20.0.9", pci_devices=there[:1], power=other))
     host.converge(wish("vm", power=power))
     before = host.snapshot()
     others: list[dict[str, Any]] = [{}, {"hostname": "other"}]
