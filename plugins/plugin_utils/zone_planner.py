@@ -271,7 +271,8 @@ def _confirmed(claim: Claim, observation: Observation) -> Claim:
 
 
 def _is_gone(claim: Claim, observation: Observation) -> bool:
-    return observation.sees(claim.host, claim.kind) and not observation.of(claim)
+    """Tell whether its host confirms that it is gone, and that nothing has its addresses there under another name."""
+    return observation.sees(claim.host, claim.kind) and not observation.of(claim) and not observation.renamed_of(claim)
 
 
 def _names(claims: Iterable[Claim]) -> list[str]:

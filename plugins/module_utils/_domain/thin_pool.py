@@ -35,7 +35,6 @@ RESERVED_TAGS = "zonal."
 
 _NAME = re.compile(r"[A-Za-z0-9_+.][A-Za-z0-9_+.-]{0,59}", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_+./=!:&#-]{1,128}", re.ASCII)
-_SIZE_TAG = re.compile(rf"{re.escape(SIZE_TAG)}(?:(\d{{1,3}})/100|(\d{{1,19}}))", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3}) ?%(VG)?", re.ASCII)
 # LVM keeps these for volumes that it makes itself (lvm(8), "Valid names").
 _RESERVED_NAME = re.compile(
@@ -239,8 +238,8 @@ def parse_wanted_size(field: str, value: str) -> WantedSize:
 
 def read_size_tag(tag: str) -> WantedSize | None:
     """Return the size that a tag tells; None for any other tag."""
-    match = _SIZE_TAG.fullmatch(tag)
-    return match and WantedSize(int(match[2] or 0), int(match[1] or 0))
+    match = re.fullmatch(rf"{re.escape(SIZE_TAG)}(?:(\d{{1,3}})/100|(\d{{1,19}}))", tag, re.ASCII)
+    return WantedSize(int(match[2] or 0), int(match[1] or 0)) if match else None
 
 
 def own_tags(tags: Iterable[str]) -> list[str]:

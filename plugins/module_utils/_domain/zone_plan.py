@@ -13,7 +13,7 @@ from typing import Any
 from .claims import REMOVING, Claim, Snapshot, digest, dump_rules
 from .declared import Declarations, Declared
 from .errors import RefusedError
-from .observation import Observation
+from .observation import Observation, show_renamed
 from .placement_types import App
 from .pools import number_of
 from .zone_faults import Faults
@@ -210,6 +210,8 @@ def _unseen(snapshot: Snapshot, observation: Observation) -> Iterator[str]:
     lost = Counter(claim.host for claim in snapshot.claims if claim.host not in hosts)
     for host, count in sorted(lost.items()):
         yield f"host {host} left the zone; its {count} claims are kept: bring it back, or rebuild the ledger if it was renamed"
+    for host, item in observation.renamed:
+        yield f"{show_renamed(host, item)}, has {', '.join(item.addresses)}, which no other gets; give it its name back, or remove it"
     for host, kind in sorted({(claim.host, claim.kind) for claim in snapshot.claims} & observation.blind):
         yield f"host {host}: the engine of {kind} does not run there, so what it has is not known; the claims are kept"
 

@@ -212,7 +212,11 @@ def test_nothing_is_pruned_on_a_host_beyond_the_limit(inventory: Path) -> None:
         book.declare({"cidr": "10.20.0.0/16"}, 60, Ranges(), Ranges())
         book.claim([Claim("web-1", "10.20.101.1", "kvm02", "none", "web", "container", 1, 1, G, G)], "test")
     write_hosts(inventory, idc01_dev={"kvm01": {"ansible_connection": "local"}, "kvm02": SILENT})
-    gone = {"zonal_instances": [{**WEB, "app": "other", "state": "absent"}], "zonal_images": None, "zonal_zones": {"idc01-dev": ZONE}}
+    gone: dict[str, Any] = {
+        "zonal_instances": [{**WEB, "app": "other", "state": "absent"}],
+        "zonal_images": None,
+        "zonal_zones": {"idc01-dev": ZONE},
+    }
     told = play(inventory, "provision", "--limit", "kvm01", zonal_observations=None, zonal_prune=True, **gone)
     assert "orphan web-1 container kvm02" in told
     assert "its host kvm02 is left out of this run, so it is not pruned" in told

@@ -18,7 +18,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Renamed, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm, vm_host
@@ -805,7 +805,10 @@ def test_a_clone_that_somebody_makes_is_not_ours(host: Host) -> None:
     found = host.engine.find("web")
     assert found is not None
     host.engine.define(found.xml.replace("<name>web</name>", "<name>clone</name>").replace(parse_domain(found.xml).uuid, "0" * 32))
-    assert [item.name for item in list_vms(host.engine, host.volumes)] == ["web"]
+    renamed: list[Renamed] = []
+    assert [item.name for item in list_vms(host.engine, host.volumes, renamed)] == ["web"]
+    # With the same card it is on the same address.
+    assert renamed == [Renamed("vm", "clone", "web", ("10.20.0.7",))]
     before = host.snapshot()
     with pytest.raises(RefusedError, match=r"'clone' is a vm that zonal\.cloud did not make"):
         host.converge(wish("vm", "clone", ABSENT))
