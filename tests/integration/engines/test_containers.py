@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -281,6 +282,16 @@ def test_what_somebody_renames_still_has_its_address(lab: Lab) -> None:
         assert renamed == expected
     lab.api.rename(f"{lab.prefix}old", f"{lab.prefix}11")
     assert lab.converge(lab.wish()) == ["start"]
+
+
+def test_snapshots_of_what_somebody_has_removed_go_with_it(lab: Lab, tmp_path: Path) -> None:
+    lab.converge(lab.wish())
+    lab.copies.copy(str(tmp_path), f"{lab.prefix}11", "monday")
+    lab.copies.keep(f"{lab.prefix}11", "monday", {})
+    lab.api.remove_container(f"{lab.prefix}11", force=True)
+    assert lab.converge(lab.wish(power=ABSENT)) == ["remove"]
+    assert lab.copies.copies(f"{lab.prefix}11") == {}
+    assert lab.converge(lab.wish(power=ABSENT)) == []
 
 
 def test_two_containers_get_different_cpus(lab: Lab) -> None:

@@ -527,6 +527,17 @@ def test_what_somebody_renames_still_has_its_address(cleaned: Lab) -> None:
     assert renamed == [Renamed("vm", "foreign", "web", (ADDRESS,))]
 
 
+def test_snapshots_of_what_somebody_has_removed_go_with_it(cleaned: Lab) -> None:
+    lab = cleaned
+    lab.converge(lab.wish(STOPPED))
+    lab.volumes.preserve("vm-web", "vm-web.snap.monday", ["zonal.snapshot-of=web"])
+    lab.domain().undefine()
+    lab.volumes.remove("vm-web")
+    assert lab.converge(lab.wish(ABSENT)) == ["remove"]
+    assert [volume.name for volume in lab.volumes.list() if volume.name.startswith("vm-web")] == []
+    assert lab.converge(lab.wish(ABSENT)) == []
+
+
 def test_a_pci_device_of_a_vm_that_does_not_run_is_given_to_no_other(cleaned: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """No device of this machine can be passed on, but libvirt defines a VM with any."""
     monkeypatch.setattr(vm_host, "pci_fault", lambda _address: "")
