@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from .addresses import check_host_address, parse_ipv4
-from .claims import ADDRESS_LISTS, KINDS, PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Held, KnownHost, Snapshot, load_claim
+from .claims import ADDRESS_LISTS, KINDS, LATER, PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Held, KnownHost, Snapshot, load_claim
 from .errors import SpecError, ZonalError
 from .field_values import parse_pci_devices
 from .names import mac_of, parse_label
@@ -77,7 +77,7 @@ def _read(where: str, told: object, checks: Mapping[str, Check], problems: list[
     read = {}
     for key, check in checks.items():
         try:
-            if key not in item and key in ADDRESS_LISTS:
+            if key not in item and key in LATER:
                 continue
             if key not in item:
                 raise ZonalError(f"{where}.{key}: is missing")
@@ -194,6 +194,7 @@ _CLAIM: Mapping[str, Check] = {
     "disk": _size,
     "state": _one_of(PLANNED, SETTLED, REMOVING),
     "protected": _flag,
+    "explicit": _flag,
     "rules": _list_of(_rule),
     "devices": _promised_devices,
     **dict.fromkeys(ADDRESS_LISTS, _list_of(_address)),

@@ -144,5 +144,6 @@ def _sized(claim: Claim, slot: Slot, demand: Demand) -> Claim:
         disk=demand.disk,
         rules=slot.entry.rules,
         devices=tuple(sorted(demand.devices)),
+        explicit=slot.entry.explicit,
         protected=bool(slot.entry.protected) or (slot.entry.protected is None and not slot.entry.explicit and claim.protected),
     )

@@ -147,12 +147,13 @@ def _explicit(entry: Declared, claim: Claim | None, stranger: Seen | None, obser
 def _in_turn(zone: Zone, entry: Declared, there: Sequence[Claim | Seen]) -> list[Claim | Seen]:
     """Return an app's instances in the order in which a counted entry means them, or the other way round if they are to be absent.
 
-    Those with a name or a protection of their own are the last that it means: the entry that gave it may be gone or have a mistake.
+    Those with a name, an address or a protection of their own are the last that it means: the entry that gave it may be gone or have a
+    mistake.
     """
 
     def is_special(item: Claim | Seen) -> tuple[bool, bool]:
         claim = item if isinstance(item, Claim) else claim_of(item, item.spec.get("index", 0))
-        return claim.protected and not entry.protected, not _is_named_by(zone, claim)
+        return claim.protected and not entry.protected, claim.explicit or not _is_named_by(zone, claim)
 
     return sorted(there, key=is_special, reverse=entry.state == "absent")
 

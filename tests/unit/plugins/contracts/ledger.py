@@ -193,11 +193,12 @@ def further_addresses_are_those_of_their_instance(make: Make) -> None:
 
 def a_ledger_of_the_first_version_is_brought_up_to_date(make: Make) -> None:
     with opened(make).write(ZONE) as book:
-        for change in ("ALTER TABLE claims DROP COLUMN owner", "UPDATE ledger_version SET version = 1"):
+        changes = "ALTER TABLE claims DROP COLUMN owner", "ALTER TABLE claims DROP COLUMN explicit", "UPDATE ledger_version SET version = 1"
+        for change in changes:
             book.connection.execute(text(change))
-    with pytest.raises(RefusedError, match="has version 1, needed is 2; a run without check mode updates it"):
+    with pytest.raises(RefusedError, match="has version 1, needed is 3; a run without check mode updates it"):
         make().read(ZONE)
-    more = replace(WEB, extra_addresses=("10.20.0.7",))
+    more = replace(WEB, extra_addresses=("10.20.0.7",), explicit=True)
     with make().write(ZONE) as book:
         assert book.snapshot().claims == (WEB,)
         book.change([more], "more")

@@ -159,6 +159,19 @@ def test_nothing_is_pruned_on_a_host_that_the_run_leaves_out() -> None:
     assert actions(later)["idc01-dev-web-101004"] == "orphan"
 
 
+@pytest.mark.parametrize("own", [{"address": "10.20.101.50"}, {"name": "special"}])
+def test_what_had_an_entry_of_its_own_is_the_first_that_a_count_leaves_over(own: dict[str, Any]) -> None:
+    """Another one of the app was removed in its place."""
+    first = plan([{**WEB, "count": 2}, {**WEB, **own}])
+    [special] = (claim.name for claim in first.claimed if claim.explicit)
+    ledger, world = applied(first), run(first)
+    assert [step.name for step in plan([{**WEB, "count": 2}], ledger, world, prune=True).steps if step.action == "remove"] == [special]
+    # One that is counted from now on is like the others.
+    all_of_them = plan([{**WEB, "count": 3}], ledger, world)
+    assert set(actions(all_of_them).values()) == {"keep"}
+    assert [(claim.name, claim.explicit) for claim in all_of_them.changed] == [(special, False)]
+
+
 @pytest.mark.parametrize(
     ("change", "action"),
     [
