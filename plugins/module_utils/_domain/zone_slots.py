@@ -17,7 +17,7 @@ from .declared import Declared
 from .errors import SpecError
 from .instance_disks import bytes_of
 from .naming import render_name
-from .observation import Observation, Seen
+from .observation import Observation, Seen, show_renamed
 from .placement_types import App
 from .pools import number_of
 from .zone_indices import Indices
@@ -246,6 +246,7 @@ def left_out(zone: Zone, claims: Sequence[Claim], observation: Observation) -> l
     by_name, by_address = {claim.name: claim for claim in claims}, _owners(claims)
     strays = _strays(zone, by_name, by_address, observation.instances())
     unseen = [f"every {kind} on {host}: the engine does not run there" for host, kind in observation.blind]
+    unseen += [f"{show_renamed(host, item)} ({', '.join(item.addresses)})" for host, item in observation.renamed]
     return sorted([*unseen, *(f"{seen.name} ({seen.spec.get('address', 'no address')}) on {seen.host}: {why}" for seen, why in strays)])
 
 
