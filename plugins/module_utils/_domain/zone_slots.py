@@ -17,7 +17,7 @@ from .declared import Declared
 from .errors import SpecError
 from .instance_disks import bytes_of
 from .naming import render_name
-from .observation import Observation, Seen, show_renamed
+from .observation import Observation, Seen, pci_of, show_renamed
 from .placement_types import App
 from .pools import number_of
 from .zone_indices import Indices
@@ -213,6 +213,7 @@ def claim_of(seen: Seen, index: int) -> Claim:
         memory=min(spec.get("memory", 0), MOST_BYTES),
         disk=min(bytes_of(spec), MOST_BYTES),
         extra_addresses=tuple(spec.get("extra_addresses", ())),
+        devices=pci_of(spec),
     )
 
 

@@ -144,6 +144,8 @@ def test_a_pci_device_is_its_instance_s_as_long_as_that_has_it() -> None:
         assert refusals(made) == {"other": [f"payments/other/vm/000001: {USED_UP}"]}
     assert [claim.devices for claim in plan([{**NIC, "count": 2}], before, run(two)).changed] == [(("0000:3b:00.0", 1),)] * 2
     assert plan([{**DB, "count": 2}], applied(two), run(two)).changed == ()
+    # Nor does one that is lost.
+    assert [claim.devices for claim in plan([{**DB, "count": 2}], None, run(two)).claimed] == [(("0000:3b:00.0", 1),)] * 2
 
 
 def test_nothing_is_pruned_on_a_host_that_the_run_leaves_out() -> None:
