@@ -85,21 +85,34 @@ def reboot(paths: Paths, progress: Progress, name: str) -> None:
 
 
 def down(paths: Paths, progress: Progress) -> None:
-    """Stop every host and helper of this lab; remove namespace, disks and state. Fine when there is no lab."""
+    """Stop every host and helper of this lab; remove namespace, disks and state. Fine when there is no lab, or its book is damaged."""
     with _locked(paths, progress):
-        book = state.load(paths.book)
-        for name, record in sorted(book.hosts.items()):
-            if record.process is not None and record.process.end():
-                progress.say(f"{name}: stopped")
+        try:
+            book = state.load(paths.book)
+        except LabError as error:
+            progress.say(str(error))
+            book = Book()
+        _end(book, progress)
+        # What the book does not know, as when a command was killed before it had written it.
+        _end(state.found_running(paths), progress)
         remote.forget_connections(paths)
-        if book.relay is not None:
-            book.relay.end()
         if book.namespace or netns.is_ours(paths.namespace):
             netns.remove(paths.namespace)
+        left = netns.exists(paths.namespace)
         shutil.rmtree(paths.uml_dir, ignore_errors=True)
         shutil.rmtree(paths.state, ignore_errors=True)
         paths.lock.unlink()
-    progress.say("the lab is down; namespace, disks and state are removed")
+    if left:
+        progress.say(f"the network namespace {paths.namespace} does not look like the lab's, and stays: ip netns delete {paths.namespace}")
+    progress.say(f"the lab is down; {'' if left else 'namespace, '}disks and state are removed")
+
+
+def _end(book: Book, progress: Progress) -> None:
+    for name, record in sorted(book.hosts.items()):
+        if record.process is not None and record.process.end():
+            progress.say(f"{name}: stopped")
+    if book.relay is not None:
+        book.relay.end()
 
 
 def _locked(paths: Paths, progress: Progress) -> AbstractContextManager[None]:

@@ -74,6 +74,11 @@ class Paths:
         """UML's machine id of a host; also the mark by which its process is known."""
         return f"{self.namespace}-{name}"
 
+    @property
+    def relay_mark(self) -> str:
+        """The mark by which the relay's process is known."""
+        return f"relay {self.namespace} "
+
     def log(self, name: str) -> Path:
         """Console log of a host."""
         return self.state / "log" / f"{name}.log"

@@ -9,6 +9,7 @@ unless all three still agree.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from dataclasses import dataclass
@@ -82,6 +83,19 @@ def session_members(leader: Process) -> list[Process]:
         fields = _stat(int(entry.name))
         if fields is not None and int(fields[3]) == leader.pid:
             found.append(Process(pid=int(entry.name), start=int(fields[19]), mark=leader.mark))
+    return found
+
+
+def leaders(pattern: re.Pattern[str]) -> dict[str, Process]:
+    """Session leaders whose command line the pattern finds something in, by the mark that is its first group."""
+    found = {}
+    for entry in PROC.iterdir():
+        fields = _stat(int(entry.name)) if entry.name.isdecimal() else None
+        if fields is None or fields[3] != entry.name or fields[0] in ("Z", "X"):
+            continue
+        match = pattern.search(_command_line(int(entry.name)))
+        if match:
+            found[match[1]] = Process(pid=int(entry.name), start=int(fields[19]), mark=match[1])
     return found
 
 

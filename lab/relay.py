@@ -56,7 +56,7 @@ def ensure(paths: Paths, known: Process | None) -> Process:
     wanted = routes(aptsources.machine_sources())
     for route in wanted:
         netns.add_router_address(paths.namespace, route.address)
-    mark = f"relay {paths.namespace} "
+    mark = paths.relay_mark
     program = [sys.executable, "-IS", str(REPO / "lab" / "main.py"), *mark.split()]
     return start_detached([*program, *(route.word() for route in wanted)], paths.log("relay"), mark)
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
 from lab.model import identity
-from lab.process import Process
+from lab.paths import Paths
+from lab.process import Process, leaders
 
 
 @dataclass
@@ -44,15 +46,26 @@ class Book:
 
 
 def load(path: Path) -> Book:
-    """Read the book; an empty one when there is no file."""
+    """Read the book; an empty one when there is no file, LabError for one that is damaged."""
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return _read(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return Book()
-    except (OSError, ValueError) as error:
-        raise LabError(f"cannot read the lab's state {path}: {error}") from error
-    hosts = {name: HostRecord(**{**entry, "process": _process(entry["process"])}) for name, entry in data["hosts"].items()}
-    return Book(hosts=hosts, relay=_process(data["relay"]), namespace=data["namespace"])
+    except (OSError, ValueError, RecursionError) as error:
+        why = str(error)
+    except (KeyError, TypeError, AttributeError, LabError) as error:
+        why = f"it is not what zonal-lab has written ({error})"
+    raise LabError(f"cannot read the lab's state {path}: {why}; zonal-lab down takes down what it finds without")
+
+
+def found_running(paths: Paths) -> Book:
+    """A book of what runs now: the hosts and the relay whose command lines tell that they are of this lab."""
+    hosts = leaders(re.compile(rf"umid=({re.escape(paths.umid(''))}h\d+) "))
+    relays = leaders(re.compile(rf"({re.escape(paths.relay_mark)})"))
+    return Book(
+        hosts={mark.removeprefix(paths.umid("")): HostRecord("", "", "", base="", process=process) for mark, process in hosts.items()},
+        relay=relays.get(paths.relay_mark),
+    )
 
 
 def save(path: Path, book: Book) -> None:
@@ -61,6 +74,13 @@ def save(path: Path, book: Book) -> None:
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps(asdict(book), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     os.replace(draft, path)
+
+
+def _read(data: dict[str, Any]) -> Book:
+    hosts = {name: HostRecord(**{**entry, "process": _process(entry["process"])}) for name, entry in data["hosts"].items()}
+    for name in hosts:
+        identity(name)
+    return Book(hosts=hosts, relay=_process(data["relay"]), namespace=data["namespace"])
 
 
 def _process(entry: dict[str, Any] | None) -> Process | None:

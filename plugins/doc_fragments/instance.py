@@ -195,8 +195,8 @@ options:
   pci_devices:
     description:
       - Devices of its host that a VM gets for itself, or functions of them (SR-IOV), as C(lspci) writes their addresses, such as
-        V(0000:3b:00.0). The host needs an IOMMU that is switched on. One that the host does not have, or that another VM runs with, is
-        refused.
+        V(0000:3b:00.0). The host needs an IOMMU that is switched on. One that the host does not have, or that another VM has, whether
+        it runs or not, is refused.
       - Which hosts have such devices and how many is what C(devices) of a zone tells; pin the instance to the host with C(host).
     type: list
     elements: str

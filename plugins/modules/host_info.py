@@ -201,6 +201,18 @@ host:
       returned: when O(gather) has V(instances)
       type: list
       elements: dict
+    renamed:
+      description:
+        - What somebody has given another name, as by C(docker rename), or made of an instance, and what has an address of the zone by that.
+          It says of itself that it is C(known_as). It is no instance, and M(zonal.cloud.zone_plan) gives its C(addresses) to no other.
+      returned: when O(gather) has V(instances)
+      type: list
+      elements: dict
+      sample:
+        - kind: container
+          name: web-old
+          known_as: idc01-dev-web-101005
+          addresses: [10.20.101.5]
     images:
       description:
         - What M(zonal.cloud.image) has made here, an entry for each name and each kind of instance that can be made of it. C(digest)

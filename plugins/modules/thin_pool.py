@@ -40,7 +40,8 @@ options:
       - The rest of the group is what the pool grows into by itself, see O(autoextend_threshold), and holds the pool's metadata
         and the spare for its repair. With the defaults that is room for two steps, of which the journal tells. With V(100%)
         there would be none for the metadata.
-      - A pool that has grown by itself above this size is left as it is.
+      - A pool that has grown above this size by itself, or by a run that was cut off, is left as it is. Less than what was asked
+        for before is refused.
     type: str
     default: 90%
   metadata_size:

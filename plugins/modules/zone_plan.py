@@ -47,7 +47,8 @@ options:
       - Beside the options of M(zonal.cloud.vm) and M(zonal.cloud.container) an entry can have C(count), C(protected), C(devices),
         and C(affinity) and C(anti_affinity) (lists of C(app), C(tenant), C(required)). C(name) and C(address) mean one certain
         instance, C(host) pins it. Without C(disk) an instance counts as none in placement and quotas, beside the sizes of its C(disks),
-        which go with one instance only. So do C(extra_addresses), which the ledger holds like the instance's own address.
+        which go with one instance only. So do C(extra_addresses), which the ledger holds like the instance's own address. On a
+        host only one instance gets each of C(pci_devices), and of C(devices) as many as the zone tells.
       - C(host) says where a new instance goes. One that runs elsewhere stays there, and RV(plan.notes) tells; moving it is another
         operation. Without O(admin) such an entry is refused.
       - C(state=absent) removes all instances of the app and kind. With C(count) it removes so many, the last ones, and as many
@@ -71,8 +72,8 @@ options:
     description:
       - The hosts of the zone with RV(zonal.cloud.host_info#module:host) of each; null for one that does not answer. One whose C(engines)
         or C(instances) were not gathered is taken for such a host, since what it does not tell of is not known to be gone.
-      - A host may be in several zones. What the other zones have promised of it in the same ledger counts, when it is
-        committed, and addresses that they have given there are not given again.
+      - A host may be in several zones. What the other zones have promised of it in the same ledger counts, and addresses that
+        they have given there are not given again. Zones that have a host together are planned one after the other.
     type: dict
     required: true
   group:
@@ -108,6 +109,13 @@ options:
       - Nothing is removed as long as any entry of the zone has a mistake, for it may mean what seems to be declared by none.
     type: bool
     default: false
+  unasked:
+    description:
+      - Hosts that the run leaves out, as for C(--limit). With O(prune) what nothing declares is only told as C(orphan) there, or
+        it would be removed by a later run without O(prune).
+    type: list
+    elements: str
+    default: []
   admin:
     description: Whether instances may be pinned to a host (C(zonal_admin)).
     type: bool

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ..module_utils._domain.claims import PLANNED, QUARANTINED, REMOVING, SETTLED, Claim, Snapshot
@@ -42,6 +43,7 @@ def planned(
     reports: object,
     *,
     prune: bool = False,
+    unasked: Collection[str] = (),
     expected: Mapping[str, Any] | None = None,
     check_mode: bool = False,
     assume_ready: bool = False,
@@ -51,22 +53,24 @@ def planned(
     """Plan the zone and claim what the plan needs; RefusedError when it is not the plan that is expected.
 
     ``left`` are the keys of the zone's pools of addresses that are as the ledger has them, ``pool`` is that of the hosts' disks.
+    Nothing is pruned on hosts that are ``unasked``.
     """
-    hosts = [str(host) for host in reports] if isinstance(reports, Mapping) else []
+    plan_of = partial(_plan, declarations=declarations, prune=prune, unasked=unasked, expected=expected)
+    hosts = _hosts(reports)
     if check_mode:
         zone = with_ledger(zone, ledger.read_zone(zone.name), left)
         snapshot = rested(ledger.read(zone.name, hosts), zone.hold, now())
         observation = _observe(zone, snapshot, reports, pool, assume_ready=assume_ready)
-        return _outcome(_plan(zone, declarations, snapshot, observation, prune=prune, expected=expected), snapshot)
+        return _outcome(plan_of(zone, snapshot, observation), snapshot)
     if assume_ready:
         raise RefusedError("assume_ready: hosts are taken for ready in check mode only; bootstrap them first")
-    with ledger.write(zone.name) as book:
+    with ledger.write(zone.name, hosts) as book:
         zone = with_ledger(zone, book.zone(), left)
         declare(book, zone)
         book.rest(zone.hold)
         snapshot = book.snapshot(hosts)
         observation = _observe(zone, snapshot, reports, pool)
-        plan = _plan(zone, declarations, snapshot, observation, prune=prune, expected=expected)
+        plan = plan_of(zone, snapshot, observation)
         if snapshot.hosts != observation.hosts:
             book.know(observation.hosts, observation.answered)
         why = f"plan {plan.hash}"
@@ -115,7 +119,7 @@ def rebuilt(
     if check_mode:
         zone = with_ledger(zone, ledger.read_zone(zone.name), left)
         return _rebuild(ledger.read(zone.name), zone, reports, pool, None)
-    with ledger.write(zone.name) as book:
+    with ledger.write(zone.name, _hosts(reports)) as book:
         zone = with_ledger(zone, book.zone(), left)
         declare(book, zone)
         return _rebuild(book.snapshot(), zone, reports, pool, book)
@@ -137,20 +141,25 @@ def _rebuild(snapshot: Snapshot, zone: Zone, reports: object, pool: tuple[str, s
     return Outcome(bool(moved or lacking), result, _lines(snapshot.claims), _lines(after.values()))
 
 
+def _hosts(reports: object) -> list[str]:
+    return [str(host) for host in reports] if isinstance(reports, Mapping) else []
+
+
 def _observe(zone: Zone, snapshot: Snapshot, reports: object, pool: tuple[str, str] = POOL, *, assume_ready: bool = False) -> Observation:
     return read_observation(zone, reports, {host.name: host for host in snapshot.hosts}, assume_ready=assume_ready, pool=pool)
 
 
 def _plan(
     zone: Zone,
-    declarations: Declarations,
     snapshot: Snapshot,
     observation: Observation,
     *,
+    declarations: Declarations,
     prune: bool,
+    unasked: Collection[str],
     expected: Mapping[str, Any] | None,
 ) -> ZonePlan:
-    plan = plan_zone(zone, declarations, snapshot, observation, prune=prune)
+    plan = plan_zone(zone, declarations, snapshot, observation, prune=prune, unasked=unasked)
     if expected is not None and expected.get("hash") != plan.hash:
         raise RefusedError(f"expected: {_moved(expected, plan)}; nothing was changed, make a new plan", hash=plan.hash)
     return plan
@@ -262,7 +271,8 @@ def _confirmed(claim: Claim, observation: Observation) -> Claim:
 
 
 def _is_gone(claim: Claim, observation: Observation) -> bool:
-    return observation.sees(claim.host, claim.kind) and not observation.of(claim)
+    """Tell whether its host confirms that it is gone, and that nothing has its addresses there under another name."""
+    return observation.sees(claim.host, claim.kind) and not observation.of(claim) and not observation.renamed_of(claim)
 
 
 def _names(claims: Iterable[Claim]) -> list[str]:

@@ -44,10 +44,10 @@ class Outcome:
 
 
 def check_batch(wishes: Collection[Wish]) -> None:
-    """SpecError when two instances have one name, or two that shall be there one address or one disk."""
+    """SpecError when two instances have one name, or two that shall be there one address, disk or PCI device."""
     names: set[str] = set()
     owners: dict[str, str] = {}
-    having: dict[str, str] = {}
+    having: dict[tuple[str, str], str] = {}
     for wish in wishes:
         if wish.name in names:
             raise SpecError("instances", wish.name, "is the name of two of them")
@@ -57,10 +57,11 @@ def check_batch(wishes: Collection[Wish]) -> None:
                 raise SpecError("instances", address, f"is the address of {owners[address]} and of {wish.name}")
             if address:
                 owners[address] = wish.name
-        for disk in () if wish.power == ABSENT else disk_names(wish.spec):
-            if disk in having:
-                raise SpecError("instances", disk, f"is a disk of {having[disk]} and of {wish.name}")
-            having[disk] = wish.name
+        parts = [("disk", name) for name in disk_names(wish.spec)] + [("PCI device", name) for name in wish.spec.get("pci_devices", ())]
+        for part in () if wish.power == ABSENT else parts:
+            if part in having:
+                raise SpecError("instances", part[1], f"is a {part[0]} of {having[part]} and of {wish.name}")
+            having[part] = wish.name
 
 
 def in_turns(wishes: Sequence[Wish]) -> tuple[list[int], list[int]]:

@@ -25,6 +25,8 @@ MOST_CPUS, MOST_BYTES = 2**31 - 1, 2**63 - 1
 KINDS = ("container", "vm")
 # The fields of a claim with addresses beside its own.
 ADDRESS_LISTS = ("extra_addresses", "leaving")
+# What files of older versions do not have.
+LATER = (*ADDRESS_LISTS, "explicit")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Claim:
     """One instance's share of its zone; ``index`` counts the instances of a tenant's app and kind from 1.
 
     ``leaving`` are addresses that it was given beside its own and shall not have any more: they wait until its host confirms that.
+    ``explicit`` is one that an entry means by its name or address.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Claim:
     devices: tuple[tuple[str, int], ...] = ()
     extra_addresses: tuple[str, ...] = ()
     leaving: tuple[str, ...] = ()
+    explicit: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -151,5 +155,4 @@ def load_claim(value: Mapping[str, Any]) -> Claim:
     """Return the claim that ``as_dict`` wrote."""
     known = {key: item for key, item in value.items() if key != "mac"}
     read = {"rules": load_rules(known["rules"]), "devices": tuple(sorted(known["devices"].items()))}
-    # Files of older versions have none of these.
     return Claim(**{**known, **read, **{key: tuple(known.get(key, ())) for key in ADDRESS_LISTS}})

@@ -16,8 +16,8 @@ from .cpus import parse_cpus
 from .errors import ZonalError
 from .facts import load_facts
 from .field_values import ON_FAILURE, parse_environment
-from .fields import SHARES_OF_A_CPU, Spec
-from .instance import PAUSED, RUNNING, STOPPED
+from .fields import SHARES_OF_A_CPU, Spec, addresses_of
+from .instance import PAUSED, RUNNING, STOPPED, Renamed
 from .names import UNFINISHED, network_of
 from .quantity import parse_size
 
@@ -89,6 +89,14 @@ def parse_container(body: Mapping[str, Any]) -> ParsedContainer:
         dead=_is_dead(body.get("State") or {}),
         note=_note(body.get("State") or {}),
     )
+
+
+def renamed_container(found: ParsedContainer) -> Renamed | None:
+    """Return a container that has another name than it says; None for any other, and for one without an address in docker's network."""
+    known_as = found.facts.get("name", "")
+    if known_as in ("", found.name, found.name.removesuffix(UNFINISHED)) or found.dead or "address" not in found.spec:
+        return None
+    return Renamed("container", found.name, known_as, tuple(addresses_of(found.spec)))
 
 
 def _parse_variables(names: str, lines: Sequence[str]) -> dict[str, str] | None:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from .addresses import check_host_address, parse_ipv4
-from .claims import ADDRESS_LISTS, KINDS, PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Held, KnownHost, Snapshot, load_claim
+from .claims import ADDRESS_LISTS, KINDS, LATER, PLANNED, QUARANTINED, RELEASED, REMOVING, SETTLED, Held, KnownHost, Snapshot, load_claim
 from .errors import SpecError, ZonalError
+from .field_values import parse_pci_devices
 from .names import mac_of, parse_label
-from .placement_types import HOST_STATES
+from .placement_types import HOST_STATES, is_pci
 from .pools import number_of
 from .zone_spec import check_mapping, parse_devices
 
@@ -76,7 +77,7 @@ def _read(where: str, told: object, checks: Mapping[str, Check], problems: list[
     read = {}
     for key, check in checks.items():
         try:
-            if key not in item and key in ADDRESS_LISTS:
+            if key not in item and key in LATER:
                 continue
             if key not in item:
                 raise ZonalError(f"{where}.{key}: is missing")
@@ -169,6 +170,15 @@ def _rule(field: str, value: object) -> dict[str, Any]:
     return rule
 
 
+def _promised_devices(field: str, value: object) -> dict[str, int]:
+    """Return devices by name, and those that are named by their PCI addresses, of which there is one each."""
+    named = dict(value) if isinstance(value, Mapping) else {}
+    pci = {key: named.pop(key) for key in list(named) if isinstance(key, str) and is_pci(key)}
+    if any(isinstance(count, bool) or count != 1 for count in pci.values()):
+        raise SpecError(field, pci, "are not one PCI device each")
+    return {**parse_devices(field, named if pci else value), **dict.fromkeys(parse_pci_devices(field, sorted(pci)), 1)}
+
+
 _size = _number(0, _MOST_OF_64)
 _CLAIM: Mapping[str, Check] = {
     "name": parse_label,
@@ -184,8 +194,9 @@ _CLAIM: Mapping[str, Check] = {
     "disk": _size,
     "state": _one_of(PLANNED, SETTLED, REMOVING),
     "protected": _flag,
+    "explicit": _flag,
     "rules": _list_of(_rule),
-    "devices": parse_devices,
+    "devices": _promised_devices,
     **dict.fromkeys(ADDRESS_LISTS, _list_of(_address)),
 }
 _HELD: Mapping[str, Check] = {"address": _address, "state": _one_of(RELEASED, QUARANTINED), "why": _text, "since": _moment}

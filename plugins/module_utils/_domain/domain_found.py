@@ -16,8 +16,10 @@ from .domain_xml import DISK_ALIAS, FACTS, HELD, PCI, ROOT_DISK
 from .errors import ZonalError
 from .facts import load_facts
 from .field_values import BANDWIDTH, BOOT_DISK, HOST_MODEL, HOST_PASSTHROUGH, IO_LIMITS, NEVER, PINNED
-from .fields import Spec
+from .fields import Spec, addresses_of
+from .instance import Renamed
 from .instance_disks import DiskEntry
+from .names import mac_of
 from .rbd import RBD
 
 # A kernel list of numbers that a host may have.
@@ -89,6 +91,14 @@ def parse_domain(text: str) -> ParsedDomain:
         cpus=frozenset().union(*pins.values()),
         mac="" if mac is None else mac.get("address", "").lower(),
     )
+
+
+def renamed_vm(name: str, found: ParsedDomain) -> Renamed | None:
+    """Return a VM that has another name than it says; None for any other, and for one whose card has another MAC than its address."""
+    known_as = found.facts.get("name", "")
+    if known_as in ("", name) or "address" not in found.spec or found.mac != mac_of(found.spec["address"]):
+        return None
+    return Renamed("vm", name, known_as, tuple(addresses_of(found.spec)))
 
 
 def attached_in(text: str) -> Mapping[str, DiskEntry]:

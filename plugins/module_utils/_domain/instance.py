@@ -40,6 +40,16 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class Renamed:
+    """What has addresses and says of itself that it is ``known_as``: somebody has given it another name, or made it of an instance."""
+
+    kind: str
+    name: str
+    known_as: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Wish:
     """What the user wants of one instance. ``allow`` holds the mends that are permitted beside live ones."""
 

@@ -16,6 +16,7 @@ from .claims import KINDS, MOST_BYTES, MOST_CPUS, Claim, KnownHost, digest
 from .errors import MissingError, SpecError, ZonalError
 from .field_values import parse_list
 from .fields import Spec, addresses_of, parse_spec
+from .instance import Renamed
 from .instance_disks import bytes_of
 from .names import parse_label
 from .placement_types import ACTIVE, FAILED, Demand, Host
@@ -48,7 +49,12 @@ class Seen:
         """Return what placement must know of an instance that the ledger does not know."""
         app = (self.spec.get("tenant", "none"), self.spec.get("app", "none"))
         sizes = (self.spec.get("vcpus", 0), self.spec.get("memory", 0), bytes_of(self.spec))
-        return Demand(f"{self.host}/{self.name}", app, self.kind, *sizes, host=self.host)
+        return Demand(f"{self.host}/{self.name}", app, self.kind, *sizes, host=self.host, devices=pci_of(self.spec))
+
+
+def pci_of(spec: Spec) -> tuple[tuple[str, int], ...]:
+    """Return the PCI devices of an instance as devices that nobody else can have."""
+    return tuple((address, 1) for address in sorted(spec.get("pci_devices", ())))
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ class Observation:
     """All hosts of the ``zone`` with what is known of them, the names of those that answered, and the instances seen.
 
     ``unread`` tells which hosts sent what cannot be used; they count as ones that do not answer. ``blind`` are the hosts and kinds
-    whose engine is installed and does not run: what there is of that kind is not seen.
+    whose engine is installed and does not run: what there is of that kind is not seen. ``renamed`` is what has addresses of the zone's
+    network on a host, and another name than it says.
     """
 
     zone: str
@@ -65,11 +72,18 @@ class Observation:
     seen: Mapping[str, tuple[Seen, ...]]
     unread: tuple[str, ...] = ()
     blind: frozenset[tuple[str, str]] = frozenset()
+    renamed: tuple[tuple[str, Renamed], ...] = ()
 
     @property
     def taken(self) -> dict[str, str]:
-        """The addresses that the hosts themselves have in the zone's network, each with the words for whose it is."""
-        return {address: f"host {host.name}" for host in self.hosts for address in host.addresses}
+        """The addresses in the zone's network that hosts themselves have, or what has another name than it says, with whose they are."""
+        theirs = {address: f"host {host.name}" for host in self.hosts for address in host.addresses}
+        return {**{address: show_renamed(host, item) for host, item in self.renamed for address in item.addresses}, **theirs}
+
+    def renamed_of(self, claim: Claim) -> str:
+        """Return in words what has an address of a claim on its host under another name; empty when nothing has."""
+        found = (show_renamed(host, item) for host, item in self.renamed if host == claim.host and {*item.addresses} & {*claim.addresses})
+        return next(found, "")
 
     def sees(self, host: str, kind: str) -> bool:
         """Tell whether all instances of the kind on the host are seen, so that one that is not seen is not there."""
@@ -109,6 +123,8 @@ class Observation:
         there: dict[str, list[Any]] = {host.name: [] for host in self.hosts}
         for item in self.instances():
             there[item.host].append([item.name, item.kind, item.power, item.spec])
+        for host, renamed in self.renamed:
+            there[host].append([renamed.name, renamed.kind, renamed.known_as, *renamed.addresses])
         return {
             host.name: digest([host.name in self.answered, host.vcpus, host.memory, host.disk, sorted(host.kinds), there[host.name]])
             for host in self.hosts
@@ -127,6 +143,7 @@ def read_observation(
         raise SpecError("hosts", reports, "is not a mapping of hosts to their results of host_info (or to null when they do not answer)")
     hosts, answered, unread, blind = [], set(), [], set()
     seen: dict[str, list[Seen]] = {}
+    renamed: list[tuple[str, Renamed]] = []
     for name in sorted(reports):
         report = reports[name]
         host = known.get(name) or KnownHost(name, 0, 0, 0, kinds=())
@@ -137,6 +154,7 @@ def read_observation(
                 unread.append(f"host {name} is taken as one that does not answer, because of its report: {error}")
             else:
                 answered.add(name)
+                renamed += ((name, item) for item in _read_renamed(zone, report.get("renamed")))
                 blind |= {(name, kind) for engine, kind in _ENGINES.items() if _is_down(_at(report, "engines", engine))}
                 host = told if not assume_ready else replace(told, kinds=tuple(sorted(_ENGINES.values())), disk=told.disk or _PLENTY)
                 for item in found:
@@ -144,7 +162,12 @@ def read_observation(
         state = zone.state_of(name)
         hosts.append(replace(host, state=state, why="" if state == ACTIVE else "declared", devices=dict(zone.devices.get(name, {}))))
     found_by_name = {name: tuple(items) for name, items in seen.items()}
-    return Observation(zone.name, tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind))
+    return Observation(zone.name, tuple(hosts), frozenset(answered), found_by_name, tuple(unread), frozenset(blind), tuple(renamed))
+
+
+def show_renamed(host: str, item: Renamed) -> str:
+    """Return in words what has another name than it says."""
+    return f"{item.kind} {item.name} on {host}, which says that it is {item.known_as}"
 
 
 def _check_report(report: object) -> Mapping[str, Any]:
@@ -191,15 +214,19 @@ def _number(field: str, value: object, most: int) -> int:
 
 def _read_addresses(zone: Zone, bridges: object) -> Iterator[str]:
     """Yield the addresses of a host's bridges that are in the zone's network."""
-    network = IPv4Network(zone.network["cidr"])
     for bridge in bridges if isinstance(bridges, (list, tuple)) else ():
-        addresses = _at(bridge, "addresses")
-        for item in addresses if isinstance(addresses, (list, tuple)) else ():
-            # Addresses of the other family are no concern of a zone.
-            with suppress(ZonalError):
-                address = parse_ipv4("address", str(item).partition("/")[0])
-                if address in network:
-                    yield str(address)
+        yield from _within(zone, _at(bridge, "addresses"))
+
+
+def _within(zone: Zone, addresses: object) -> Iterator[str]:
+    """Yield those of the addresses that are in the zone's network."""
+    network = IPv4Network(zone.network["cidr"])
+    for item in addresses if isinstance(addresses, (list, tuple)) else ():
+        # Addresses of the other family are no concern of a zone.
+        with suppress(ZonalError):
+            address = parse_ipv4("address", str(item).partition("/")[0])
+            if address in network:
+                yield str(address)
 
 
 def _read_instances(host: str, items: object) -> list[Seen]:
@@ -214,6 +241,15 @@ def _read_instances(host: str, items: object) -> list[Seen]:
         if isinstance(kind, str) and kind in KINDS:
             read.append(Seen(label, kind, host, str(_at(item, "state") or ""), _read_spec(item)))
     return read
+
+
+def _read_renamed(zone: Zone, items: object) -> Iterator[Renamed]:
+    """Yield what has addresses of the zone's network; a host with an older zonal.cloud tells of nothing."""
+    for item in items if isinstance(items, (list, tuple)) else ():
+        kind, name, known_as = (_at(item, key) for key in ("kind", "name", "known_as"))
+        addresses = tuple(_within(zone, _at(item, "addresses")))
+        if kind in KINDS and isinstance(name, str) and isinstance(known_as, str) and addresses:
+            yield Renamed(str(kind), name, known_as, addresses)
 
 
 def _read_spec(item: Mapping[str, Any]) -> Spec:

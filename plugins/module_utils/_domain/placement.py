@@ -201,6 +201,10 @@ def _in_circle(refused: Refused, circle: Circle) -> Refused:
 
 
 def _told(reason: str, demand: Demand, room: Room, numbers: Sequence[int]) -> str:
+    if reason == "devices":
+        left = {name: max(room.devices_left(number, name) for number in numbers) for name, _count in demand.devices}
+        short = [f"{name}: {count} wanted, {max(0, left[name])} left at most" for name, count in demand.devices]
+        return f"{REASONS[reason]} ({', '.join(short)})"
     if reason not in ("vcpus", "memory", "disk"):
         return REASONS[reason]
     return _too_large(reason, getattr(demand, reason), max(room.free(number)[reason] for number in numbers))

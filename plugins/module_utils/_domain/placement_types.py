@@ -39,6 +39,15 @@ class Host:
     kinds: frozenset[str] = frozenset({"vm", "container"})
     devices: Mapping[str, int] = field(default_factory=dict)
 
+    def offers(self, device: str) -> int:
+        """Return how many of a device there are. Of a PCI device that is named by its address there is one, if any: only the host knows."""
+        return 1 if is_pci(device) else self.devices.get(device, 0)
+
+
+def is_pci(device: str) -> bool:
+    """Tell whether a device is named by its PCI address; no other name has a colon."""
+    return ":" in device
+
 
 @dataclass(frozen=True)
 class Rule:

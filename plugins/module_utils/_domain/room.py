@@ -99,6 +99,10 @@ class Room:
         """Return what may still be promised."""
         return dict(zip(("vcpus", "memory", "disk"), self._free[number]))
 
+    def devices_left(self, number: int, name: str) -> int:
+        """Return how many of a device may still be promised."""
+        return self.hosts[number].offers(name) - self._devices[number][name]
+
     def share(self, demand: Demand) -> float:
         """Return how large a demand is: its largest part of what all hosts have together."""
         parts = (demand.vcpus, demand.memory, demand.disk)
@@ -211,8 +215,7 @@ class Room:
         return "disk" if disk < demand.disk else None
 
     def _lacks_device(self, number: int, devices: _Devices) -> bool:
-        has, used = self.hosts[number].devices, self._devices[number]
-        return any(has.get(name, 0) - used[name] < count for name, count in devices)
+        return any(self.devices_left(number, name) < count for name, count in devices)
 
     def _row(self, number: int, devices: _Devices = ()) -> _Row:
         """Return a host's row. The score is the growth of the sum of squares of the loads: least for what evens them out."""
@@ -228,9 +231,7 @@ class Room:
             numbers = [
                 number
                 for number, host in enumerate(self.hosts)
-                if host.state == ACTIVE
-                and demand.kind in host.kinds
-                and all(host.devices.get(name, 0) >= count for name, count in demand.devices)
+                if host.state == ACTIVE and demand.kind in host.kinds and all(host.offers(name) >= count for name, count in demand.devices)
             ]
             rows = [self._row(number, demand.devices) for number in numbers]
             self._views[key] = _View(rows, {number: place for place, number in enumerate(numbers)})

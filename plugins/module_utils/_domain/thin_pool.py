@@ -93,7 +93,8 @@ class ThinPoolSpec:
 
     @property
     def profile(self) -> str:
-        return f"zonal-{self.group}-{self.name}"
+        """The name of the pool's profile. With the group's hyphens doubled no other pool has it, since no name begins with one."""
+        return f"zonal-{self.group.replace('-', '--')}-{self.name}"
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,12 @@ def parse_wanted_size(field: str, value: str) -> WantedSize:
     if "%" in value:
         raise SpecError(field, value, "is not a size; write 100G, or 90% for a share of the whole volume group")
     return WantedSize(size=parse_size(field, value))
+
+
+def read_size_tag(tag: str) -> WantedSize | None:
+    """Return the size that a tag tells; None for any other tag."""
+    match = re.fullmatch(rf"{re.escape(SIZE_TAG)}(?:(\d{{1,3}})/100|(\d{{1,19}}))", tag, re.ASCII)
+    return WantedSize(int(match[2] or 0), int(match[1] or 0)) if match else None
 
 
 def own_tags(tags: Iterable[str]) -> list[str]:

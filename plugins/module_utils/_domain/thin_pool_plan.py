@@ -25,6 +25,7 @@ from .thin_pool import (
     Pool,
     ThinPoolSpec,
     ThinPoolState,
+    read_size_tag,
 )
 
 _PHYSICAL_VOLUME = "LVM2_member"
@@ -172,7 +173,7 @@ def _plan_pool(spec: ThinPoolSpec, group: Group, found: Pool) -> tuple[Pool, lis
         raise RefusedError(f"chunk_size: {spec.target} was made with {made}, which cannot be changed; write chunk_size: {made}")
     size = _wanted_size(spec, group)
     tags = _wanted_tags(spec, found.tags)
-    if size < found.size and spec.size.tag not in found.tags:
+    if size < _asked_size(group, found) and spec.size.tag not in found.tags:
         raise RefusedError(
             f"size: {spec.target} has {format_size(found.size)}, more than {spec.size}; a thin pool cannot be made smaller: "
             f"write size: {format_size(found.size)}, or remove it first"
@@ -262,6 +263,12 @@ def _wanted_size(spec: ThinPoolSpec, group: Group) -> int:
     if extents < 1:
         raise SpecError("size", str(spec.size), f"is less than one extent ({format_size(group.extent_size)}) of {spec.group}")
     return extents * group.extent_size
+
+
+def _asked_size(group: Group, found: Pool) -> int:
+    """Return the size that was asked for last: what the pool has beyond that it has grown by itself, or by a run that was cut off."""
+    asked = [size.extents(group.extents, group.extent_size) * group.extent_size for size in map(read_size_tag, found.tags) if size]
+    return min([found.size, *asked])
 
 
 def _wanted_tags(spec: ThinPoolSpec, found: frozenset[str]) -> frozenset[str]:

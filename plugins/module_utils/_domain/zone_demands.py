@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from .claims import Claim, Snapshot
 from .instance_disks import bytes_of
-from .observation import Observation
-from .placement_types import Demand
+from .observation import Observation, pci_of
+from .placement_types import Demand, is_pci
 from .zone_slots import Slot
 
 
@@ -26,7 +26,9 @@ def demand_of(slot: Slot, observation: Observation) -> Demand:
     if claim and not observation.sees(claim.host, claim.kind):
         vcpus, memory, disk = max(vcpus, claim.vcpus), max(memory, claim.memory), max(disk, claim.disk)
     name = _key_of(claim.host, claim.kind, claim.name) if claim and slot.adopted else claim.name if claim else slot.key
-    return Demand(name, entry.batch, entry.kind, vcpus, memory, disk, host=entry.host, rules=entry.rules, devices=entry.devices)
+    has = tuple(item for item in claim.devices if is_pci(item[0])) if claim else ()
+    devices = (*entry.devices, *(pci_of(spec) if "pci_devices" in spec else has))
+    return Demand(name, entry.batch, entry.kind, vcpus, memory, disk, host=entry.host, rules=entry.rules, devices=devices)
 
 
 def residents(snapshot: Snapshot, observation: Observation) -> list[Demand]:
@@ -47,7 +49,8 @@ def _occupied(claim: Claim, observation: Observation) -> Demand:
         if seen.host == claim.host:
             has = seen.demand()
             vcpus, memory, disk = max(demand.vcpus, has.vcpus), max(demand.memory, has.memory), max(demand.disk, has.disk)
-            demand = replace(demand, vcpus=vcpus, memory=memory, disk=disk)
+            devices = tuple(sorted({**dict(has.devices), **dict(demand.devices)}.items()))
+            demand = replace(demand, vcpus=vcpus, memory=memory, disk=disk, devices=devices)
     return demand
 
 

@@ -17,6 +17,7 @@ from .zone_slots import Slot
 from .zone_spec import Zone
 from .zone_steps import forced_fields
 
+_RENAME = "give it its name back, or remove it"
 _UNPROTECT = "declare it with protected: false first"
 
 
@@ -60,6 +61,9 @@ class Faults:
 
     def _lost_faults(self, claim: Claim) -> Iterator[str]:
         """Yield who has the addresses of an instance that would be made now: its own host knows only what itself runs."""
+        renamed = self._observation.renamed_of(claim)
+        if renamed:
+            yield f"{claim.name} is not on its host {claim.host}, and its address is that of {renamed}; {_RENAME}"
         for address in claim.addresses:
             user = self._users.get(address)
             beside = user is not None and (user.host == claim.host or user.spec.get("zone") in (None, self._zone.name))

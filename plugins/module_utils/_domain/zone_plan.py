@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .claims import REMOVING, Claim, Snapshot, digest, dump_rules
 from .declared import Declarations, Declared
 from .errors import RefusedError
-from .observation import Observation
+from .observation import Observation, show_renamed
 from .placement_types import App
 from .pools import number_of
 from .zone_faults import Faults
@@ -58,8 +58,19 @@ class ZonePlan:
         return digest([self.basis, [step.as_dict() for step in self.steps], [refusal.as_dict() for refusal in self.refusals]])
 
 
-def plan_zone(zone: Zone, declarations: Declarations, snapshot: Snapshot, observation: Observation, *, prune: bool = False) -> ZonePlan:
-    """Return the plan; the same input gives the same plan, whatever the order of its parts."""
+def plan_zone(
+    zone: Zone,
+    declarations: Declarations,
+    snapshot: Snapshot,
+    observation: Observation,
+    *,
+    prune: bool = False,
+    unasked: Collection[str] = (),
+) -> ZonePlan:
+    """Return the plan; the same input gives the same plan, whatever the order of its parts.
+
+    ``unasked`` are hosts that a run leaves out: nothing is pruned there, not even when they are asked again.
+    """
     check_hosts(zone, {host.name for host in (*observation.hosts, *snapshot.hosts)})
     doomed = [claim for claim in snapshot.claims if claim.state != REMOVING and not claim.protected]
     if prune and doomed and not declarations.entries and not declarations.problems:
@@ -71,7 +82,7 @@ def plan_zone(zone: Zone, declarations: Declarations, snapshot: Snapshot, observ
     planning = _Planning(zone, declarations, snapshot, observation)
     planning.refuse_what_cannot_be()
     planning.provide_for_the_rest()
-    steps = [*planning.steps(), *planning.spare_steps(prune=prune)]
+    steps = [*planning.steps(), *planning.spare_steps(prune=prune, unasked=unasked)]
     claimed, changed = planning.claimed, planning.changed
     names = {claim.name for claim in changed}
     after = usage([*(claim for claim in snapshot.claims if claim.name not in names), *changed, *claimed])
@@ -164,11 +175,11 @@ class _Planning:
             self.changed.append(replace(claim, state=REMOVING))
         return removal_step(self._zone, claim, why)
 
-    def spare_steps(self, *, prune: bool) -> list[PlanStep]:
+    def spare_steps(self, *, prune: bool, unasked: Collection[str]) -> list[PlanStep]:
         """Return the steps for what nothing declares: it is only told, or removed when that is asked for."""
         steps = []
         for claim, why in self._matching.spare_claims:
-            kept = self._kept(claim, prune=prune)
+            kept = self._kept(claim, prune=prune, unasked=unasked)
             if claim.state == REMOVING:
                 steps.append(removal_step(self._zone, claim, "its removal is not confirmed yet"))
             elif kept is None:
@@ -179,7 +190,7 @@ class _Planning:
             self.notes.append(f"prune: {_FAULTY}")
         return [*steps, *(stray_step(self._zone, seen, why) for seen, why in self._matching.spare_seen)]
 
-    def _kept(self, claim: Claim, *, prune: bool) -> str | None:
+    def _kept(self, claim: Claim, *, prune: bool, unasked: Collection[str]) -> str | None:
         """Return why a claim that nothing declares is not removed, None when it is."""
         if claim.protected:
             return "it is protected"
@@ -188,6 +199,8 @@ class _Planning:
         # An entry with a mistake may well mean it, and under another name than it seems.
         if self._faulty:
             return _FAULTY
+        if claim.host in unasked:
+            return f"its host {claim.host} is left out of this run, so it is not pruned"
         return "its app is refused" if (claim.tenant, claim.app) in self.refused else None
 
 
@@ -197,6 +210,8 @@ def _unseen(snapshot: Snapshot, observation: Observation) -> Iterator[str]:
     lost = Counter(claim.host for claim in snapshot.claims if claim.host not in hosts)
     for host, count in sorted(lost.items()):
         yield f"host {host} left the zone; its {count} claims are kept: bring it back, or rebuild the ledger if it was renamed"
+    for host, item in observation.renamed:
+        yield f"{show_renamed(host, item)}, has {', '.join(item.addresses)}, which no other gets; give it its name back, or remove it"
     for host, kind in sorted({(claim.host, claim.kind) for claim in snapshot.claims} & observation.blind):
         yield f"host {host}: the engine of {kind} does not run there, so what it has is not known; the claims are kept"
 

@@ -143,6 +143,7 @@ def _sized(claim: Claim, slot: Slot, demand: Demand) -> Claim:
         memory=demand.memory,
         disk=demand.disk,
         rules=slot.entry.rules,
-        devices=slot.entry.devices,
+        devices=tuple(sorted(demand.devices)),
+        explicit=slot.entry.explicit,
         protected=bool(slot.entry.protected) or (slot.entry.protected is None and not slot.entry.explicit and claim.protected),
     )

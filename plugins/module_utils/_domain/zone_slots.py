@@ -17,7 +17,7 @@ from .declared import Declared
 from .errors import SpecError
 from .instance_disks import bytes_of
 from .naming import render_name
-from .observation import Observation, Seen
+from .observation import Observation, Seen, pci_of, show_renamed
 from .placement_types import App
 from .pools import number_of
 from .zone_indices import Indices
@@ -147,12 +147,13 @@ def _explicit(entry: Declared, claim: Claim | None, stranger: Seen | None, obser
 def _in_turn(zone: Zone, entry: Declared, there: Sequence[Claim | Seen]) -> list[Claim | Seen]:
     """Return an app's instances in the order in which a counted entry means them, or the other way round if they are to be absent.
 
-    Those with a name or a protection of their own are the last that it means: the entry that gave it may be gone or have a mistake.
+    Those with a name, an address or a protection of their own are the last that it means: the entry that gave it may be gone or have a
+    mistake.
     """
 
     def is_special(item: Claim | Seen) -> tuple[bool, bool]:
         claim = item if isinstance(item, Claim) else claim_of(item, item.spec.get("index", 0))
-        return claim.protected and not entry.protected, not _is_named_by(zone, claim)
+        return claim.protected and not entry.protected, claim.explicit or not _is_named_by(zone, claim)
 
     return sorted(there, key=is_special, reverse=entry.state == "absent")
 
@@ -212,6 +213,7 @@ def claim_of(seen: Seen, index: int) -> Claim:
         memory=min(spec.get("memory", 0), MOST_BYTES),
         disk=min(bytes_of(spec), MOST_BYTES),
         extra_addresses=tuple(spec.get("extra_addresses", ())),
+        devices=pci_of(spec),
     )
 
 
@@ -245,6 +247,7 @@ def left_out(zone: Zone, claims: Sequence[Claim], observation: Observation) -> l
     by_name, by_address = {claim.name: claim for claim in claims}, _owners(claims)
     strays = _strays(zone, by_name, by_address, observation.instances())
     unseen = [f"every {kind} on {host}: the engine does not run there" for host, kind in observation.blind]
+    unseen += [f"{show_renamed(host, item)} ({', '.join(item.addresses)})" for host, item in observation.renamed]
     return sorted([*unseen, *(f"{seen.name} ({seen.spec.get('address', 'no address')}) on {seen.host}: {why}" for seen, why in strays)])
 
 

@@ -106,6 +106,9 @@ class ContainerResource(InstanceResource):
             self._network.rejoin(self._target, render_endpoint(self._target, self._engine.facts()))
         super().apply(step)
 
+    def _left_snapshots(self) -> Collection[str]:
+        return sorted(self._copies.copies(self._wish.name))
+
     def _neighbours(self) -> Iterator[Instance]:
         return (Instance(self.name, other.name, other.power, other.spec) for other in self._others())
 
@@ -198,7 +201,8 @@ class ContainerResource(InstanceResource):
         body = self._engine.find(name)
         if body is not None:
             self._engine.stop(name, self._stop_timeout)
-            self._copies.clear(name)
+        self._copies.clear(name)
+        if body is not None:
             self._engine.remove(name)
         self._discard_hidden()
         forget_stand_ins(self._engine, disk_names(parse_container(body).spec) if body is not None else ())

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._domain.container_found import parse_container
+from .._domain.container_found import parse_container, renamed_container
 from .._domain.facts import with_printed
 from .._domain.fields import Spec, of_stopped
-from .._domain.instance import STOPPED, Instance
+from .._domain.instance import STOPPED, Instance, Renamed
 from .._domain.snapshot_policy import read_policy
 from .._ports import ContainerEngine
 from .._ports_layers import LayerCopies
@@ -31,7 +31,13 @@ def read_container(body: Mapping[str, Any], copies: LayerCopies, wanted: Spec | 
     return Instance("container", parsed.name, parsed.power, spec, ours=ours, whole=not parsed.dead, note=parsed.note)
 
 
-def list_containers(engine: ContainerEngine, copies: LayerCopies) -> list[Instance]:
-    """Return all containers of this collection on the host; those that are not whole have another name than they will."""
-    found = (read_container(body, copies) for body in engine.managed())
+def list_containers(engine: ContainerEngine, copies: LayerCopies, renamed: list[Renamed] | None = None) -> list[Instance]:
+    """Return all containers of this collection on the host; those that are not whole have another name than they will.
+
+    ``renamed`` gets those that have addresses under another name.
+    """
+    bodies = engine.managed()
+    if renamed is not None:
+        renamed += filter(None, map(renamed_container, map(parse_container, bodies)))
+    found = (read_container(body, copies) for body in bodies)
     return sorted((item for item in found if item.ours), key=lambda item: item.name)

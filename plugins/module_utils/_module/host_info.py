@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Callable
@@ -23,6 +23,7 @@ from .._domain.host_engines import Engine
 from .._domain.host_kvm import KvmTrial
 from .._domain.host_network import find_bridges
 from .._domain.host_storage import POOL_FIELDS, Pool, find_pools
+from .._domain.instance import Renamed
 from .._domain.thin_pool import parse_name
 from .._ports import Command, EngineAbsent
 from .image_info import images_here
@@ -38,7 +39,8 @@ Objects = Callable[[], "list[dict[str, Any]]"]
 class HostReader:
     """Reads a host; ``instances`` returns what runs on it, in the words of the modules vm and container, and ``images`` its images.
 
-    ``down`` has the engines that did not run when they were asked for ``instances``, by their names, with why.
+    ``down`` has the engines that did not run when they were asked for ``instances``, by their names, with why, and ``renamed`` then has
+    what was found under other names.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class HostReader:
         images: Objects,
         *,
         down: Mapping[str, str] | None = None,
+        renamed: Sequence[Renamed] = (),
         remember: bool = False,
         root: str = "/",
     ) -> None:
@@ -57,6 +60,7 @@ class HostReader:
         self._instances = instances
         self._images = images
         self._down = {} if down is None else down
+        self._renamed = renamed
         self._remember = remember
         self._root = root
 
@@ -76,6 +80,8 @@ class HostReader:
         }
         wanted = set(params["gather"])
         told = {name: readers[name]() for name in SECTIONS if name in wanted}
+        if "instances" in told:
+            told["renamed"] = [asdict(item) for item in self._renamed]
         for engine, why in self._down.items() if "engines" in told else ():
             # It went between the two questions, so an instance that is not told of need not be gone.
             told["engines"][engine].update(installed=True, running=False, reason=why)
@@ -120,9 +126,10 @@ def read_host(params: Mapping[str, Any], command: Command, *, remember: bool) ->
     docker, libvirt = DockerEngine(), LibvirtEngine()
     volumes = remembered_volumes(LvmVolumes(command, parse_name("group", params["group"]), parse_name("pool", params["pool"])))
     down: dict[str, str] = {}
-    instances = partial(instances_here, docker, FolderLayers(command, lambda: docker.facts().root), libvirt, volumes, down)
+    renamed: list[Renamed] = []
+    instances = partial(instances_here, docker, FolderLayers(command, lambda: docker.facts().root), libvirt, volumes, down, renamed)
     images = partial(images_here, docker, volumes)
-    reader = HostReader(command, Sysfs(), instances, images, down=down, remember=remember)
+    reader = HostReader(command, Sysfs(), instances, images, down=down, renamed=renamed, remember=remember)
     return reader.read(params)
 
 

@@ -13,7 +13,18 @@ from typing import Any
 from .._adapters.kernel import memory_total
 from .._domain.errors import SpecError
 from .._domain.fields import Spec
-from .._domain.instance import RUNNING, Instance, Wish, check_address, check_disks, check_volumes, plan_instance, show_instance
+from .._domain.instance import (
+    ABSENT,
+    RUNNING,
+    STOPPED,
+    Instance,
+    Wish,
+    check_address,
+    check_disks,
+    check_volumes,
+    plan_instance,
+    show_instance,
+)
 from .._domain.instance_disks import check_stores, disk_names
 from .._domain.plan import Plan, Step
 from .._domain.quantity import format_size, rough_size
@@ -34,11 +45,17 @@ class InstanceResource(ABC):
         # Filled by observe and plan; at first the disks have only the sizes that are wanted.
         self._sized = wish
         self._is_there = False
+        self._inherited: Collection[str] = ()
         self._ignored: Collection[tuple[str, str]] = ()
         self._target = Spec()
 
     def observe(self) -> Instance:
         found = self._data.measured(self._look())
+        left = self._left_snapshots() if found.power == ABSENT else []
+        if left and self._wish.power == ABSENT:
+            # Of one that somebody has removed by hand.
+            found = replace(found, power=STOPPED, whole=False)
+        self._inherited = left or self._inherited
         self._sized = replace(self._wish, spec=self._data.sized(self._wish.spec))
         self._is_there = True
         return found
@@ -62,7 +79,12 @@ class InstanceResource(ABC):
         return show_instance(state)
 
     def warning(self, state: Instance) -> str:
-        """Return why it does not stay up though it is wanted to; empty when all is well."""
+        """Return what should be known of one that was made, or why it does not stay up though it is wanted to; empty when all is well."""
+        if self._inherited and self._wish.power != ABSENT:
+            left = ", ".join(self._inherited)
+            return (
+                f"{self.name} {state.name}: it is new and has the snapshots of an earlier one of this name, {left}: restore or remove them"
+            )
         if not state.note or self._wish.power != RUNNING:
             return ""
         return f"{self.name} {state.name}: it is wanted to run, but {state.note}"
@@ -128,6 +150,10 @@ class InstanceResource(ABC):
     @abstractmethod
     def _look(self) -> Instance:
         """Return the instance as it is, and note what else is on the host."""
+
+    @abstractmethod
+    def _left_snapshots(self) -> Collection[str]:
+        """Return the snapshots that there are of an instance that is not there."""
 
     @abstractmethod
     def _neighbours(self) -> Iterable[Instance]:

@@ -12,7 +12,7 @@ from .._adapters.docker_engine import DockerEngine
 from .._adapters.layer_copies import FolderLayers
 from .._adapters.libvirt_engine import LibvirtEngine
 from .._adapters.lvm import LvmVolumes
-from .._domain.instance import Instance, show_instance
+from .._domain.instance import Instance, Renamed, show_instance
 from .._domain.instance_disks import is_rbd
 from .._domain.names import parse_label
 from .._domain.thin_pool import parse_name
@@ -25,14 +25,20 @@ from .vm_found import list_vms
 
 
 def instances_here(
-    docker: ContainerEngine, copies: LayerCopies, libvirt: VmEngine, volumes: Volumes, down: dict[str, str] | None = None
+    docker: ContainerEngine,
+    copies: LayerCopies,
+    libvirt: VmEngine,
+    volumes: Volumes,
+    down: dict[str, str] | None = None,
+    renamed: list[Renamed] | None = None,
 ) -> list[dict[str, Any]]:
     """Return what runs on this host in the words of the options, sorted by name; an engine that is not there has nothing.
 
-    ``down`` gets the engines that are installed and did not run when they were asked, each with why: theirs is not known.
+    ``down`` gets the engines that are installed and did not run when they were asked, each with why: theirs is not known. ``renamed`` gets
+    what has addresses of instances under another name.
     """
     found: list[Instance] = []
-    listed = {"docker": lambda: list_containers(docker, copies), "libvirt": lambda: list_vms(libvirt, volumes)}
+    listed = {"docker": lambda: list_containers(docker, copies, renamed), "libvirt": lambda: list_vms(libvirt, volumes, renamed)}
     for engine, read in listed.items():
         try:
             found += read()

@@ -93,6 +93,9 @@ class VmResource(InstanceResource):
             return Instance("vm", self._wish.name, STOPPED, ours=volume is None or self._owns(volume), whole=False)
         return self.nothing()
 
+    def _left_snapshots(self) -> Collection[str]:
+        return sorted(volume.name for volume in self._seen.values() if is_snapshot_of(self._wish.name, volume))
+
     def _neighbours(self) -> Iterator[Instance]:
         return (item for item in map(read_neighbour, self._domains) if item.ours and item.name != self._wish.name)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from .._domain.domain_found import parse_domain
+from .._domain.domain_found import parse_domain, renamed_vm
 from .._domain.facts import with_printed
 from .._domain.fields import Spec
-from .._domain.instance import STOPPED, Instance
+from .._domain.instance import STOPPED, Instance, Renamed
 from .._domain.instance_disks import DiskEntry, attached_disks
 from .._domain.names import mac_of, volume_of
 from .._domain.rbd import RBD
@@ -86,8 +86,11 @@ def _most_memory(spec: Spec) -> int:
     return spec.get("max_memory", spec.get("memory", 0))
 
 
-def list_vms(engine: VmEngine, volumes: Volumes) -> list[Instance]:
-    """Return all VMs of this collection on the host."""
+def list_vms(engine: VmEngine, volumes: Volumes, renamed: list[Renamed] | None = None) -> list[Instance]:
+    """Return all VMs of this collection on the host; ``renamed`` gets those that have addresses under another name."""
     disks: Mapping[str, Volume] = {volume.name: volume for volume in volumes.list()}
-    found = (read_vm(domain, disks.get(volume_of(domain.name))) for domain in engine.domains())
+    domains = engine.domains()
+    if renamed is not None:
+        renamed += filter(None, (renamed_vm(domain.name, parse_domain(domain.xml)) for domain in domains))
+    found = (read_vm(domain, disks.get(volume_of(domain.name))) for domain in domains)
     return sorted((item for item in found if item.ours), key=lambda item: item.name)

@@ -50,10 +50,12 @@ def choose_pins(spec: Spec, used: Iterable[frozenset[int]]) -> frozenset[int]:
 
 
 def check_pci_devices(name: str, spec: Spec, domains: Iterable[Domain]) -> None:
-    """SpecError when the VM ``name`` cannot have its PCI devices, as when another of the ``domains`` runs with one."""
-    held = {device: domain.name for domain in domains if domain.live_xml and domain.name != name for device in _passed(domain.live_xml)}
-    for device in spec.get("pci_devices", ()):
-        fault = pci_fault(device) or (f"is what the VM {held[device]} runs with" if device in held else "")
+    """SpecError when the VM ``name`` cannot have its PCI devices, as when another of the ``domains`` has one, whether it runs or not."""
+    wanted = spec.get("pci_devices", ())
+    others = [domain for domain in domains if domain.name != name] if wanted else []
+    held = {device: domain.name for domain in others for text in (domain.xml, domain.live_xml) for device in _passed(text)}
+    for device in wanted:
+        fault = pci_fault(device) or (f"is what the VM {held[device]} has" if device in held else "")
         if fault:
             raise SpecError("pci_devices", device, fault)
 

@@ -3,8 +3,8 @@
 # PRIVATE: may change without notice.
 """Where the two databases differ: how they are reached, how a zone is locked, and who holds the lock.
 
-SQLite locks the whole file (``BEGIN IMMEDIATE``), PostgreSQL one zone (a transaction's advisory lock). Either lock belongs to
-the transaction, so it ends with the process that holds it, however that ends.
+SQLite locks the whole file (``BEGIN IMMEDIATE``), PostgreSQL one zone and the hosts that it is planned on, which other zones may have
+too (a transaction's advisory locks). Either belongs to the transaction, so it ends with the process that holds it, however that ends.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +32,7 @@ _OPEN_KEYS = frozenset({"host", "port", "dbname", "sslmode", "service", "connect
 _ESCAPE = "in names and passwords, @ is written as %40, : as %3A, / as %2F and ? as %3F"
 # lock_timeout is a whole number of milliseconds of 31 bits; 0 would mean to wait for ever.
 _SHORTEST, _LONGEST = 1, 2**31 - 1
+_HOST_LOCKS = 1024
 
 
 class Database(Protocol):
@@ -48,11 +50,11 @@ class Database(Protocol):
     def locking(self) -> Connection:
         """Return a connection whose ``begin`` may wait for other writers."""
 
-    def lock(self, connection: Connection, zone: str, timeout: float, who: str) -> bool:
-        """Lock a zone in the transaction that has begun; False when another holds it for longer than ``timeout`` seconds."""
+    def lock(self, connection: Connection, zone: str, hosts: Collection[str], timeout: float, who: str) -> bool:
+        """Lock a zone, then hosts, in the transaction that has begun; False when another holds one for longer than ``timeout`` seconds."""
 
-    def holder(self, zone: str) -> str:
-        """Return who holds the lock, in words."""
+    def holder(self, zone: str, hosts: Collection[str]) -> str:
+        """Return who holds one of the locks, in words."""
 
     def unlocked(self, zone: str) -> None:
         """Tidy up after the transaction."""
@@ -136,13 +138,13 @@ class SqliteFile:
     def locking(self) -> Connection:
         return self.engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
-    def lock(self, connection: Connection, zone: str, timeout: float, who: str) -> bool:
+    def lock(self, connection: Connection, zone: str, hosts: Collection[str], timeout: float, who: str) -> bool:
         # BEGIN IMMEDIATE has the lock. The file is only for the message that another process may have to write.
         with suppress(OSError):
             self._holder.write_text(f"{who}, for zone {zone}", encoding="utf-8")
         return True
 
-    def holder(self, zone: str) -> str:
+    def holder(self, zone: str, hosts: Collection[str]) -> str:
         with suppress(OSError):
             return self._holder.read_text(encoding="utf-8") or "a process that did not say who it is"
         return "a process that did not say who it is"
@@ -169,28 +171,32 @@ class Postgres:
     def locking(self) -> Connection:
         return self.engine.connect()
 
-    def lock(self, connection: Connection, zone: str, timeout: float, who: str) -> bool:
+    def lock(self, connection: Connection, zone: str, hosts: Collection[str], timeout: float, who: str) -> bool:
         # 63 bytes are what PostgreSQL keeps of such a name.
         connection.execute(text("SELECT set_config('application_name', :who, true)"), {"who": who[:63]})
         longest = min(max(int(timeout * 1000), _SHORTEST), _LONGEST)
         connection.execute(text("SELECT set_config('lock_timeout', :timeout, true)"), {"timeout": f"{longest}ms"})
         try:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key(zone)})
+            # One after the other in the order of the array.
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"), {"keys": _keys(zone, hosts)}
+            )
         except OperationalError as error:
             if getattr(error.orig, "sqlstate", None) == "55P03":
+                # Or those that it has got by then would seem to be what it waits for.
+                connection.rollback()
                 return False
             raise
         connection.execute(text("SELECT set_config('lock_timeout', '0', true)"))
         return True
 
-    def holder(self, zone: str) -> str:
-        key = _key(zone)
+    def holder(self, zone: str, hosts: Collection[str]) -> str:
         query = text(
             "SELECT application_name, client_addr, backend_start FROM pg_stat_activity JOIN pg_locks USING (pid)"
-            " WHERE locktype = 'advisory' AND granted AND classid = :high AND objid = :low"
+            " WHERE locktype = 'advisory' AND granted AND classid::bigint << 32 | objid::bigint = ANY(:keys)"
         )
         with self.engine.connect() as connection:
-            row = connection.execute(query, {"high": key >> 32, "low": key & 0xFFFFFFFF}).first()
+            row = connection.execute(query, {"keys": _keys(zone, hosts)}).first()
         return f"{row[0]}, connected from {row[1] or 'this machine'} since {row[2]:%H:%M:%S}" if row else "nobody any more; try again"
 
     def unlocked(self, zone: str) -> None:
@@ -202,8 +208,17 @@ def is_busy(error: OperationalError) -> bool:
     return "locked" in str(error.orig)
 
 
-def _key(zone: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"zonal.cloud {zone}".encode()).digest()[:8], "big") >> 1
+def _keys(zone: str, hosts: Collection[str]) -> list[int]:
+    """Return what is to be locked, in this order.
+
+    Nobody who holds a host waits for a zone, and hosts come in one order for all, so none waits for one who waits for it. They share
+    few locks: a server has room for some thousands.
+    """
+    return [_key(zone), *sorted({_key(f"* host {_key(host) % _HOST_LOCKS}") for host in hosts})]
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"zonal.cloud {name}".encode()).digest()[:8], "big") >> 1
 
 
 def _connected(connection: Any, _record: object) -> None:

@@ -33,7 +33,12 @@ def _extra_addresses(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE claims ADD COLUMN owner VARCHAR(253)"))
 
 
-STEPS: Sequence[Step] = (_first_tables, _extra_addresses)
+def _explicit(connection: Connection) -> None:
+    if "explicit" not in {column["name"] for column in inspect(connection).get_columns("claims")}:
+        connection.execute(text("ALTER TABLE claims ADD COLUMN explicit BOOLEAN"))
+
+
+STEPS: Sequence[Step] = (_first_tables, _extra_addresses, _explicit)
 
 
 def version_of(connection: Connection, where: str, steps: Sequence[Step] = STEPS) -> int | None:

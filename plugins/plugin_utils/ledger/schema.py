@@ -44,7 +44,7 @@ else:
         Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
         _zone(),
         Column("address", BigInteger, nullable=False),
-        # An address that no instance has (released, quarantined) is a row without the columns from here to protected.
+        # An address that no instance has (released, quarantined) is a row without the columns from here to explicit.
         Column("name", _NAME),
         # So is one that an instance has beside its own; this is the name of that instance.
         Column("owner", _NAME),
@@ -60,6 +60,8 @@ else:
         Column("rules", JSON),
         Column("devices", JSON),
         Column("protected", Boolean),
+        # Whether an entry means it by its name or address; nothing where no plan has told yet.
+        Column("explicit", Boolean),
         Column("state", String(11), nullable=False),
         Column("why", Text, nullable=False, default=""),
         Column("since", _MOMENT, nullable=False),

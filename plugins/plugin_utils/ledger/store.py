@@ -41,11 +41,12 @@ class LedgerError(ZonalError):
 
 
 class LedgerBusy(ZonalError):
-    """Another process plans in the same zone for longer than we wait."""
+    """Another process plans in the same zone, or on hosts of it, for longer than we wait."""
 
     def __init__(self, zone: str, where: str, timeout: float, holder: str) -> None:
         super().__init__(
-            f"ledger: zone {zone} in {where} has been locked for more than {timeout:g} s by {holder}; nothing was changed, try again later",
+            f"ledger: zone {zone} in {where}, or a host of it, has been locked for more than {timeout:g} s by {holder}; "
+            "nothing was changed, try again later",
             zone=zone,
             holder=holder,
         )
@@ -115,12 +116,15 @@ class Ledger:
             return read(connection)
 
     @contextmanager
-    def write(self, zone: str) -> Iterator[Book]:
-        """Lock a zone and give its pages; all that is written in the block is kept together, or nothing when it raises."""
+    def write(self, zone: str, hosts: Collection[str] = ()) -> Iterator[Book]:
+        """Lock a zone and give its pages; all that is written in the block is kept together, or nothing when it raises.
+
+        With ``hosts`` no other zone is planned on these meanwhile.
+        """
         self._prepare()
         with ExitStack() as stack:
             stack.enter_context(self._told("write"))
-            yield stack.enter_context(self._locked(zone))
+            yield stack.enter_context(self._locked(zone, hosts))
 
     def _prepare(self) -> None:
         """Make or update the tables when they are not of this version, once in a process."""
@@ -136,16 +140,16 @@ class Ledger:
         self._ready = True
 
     @contextmanager
-    def _locked(self, zone: str) -> Iterator[Book]:
+    def _locked(self, zone: str, hosts: Collection[str] = ()) -> Iterator[Book]:
         try:
             with self._database.locking() as connection, connection.begin():
-                if not self._database.lock(connection, zone, self._timeout, self._who):
-                    raise LedgerBusy(zone, self.where, self._timeout, self._database.holder(zone))
+                if not self._database.lock(connection, zone, hosts, self._timeout, self._who):
+                    raise LedgerBusy(zone, self.where, self._timeout, self._database.holder(zone, hosts))
                 yield Book(connection, zone, self._clock(), self._who)
                 self._database.unlocked(zone)
         except OperationalError as error:
             if is_busy(error):
-                raise LedgerBusy(zone, self.where, self._timeout, self._database.holder(zone)) from error
+                raise LedgerBusy(zone, self.where, self._timeout, self._database.holder(zone, hosts)) from error
             raise
 
     @contextmanager

@@ -20,6 +20,7 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.zone import WEB, G
 
 FORK = multiprocessing.get_context("fork")
 SHARED_QUOTA = 120
+SHARED_HOSTS = ("kvm00", "kvm01", "kvm02")
 HOSTS = {f"kvm{number:02}": report(cpus=64, memory=256 * G) for number in range(24)}
 ENTRY: dict[str, Any] = {**WEB, "vcpus": 1, "memory": "512M", "disk": "1G"}
 
@@ -38,11 +39,28 @@ def entries(number: int, batch: int, rounds: int) -> list[dict[str, Any]]:
     ]
 
 
+def neighbour(where: str, number: int) -> None:
+    """Fill the hosts for a zone of one's own, which has them together with other zones."""
+    network = {"cidr": f"10.{number}.0.0/16", "bridge": "br0"}
+    parsed, ledger = parse_zone(f"zone{number}", {"network": network}), Ledger(where, timeout=300)
+    for count in range(8, 200, 8):
+        entry = {**ENTRY, "tenant": "own", "app": "app", "memory": "4G", "count": count}
+        zone_planner.planned(ledger, parsed, parse_instances(parsed, [entry]), {name: HOSTS[name] for name in SHARED_HOSTS})
+
+
 def controller(where: str, number: int, batch: int, rounds: int) -> None:
     """Grow the apps of one controller round by round."""
     ledger, parsed = Ledger(where, timeout=300), zone()
     for done in range(1, rounds + 1):
         zone_planner.planned(ledger, parsed, parse_instances(parsed, entries(number, batch, done)), HOSTS)
+
+
+def start_neighbours(where: str, count: int) -> list[ForkProcess]:
+    """Start the controllers of zones on the same hosts as processes."""
+    processes = [FORK.Process(target=neighbour, args=(where, number)) for number in range(1, count + 1)]
+    for process in processes:
+        process.start()
+    return processes
 
 
 def start(where: str, count: int, batch: int, rounds: int) -> list[ForkProcess]:

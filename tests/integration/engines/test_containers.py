@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -25,7 +26,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.container_foun
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network import render_network
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, RUNNING, STOPPED, Renamed, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container_found import list_containers
@@ -267,6 +268,30 @@ def test_cpus_change_while_it_runs(lab: Lab) -> None:
     assert lab.converge(lab.wish(vcpus=1)) == ["update"]
     assert lab.do(11, "cat", "/sys/fs/cgroup/cpuset/cpuset.cpus").strip() in ("0", "1")
     assert lab.inspect()["State"]["StartedAt"] == started
+
+
+def test_what_somebody_renames_still_has_its_address(lab: Lab) -> None:
+    lab.converge(lab.wish())
+    lab.api.rename(f"{lab.prefix}11", f"{lab.prefix}old")
+    expected = [Renamed("container", f"{lab.prefix}old", f"{lab.prefix}11", ("10.88.0.11",))]
+    for stop in (False, True):
+        if stop:
+            lab.engine.stop(f"{lab.prefix}old", 0)
+        renamed: list[Renamed] = []
+        assert list_containers(lab.engine, lab.copies, renamed) == []
+        assert renamed == expected
+    lab.api.rename(f"{lab.prefix}old", f"{lab.prefix}11")
+    assert lab.converge(lab.wish()) == ["start"]
+
+
+def test_snapshots_of_what_somebody_has_removed_go_with_it(lab: Lab, tmp_path: Path) -> None:
+    lab.converge(lab.wish())
+    lab.copies.copy(str(tmp_path), f"{lab.prefix}11", "monday")
+    lab.copies.keep(f"{lab.prefix}11", "monday", {})
+    lab.api.remove_container(f"{lab.prefix}11", force=True)
+    assert lab.converge(lab.wish(power=ABSENT)) == ["remove"]
+    assert lab.copies.copies(f"{lab.prefix}11") == {}
+    assert lab.converge(lab.wish(power=ABSENT)) == []
 
 
 def test_two_containers_get_different_cpus(lab: Lab) -> None:

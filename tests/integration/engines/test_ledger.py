@@ -8,14 +8,16 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.pools import Ranges
 from ansible_collections.zonal.cloud.plugins.plugin_utils.ledger.store import Ledger
-from ansible_collections.zonal.cloud.tests.integration.engines.planners import SHARED_QUOTA, faults, kill, start
+from ansible_collections.zonal.cloud.tests.integration.engines.planners import SHARED_QUOTA, faults, kill, start, start_neighbours
 from ansible_collections.zonal.cloud.tests.integration.engines.postgres import postgres, programs
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.ledger import (
     CONTRACT,
@@ -81,6 +83,38 @@ def test_many_controllers_give_nothing_twice(where: str) -> None:
     assert tenants["own"] == CONTROLLERS * BATCH * ROUNDS >= 2000
     # More was wanted than there is, and what batches of four leave is less than four.
     assert tenants["shared"] >= SHARED_QUOTA - 3
+
+
+def test_zones_that_have_hosts_together_promise_their_room_once(where: str) -> None:
+    processes = start_neighbours(where, 6)
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 6
+    ledger = Ledger(where)
+    claims = [claim for zone in ledger.zones() or () for claim in ledger.read(zone).claims]
+    on_hosts = Counter(claim.host for claim in claims)
+    # 95% of 256G are 60 instances of 4G; batches of eight are made as a whole.
+    assert max(on_hosts.values()) <= 60, on_hosts
+    assert sum(on_hosts.values()) > 150, on_hosts
+
+
+def test_zones_without_a_common_host_do_not_wait(database: str) -> None:
+    first, second = Ledger(database), Ledger(database, timeout=0)
+    with first.write("a", ["kvm01", "kvm02"]), second.write("b", ["kvm03"]):
+        pass
+
+
+def test_controllers_that_want_hosts_in_any_order_all_get_them(database: str) -> None:
+    chance = random.Random(3)
+
+    def plan(number: int) -> None:
+        hosts = [f"kvm{number}" for number in range(40)]
+        for _round in range(10):
+            with Ledger(database, timeout=60).write(f"zone{number}", chance.sample(hosts, 25)) as book:
+                book.declare({"cidr": "10.20.0.0/16"}, 0, Ranges(), Ranges())
+
+    with ThreadPoolExecutor(8) as controllers:
+        assert list(controllers.map(plan, range(8))) == [None] * 8
 
 
 def test_a_killed_controller_leaves_neither_lock_nor_half_a_claim(where: str) -> None:

@@ -209,6 +209,24 @@ def test_one_host_alone_is_no_agreement(inventory: Path) -> None:
     assert "PLAY [Report]" in play(inventory, "report", "--limit", "kvm03", zonal_observations=None)
 
 
+def test_nothing_is_pruned_on_a_host_beyond_the_limit(inventory: Path) -> None:
+    ledger = Ledger(str(inventory / "inventory" / ".zonal-ledger.db"))
+    with ledger.write("idc01-dev") as book:
+        book.declare({"cidr": "10.20.0.0/16"}, 60, Ranges(), Ranges())
+        book.claim([Claim("web-1", "10.20.101.1", "kvm02", "none", "web", "container", 1, 1, G, G)], "test")
+    write_hosts(inventory, idc01_dev={"kvm01": {"ansible_connection": "local"}, "kvm02": SILENT})
+    gone: dict[str, Any] = {
+        "zonal_instances": [{**WEB, "app": "other", "state": "absent"}],
+        "zonal_images": None,
+        "zonal_zones": {"idc01-dev": ZONE},
+    }
+    told = play(inventory, "provision", "--limit", "kvm01", zonal_observations=None, zonal_prune=True, **gone)
+    assert "orphan web-1 container kvm02" in told
+    assert "its host kvm02 is left out of this run, so it is not pruned" in told
+    assert "kvm02 was not asked; it takes nothing new, and what is on it stays" in told
+    assert [claim.state for claim in ledger.read("idc01-dev").claims] == ["planned"]
+
+
 def test_a_name_of_two_zones_is_not_retired_by_its_name(inventory: Path) -> None:
     ledger = Ledger(str(inventory / "inventory" / ".zonal-ledger.db"))
     for zone in ("z1", "z2"):

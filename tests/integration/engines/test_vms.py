@@ -26,10 +26,11 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import 
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image import ImageWish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.image_policy import Policy
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Renamed, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance_disks import serial_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of, tap_of, uuid_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.snapshot import PRESENT, RESTORED, SnapshotWish
+from ansible_collections.zonal.cloud.plugins.module_utils._module import vm_host
 from ansible_collections.zonal.cloud.plugins.module_utils._module.data_disks import DataDisks
 from ansible_collections.zonal.cloud.plugins.module_utils._module.image import ImageResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import SnapshotResource, root_disk
@@ -515,6 +516,40 @@ def test_what_it_cannot_have_stops_nothing(cleaned: Lab) -> None:
     assert lab.domain().ID() == number
     # libvirt has written down what QEMU's own CPU is.
     assert lab.planned(lab.wish(cpu_model="qemu64")) == ([], [])
+
+
+def test_what_somebody_renames_still_has_its_address(cleaned: Lab) -> None:
+    lab = cleaned
+    lab.converge(lab.wish(STOPPED))
+    lab.domain().rename("foreign")
+    renamed: list[Renamed] = []
+    assert list_vms(lab.engine, lab.volumes, renamed) == []
+    assert renamed == [Renamed("vm", "foreign", "web", (ADDRESS,))]
+
+
+def test_snapshots_of_what_somebody_has_removed_go_with_it(cleaned: Lab) -> None:
+    lab = cleaned
+    lab.converge(lab.wish(STOPPED))
+    lab.volumes.preserve("vm-web", "vm-web.snap.monday", ["zonal.snapshot-of=web"])
+    lab.domain().undefine()
+    lab.volumes.remove("vm-web")
+    assert lab.converge(lab.wish(ABSENT)) == ["remove"]
+    assert [volume.name for volume in lab.volumes.list() if volume.name.startswith("vm-web")] == []
+    assert lab.converge(lab.wish(ABSENT)) == []
+
+
+def test_a_pci_device_of_a_vm_that_does_not_run_is_given_to_no_other(cleaned: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No device of this machine can be passed on, but libvirt defines a VM with any."""
+    monkeypatch.setattr(vm_host, "pci_fault", lambda _address: "")
+    lab, device = cleaned, "0000:3b:00.0"
+    assert lab.converge(lab.wish(STOPPED, pci_devices=[device])) == ["create"]
+    assert lab.converge(lab.wish(STOPPED, pci_devices=[device])) == []
+    other = partial(lab.wish, STOPPED, name="foreign", address="10.88.0.77", hostname="foreign", pci_devices=[device])
+    with pytest.raises(SpecError, match=rf"^pci_devices: '{device}' is what the VM web has"):
+        lab.converge(other())
+    assert [domain.name for domain in lab.engine.domains()] == ["web"]
+    assert lab.converge(lab.wish(STOPPED, pci_devices=[])) == ["update"]
+    assert lab.converge(other()) == ["create"]
 
 
 @pytest.mark.parametrize("calls", range(4))

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from lab import state
+from lab import lifecycle, state
 from lab.aptsources import Source
 from lab.errors import LabError
 from lab.model import identity
 from lab.paths import Paths
 from lab.process import Process
+from lab.progress import Progress
 from lab.relay import Route, routes
 from lab.state import HostRecord
 from lab.uml import boot, on_one_cpu
@@ -90,3 +91,35 @@ def test_routes_are_one_for_each_mirror_and_survive_the_command_line() -> None:
     found = routes(sources)
     assert found == [Route("10.99.0.2", "m.example", 80), Route("10.99.0.3", "s.example", 443)]
     assert [Route.from_word(route.word()) for route in found] == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"hosts": {"h1": 1}, "relay": null, "namespace": true}', '{"hosts": {}, "relay": {"pid": 1}, "namespace": 1}'],
+)
+def test_a_damaged_book_is_one_message(text: str, tmp_path: Path) -> None:
+    (tmp_path / "lab.json").write_text(text)
+    with pytest.raises(LabError, match=r"cannot read the lab's state .*lab\.json: .*; zonal-lab down takes down what it finds without"):
+        state.load(tmp_path / "lab.json")
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", '{"hosts": {}, "relay": null, "namespace": false}'])
+def test_down_ends_what_the_book_does_not_know(text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = Paths(tmp_path / "cache", tmp_path / "state")
+    paths.state.mkdir()
+    if text is not None:
+        paths.book.write_text(text)
+    words = (f"umid={paths.umid('h1')}", f"umid={paths.umid('h12')}", paths.relay_mark, f"umid={paths.umid('h1')[1:]}")
+    children = [subprocess.Popen([*SLEEPER[:3], *word.split(), "more"], start_new_session=True) for word in words]
+    try:
+        lifecycle.down(paths, Progress())
+        assert [child.poll() for child in children] == [-9, -9, -9, None]
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    told = capsys.readouterr().err
+    assert ("cannot read the lab's state" in told) == (text in ("", "{}"))
+    assert "h1: stopped" in told
+    assert "h12: stopped" in told
+    assert not paths.state.exists()

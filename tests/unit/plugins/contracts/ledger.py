@@ -193,11 +193,12 @@ def further_addresses_are_those_of_their_instance(make: Make) -> None:
 
 def a_ledger_of_the_first_version_is_brought_up_to_date(make: Make) -> None:
     with opened(make).write(ZONE) as book:
-        for change in ("ALTER TABLE claims DROP COLUMN owner", "UPDATE ledger_version SET version = 1"):
+        changes = "ALTER TABLE claims DROP COLUMN owner", "ALTER TABLE claims DROP COLUMN explicit", "UPDATE ledger_version SET version = 1"
+        for change in changes:
             book.connection.execute(text(change))
-    with pytest.raises(RefusedError, match="has version 1, needed is 2; a run without check mode updates it"):
+    with pytest.raises(RefusedError, match="has version 1, needed is 3; a run without check mode updates it"):
         make().read(ZONE)
-    more = replace(WEB, extra_addresses=("10.20.0.7",))
+    more = replace(WEB, extra_addresses=("10.20.0.7",), explicit=True)
     with make().write(ZONE) as book:
         assert book.snapshot().claims == (WEB,)
         book.change([more], "more")
@@ -229,6 +230,16 @@ def one_writer_at_a_time_and_the_other_is_told_who(make: Make) -> None:
         assert second.read(ZONE).claims == (WEB,)
     with second.write(ZONE) as book:
         assert book.snapshot().claims == (WEB, SECOND)
+
+
+def zones_with_a_host_in_common_wait_for_each_other(make: Make) -> None:
+    first, second = opened(make, who="alice@ctl1 (process 7)"), make(timeout=0.3)
+    second.read(ZONE)
+    told = r"zone idc02 in .*, or a host of it, has been locked for more than 0\.3 s by alice@ctl1 \(process 7\)"
+    with first.write(ZONE, ["kvm01", "kvm02"]), pytest.raises(LedgerBusy, match=told), second.write(OTHER_ZONE, ["kvm02", "kvm03"]):
+        pass
+    with second.write(OTHER_ZONE, ["kvm02", "kvm03"]):
+        pass
 
 
 def without_patience_nobody_waits(make: Make) -> None:
@@ -325,6 +336,7 @@ CONTRACT = (
     a_ledger_of_the_first_version_is_brought_up_to_date,
     a_quarantined_address_cannot_be_claimed,
     one_writer_at_a_time_and_the_other_is_told_who,
+    zones_with_a_host_in_common_wait_for_each_other,
     without_patience_nobody_waits,
     who_waits_long_sees_what_was_written_meanwhile,
     an_export_is_imported_again,

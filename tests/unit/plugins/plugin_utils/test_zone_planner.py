@@ -136,6 +136,40 @@ def test_a_claim_is_released_only_when_its_host_confirms(hosts: Any, ledger: Led
     assert not released(ledger, zone, HOSTS, [WEB_1]).changed
 
 
+RENAMED = {"kind": "container", "name": "old", "known_as": WEB_1, "addresses": ["10.20.101.1"]}
+TOLD = f"container old on kvm01, which says that it is {WEB_1}"
+
+
+def test_what_was_renamed_by_hand_keeps_its_address(ledger: Ledger) -> None:
+    """Its instance seemed to be gone, and its address was given to another."""
+    first = plan(ledger, WEB)
+    settled(ledger, parse_zone(NAME, ZONE), ON_KVM01)
+    hosts = {"kvm01": {**report(), "renamed": [RENAMED, {**RENAMED, "addresses": ["192.0.2.1"]}, "x", {}]}, "kvm02": report()}
+    told = plan(ledger, WEB, hosts=hosts).result["plan"]
+    note = f"{TOLD}, has 10.20.101.1, which no other gets; give it its name back, or remove it"
+    assert told["notes"] == [note]
+    line = f"{WEB_1} is not on its host kvm01, and its address is that of {TOLD}; give it its name back, or remove it"
+    assert [item["problems"] for item in told["refusals"]] == [[line]]
+    assert told["basis"]["hosts"]["kvm01"] != first.result["plan"]["basis"]["hosts"]["kvm01"]
+    # Nor does its claim end, or anybody else get the address when the ledger is lost.
+    assert released(ledger, parse_zone(NAME, ZONE), hosts, [WEB_1]).result["waiting"] == [WEB_1]
+    assert settled(ledger, parse_zone(NAME, ZONE), hosts).result["released"] == []
+    with ledger.write(NAME) as book:
+        book.erase()
+    assert [step["address"] for step in plan(ledger, WEB, hosts=hosts, check_mode=True).result["plan"]["steps"]] == ["10.20.101.2"]
+    asked = plan(ledger, {**WEB, "address": "10.20.101.1"}, hosts=hosts, check_mode=True).result["plan"]["refusals"]
+    assert asked[0]["problems"] == [f"instances[0].address: 10.20.101.1 is that of {TOLD}"]
+    assert rebuild(ledger, hosts=hosts, check_mode=True).result["left_out"] == [f"{TOLD} (10.20.101.1)"]
+
+
+def test_what_was_renamed_and_removed_then_is_gone(ledger: Ledger) -> None:
+    plan(ledger, WEB)
+    hosts = {"kvm01": {**report(), "renamed": [RENAMED]}, "kvm02": report()}
+    released(ledger, parse_zone(NAME, ZONE), hosts, [WEB_1])
+    assert settled(ledger, parse_zone(NAME, ZONE), hosts).result["waiting"] == [WEB_1]
+    assert settled(ledger, parse_zone(NAME, ZONE), HOSTS).result["released"] == [WEB_1]
+
+
 def test_a_protected_instance_is_not_released(ledger: Ledger) -> None:
     plan(ledger, {**WEB, "protected": True})
     with pytest.raises(ZonalError, match=f"names: {WEB_1} protected; declare protected: false"):

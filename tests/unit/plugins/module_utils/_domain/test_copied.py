@@ -17,7 +17,9 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.placement_type
 
 CIDR = "10.20.0.0/16"
 RULE = Rule(("none", "db"), together=False, required=True)
-WEB = Claim("web-1", "10.20.0.1", "kvm01", "none", "web", "vm", 1, 2, 4, 8, protected=True, rules=(RULE,), devices=(("gpu", 1),))
+WEB = Claim(
+    "web-1", "10.20.0.1", "kvm01", "none", "web", "vm", 1, 2, 4, 8, protected=True, rules=(RULE,), devices=(("0000:3b:00.0", 1), ("gpu", 1))
+)
 PAGES = Snapshot(
     (WEB, replace(WEB, name="web-2", address="10.20.0.2", index=2, extra_addresses=("10.20.0.5",), leaving=("10.20.0.6",))),
     (Held("10.20.0.9", "quarantined", "a\nprinter", "2026-11-22T20:30:00Z"),),
@@ -74,6 +76,9 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "rule": ("claims", {"rules": [{"app": "x"}]}, "claims[0].rules[0].tenant: is missing; claims[0].rules[0].together: is missing"),
     "rules": ("claims", {"rules": {}}, "claims[0].rules: {} is not a list"),
     "devices": ("claims", {"devices": {"gpu": 0}}, "claims[0].devices.gpu: 0 is not a whole number of at least 1"),
+    "PCI devices": ("claims", {"devices": {"0000:3b:00.0": 2}}, "claims[0].devices: {'0000:3b:00.0': 2} are not one PCI device each"),
+    "no PCI device": ("claims", {"devices": {"a:b": 1}}, "claims[0].devices[0]: 'a:b' is not the address of a PCI device"),
+    "PCI device of a host": ("hosts", {"devices": {"0000:3b:00.0": 1}}, "hosts[0].devices: '0000:3b:00.0' is not a valid name"),
     "more": ("claims", {"colour": 1}, "claims[0].colour: is not a known field"),
     "held state": ("held", {"state": "planned"}, "held[0].state: 'planned' is none of released, quarantined"),
     "moment": ("held", {"since": "today"}, "held[0].since: 'today' is not a moment"),

@@ -118,3 +118,15 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
 def test_sizes(text: str, extents: int, tag: str, shown: str) -> None:
     wanted = parse_wanted_size("size", text)
     assert (wanted.extents(1024, 4 * MIB), wanted.tag, str(wanted)) == (extents, tag, shown)
+
+
+@pytest.mark.parametrize(
+    ("ours", "others"),
+    [(("a-b", "c"), ("a", "b-c")), (("a--b", "c"), ("a-b", "c")), (("a-", "b"), ("a", "b")), (("a-b-c", "d"), ("a-b", "c-d"))],
+)
+def test_no_two_pools_have_one_profile(ours: tuple[str, str], others: tuple[str, str]) -> None:
+    assert ThinPoolSpec(ours[1], ours[0]).profile != ThinPoolSpec(others[1], others[0]).profile
+
+
+def test_the_profile_of_a_group_without_hyphens_is_named_as_ever() -> None:
+    assert ThinPoolSpec("pool-b", "zonal").profile == "zonal-zonal-pool-b"

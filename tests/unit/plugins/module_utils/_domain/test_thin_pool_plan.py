@@ -78,6 +78,21 @@ STEPS = {
     ),
     "larger size": (replace(SPEC, size=WantedSize(percent=92)), DONE, "extend_pool retag_pool"),
     "it has grown by itself": (SPEC, replace(DONE, pool=replace(POOL, size=POOL.size + 64 * MIB)), ""),
+    "more is asked for than before, and less than it has grown to by itself": (
+        replace(SPEC, size=WantedSize(percent=91)),
+        replace(DONE, pool=replace(POOL, size=POOL.size + 128 * MIB)),
+        "retag_pool",
+    ),
+    "the same in bytes": (
+        replace(SPEC, size=WantedSize(5 * GIB)),
+        replace(DONE, pool=replace(POOL, tags=frozenset({f"zonal.size={4 * GIB}"}), size=6 * GIB)),
+        "retag_pool",
+    ),
+    "stopped after it grew, and less is asked for now": (
+        replace(SPEC, size=WantedSize(percent=91)),
+        replace(DONE, pool=replace(POOL, size=EXTENTS * 94 // 100 * EXTENT_SIZE)),
+        "retag_pool",
+    ),
     "other thresholds": (replace(SPEC, autoextend=Autoextend(70, 10)), DONE, "write_profile"),
     "the profile was changed by hand": (SPEC, replace(DONE, autoextend=None), "write_profile"),
     "the profile was taken off": (SPEC, replace(DONE, pool=replace(POOL, profile="")), "set_profile"),
@@ -155,6 +170,16 @@ REFUSED = {
         SPEC,
         ThinPoolState((OURS,), replace(EMPTY_GROUP, free=EXTENTS - 1, volumes=frozenset({"pool"}), plain=1)),
         "zonal/pool exists and is not a thin pool",
+    ),
+    "shrink, though it has grown by itself": (
+        replace(SPEC, size=WantedSize(percent=50)),
+        replace(DONE, pool=replace(POOL, size=POOL.size + 64 * MIB)),
+        "a thin pool cannot be made smaller",
+    ),
+    "shrink one whose tag says nothing": (
+        replace(SPEC, size=WantedSize(percent=50)),
+        replace(DONE, pool=replace(POOL, tags=frozenset({"zonal.size=x"}))),
+        "a thin pool cannot be made smaller",
     ),
     "shrink": (replace(SPEC, size=WantedSize(percent=50)), DONE, "cannot be made smaller: write size: 7368M"),
     "too large": (replace(SPEC, size=WantedSize(size=100 * GIB)), DONE, "only 788M are free"),

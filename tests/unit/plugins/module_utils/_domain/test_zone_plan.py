@@ -29,6 +29,7 @@ def plan(
     reports: Mapping[str, Any] | None = None,
     *,
     prune: bool = False,
+    unasked: Sequence[str] = (),
     admin: bool = False,
     **zone: Any,
 ) -> ZonePlan:
@@ -36,7 +37,7 @@ def plan(
     parsed = parse_zone("idc01-dev", {**ZONE, **zone}, admin=admin)
     before = snapshot or Snapshot()
     observation = read_observation(parsed, HOSTS if reports is None else reports, {host.name: host for host in before.hosts})
-    return plan_zone(parsed, parse_instances(parsed, entries), before, observation, prune=prune)
+    return plan_zone(parsed, parse_instances(parsed, entries), before, observation, prune=prune, unasked=unasked)
 
 
 def applied(made: ZonePlan, before: Snapshot | None = None) -> Snapshot:
@@ -112,6 +113,65 @@ def test_an_app_grows_and_shrinks_at_its_end() -> None:
     removed = plan([{**WEB, "count": 2}], ledger, world, prune=True)
     assert [step.name for step in removed.steps if step.action == "remove"] == ["idc01-dev-web-101003", "idc01-dev-web-101004"]
     assert {claim.state for claim in removed.changed} == {REMOVING}
+
+
+NIC = {**DB, "pci_devices": ["3b:00.0"]}
+USED_UP = "no host fits: 2 x lacks a device (0000:3b:00.0: 1 wanted, 0 left at most)"
+
+
+def test_a_pci_device_is_given_once() -> None:
+    """To one instance of each host, whether they are of one run or not, and are there or only promised."""
+    assert f"payments/db/vm/000003: {USED_UP}" in refusals(plan([{**NIC, "count": 3}]))["db"]
+    two = plan([{**NIC, "count": 2}])
+    assert [(claim.host, claim.devices) for claim in two.claimed] == [(host, (("0000:3b:00.0", 1),)) for host in ("kvm01", "kvm02")]
+    other = {**NIC, "app": "other"}
+    ledger = applied(two)
+    for world in (run(two), {**run(two), "kvm02": report()}):
+        assert refusals(plan([{**NIC, "count": 2}, other], ledger, world)) == {"other": [f"payments/other/vm/000001: {USED_UP}"]}
+    pinned = plan([{**NIC, "count": 2}, {**other, "host": "kvm02"}], ledger, run(two), admin=True)
+    assert refusals(pinned)["other"] == [
+        "payments/other/vm/000001: host: kvm02 is asked for but lacks a device (0000:3b:00.0: 1 wanted, 0 left at most)"
+    ]
+    assert refusals(plan([{**NIC, "count": 2}, {**other, "pci_devices": ["3b:00.1"]}], ledger, run(two))) == {}
+
+
+def test_a_pci_device_is_its_instance_s_as_long_as_that_has_it() -> None:
+    """A ledger of before does not know of it, and what is declared without takes effect at a restart."""
+    two = plan([{**NIC, "count": 2}])
+    before = Snapshot(tuple(replace(claim, devices=()) for claim in two.claimed))
+    for entry in ({**NIC, "count": 2}, {**DB, "count": 2}, {**DB, "count": 2, "pci_devices": []}):
+        made = plan([entry, {**NIC, "app": "other"}], before, run(two))
+        assert refusals(made) == {"other": [f"payments/other/vm/000001: {USED_UP}"]}
+    assert [claim.devices for claim in plan([{**NIC, "count": 2}], before, run(two)).changed] == [(("0000:3b:00.0", 1),)] * 2
+    assert plan([{**DB, "count": 2}], applied(two), run(two)).changed == ()
+    # Nor does one that is lost.
+    assert [claim.devices for claim in plan([{**DB, "count": 2}], None, run(two)).claimed] == [(("0000:3b:00.0", 1),)] * 2
+
+
+def test_nothing_is_pruned_on_a_host_that_the_run_leaves_out() -> None:
+    """Its claim would wait to be removed, and a later run without prune would remove the instance."""
+    four = plan([{**WEB, "count": 4}])
+    left, world = plan([{**WEB, "count": 2}], applied(four), {**run(four), "kvm02": None}, prune=True, unasked=["kvm02"]), run(four)
+    assert [(claim.name, claim.host) for claim in left.changed] == [("idc01-dev-web-101003", "kvm01")]
+    told = [step for step in left.steps if step.action == "orphan"]
+    assert [(step.name, step.reason.partition("; ")[2]) for step in told] == [
+        ("idc01-dev-web-101004", "its host kvm02 is left out of this run, so it is not pruned")
+    ]
+    later = plan([{**WEB, "count": 2}], applied(left, applied(four)), world)
+    assert actions(later)["idc01-dev-web-101004"] == "orphan"
+
+
+@pytest.mark.parametrize("own", [{"address": "10.20.101.50"}, {"name": "special"}])
+def test_what_had_an_entry_of_its_own_is_the_first_that_a_count_leaves_over(own: dict[str, Any]) -> None:
+    """Another one of the app was removed in its place."""
+    first = plan([{**WEB, "count": 2}, {**WEB, **own}])
+    [special] = (claim.name for claim in first.claimed if claim.explicit)
+    ledger, world = applied(first), run(first)
+    assert [step.name for step in plan([{**WEB, "count": 2}], ledger, world, prune=True).steps if step.action == "remove"] == [special]
+    # One that is counted from now on is like the others.
+    all_of_them = plan([{**WEB, "count": 3}], ledger, world)
+    assert set(actions(all_of_them).values()) == {"keep"}
+    assert [(claim.name, claim.explicit) for claim in all_of_them.changed] == [(special, False)]
 
 
 @pytest.mark.parametrize(

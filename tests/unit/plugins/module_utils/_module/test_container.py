@@ -16,7 +16,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.docker_network
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_xml import Hardware, render_domain
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import RefusedError, SpecError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Renamed, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._module import container
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container import ContainerResource
 from ansible_collections.zonal.cloud.plugins.module_utils._module.container_found import list_containers
@@ -549,6 +549,15 @@ def test_the_list_has_all_containers_of_the_collection(host: Host) -> None:
     host.engine.create("foreign", {"Image": "debian:13", "Hostname": "x", "Labels": {}})
     host.engine.create("half.new", {"Image": "debian:13", "Hostname": "x", "Labels": {"cloud.zonal.name": "half"}})
     assert [(item.name, item.power) for item in list_containers(host.engine, NO_COPIES)] == [("db", STOPPED), ("web", RUNNING)]
+
+
+def test_what_somebody_renames_still_has_its_address(host: Host) -> None:
+    host.converge(wish("container"))
+    host.engine.create("half.new", {"Image": "debian:13", "Hostname": "x", "Labels": {"cloud.zonal.name": "half"}})
+    host.engine.rename("web", "old")
+    renamed: list[Renamed] = []
+    assert list_containers(host.engine, NO_COPIES, renamed) == []
+    assert renamed == [Renamed("container", "old", "web", ("10.20.0.7",))]
 
 
 def test_what_docker_could_not_remove_to_its_end_is_made_anew(host: Host) -> None:

@@ -227,6 +227,10 @@ def test_a_container_that_does_not_stay_up_is_told(host: Host, power: str, monke
 
 CLASHES: dict[str, tuple[Callable[[], list[Wish]], str]] = {
     "name": (lambda: [wish("vm", "web"), wish("container", "web", address="10.20.1.9")], "^instances: 'web' is the name of two"),
+    "PCI device": (
+        lambda: [wish("vm", name, address=f"10.20.1.{last}", pci_devices=["3b:00.0"]) for last, name in enumerate("ab", 8)],
+        "^instances: '0000:3b:00.0' is a PCI device of a and of b",
+    ),
     "address": (lambda: [wish("vm", "a"), wish("container", "b")], "^instances: '10.20.0.7' is the address of a and of b"),
 }
 

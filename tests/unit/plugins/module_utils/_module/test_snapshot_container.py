@@ -304,6 +304,19 @@ def test_a_new_one_in_place_of_one_that_was_removed_by_hand_is_whole(host: Host)
     assert converge(host.instance(wish("container"))) == ["start"]
 
 
+def test_snapshots_of_a_container_that_somebody_has_removed_are_told_and_go_with_it(host: Host) -> None:
+    host.do()
+    host.engine.remove("web")
+    resource = host.instance(wish("container"))
+    assert converge(resource) == ["create", "start"]
+    told = "container web: it is new and has the snapshots of an earlier one of this name, monday: restore or remove them"
+    assert resource.warning(resource.observe()) == told
+    host.engine.remove("web")
+    assert converge(host.instance(wish("container", power=ABSENT))) == ["remove"]
+    assert host.copies.copies("web") == {}
+    assert converge(host.instance(wish("container", power=ABSENT))) == []
+
+
 def test_a_snapshot_fits_only_its_image(host: Host) -> None:
     host.do()
     host.engine.remove("web")

@@ -341,6 +341,34 @@ def test_snapshots_go_with_the_vm_also_when_that_is_cut_off(new_host: Callable[[
     assert not fuse.blown
 
 
+def remove_by_hand(host: Host) -> None:
+    host.do()
+    host.vms.remove("web")
+    host.volumes.remove("vm-web")
+
+
+def test_snapshots_of_a_vm_that_somebody_has_removed_go_with_it(host: Host) -> None:
+    remove_by_hand(host)
+    assert host.names() == [SNAPSHOT]
+    resource = host.instance(wish("vm", power=ABSENT))
+    assert converge(resource) == ["remove"]
+    assert (host.names(), resource.warning(resource.observe())) == ([], "")
+    assert converge(host.instance(wish("vm", power=ABSENT))) == []
+
+
+def test_snapshots_of_a_vm_that_somebody_has_removed_are_told_and_may_be_restored(host: Host) -> None:
+    remove_by_hand(host)
+    resource = host.instance(wish("vm"))
+    assert converge(resource) == ["create", "start"]
+    told = f"vm web: it is new and has the snapshots of an earlier one of this name, {SNAPSHOT}: restore or remove them"
+    assert resource.warning(resource.observe()) == told
+    again = host.instance(wish("vm"))
+    assert (converge(again), again.warning(again.observe())) == ([], "")
+    assert host.data() == ""
+    host.do(state=RESTORED)
+    assert host.data() == "old"
+
+
 def test_absent_also_removes_what_a_restore_has_left(new_host: Callable[[], Host]) -> None:
     for calls in range(9):
         host = new_host()

@@ -18,7 +18,7 @@ from ansible_collections.zonal.cloud.plugins.module_utils._domain.domain_found i
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import MissingError, RefusedError, SpecError, ZonalError
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.fields import complete, parse_spec
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.guest_files import GuestFile, vm_files
-from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Wish
+from ansible_collections.zonal.cloud.plugins.module_utils._domain.instance import ABSENT, PAUSED, RUNNING, STOPPED, Renamed, Wish
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.names import mac_of
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.volume import CLOUD_INIT_TAG, image_tags
 from ansible_collections.zonal.cloud.plugins.module_utils._module import vm, vm_host
@@ -637,15 +637,14 @@ def test_a_vm_is_not_stopped_for_memory_that_is_not_there(host: Host, power: str
 
 
 @pytest.mark.parametrize("power", [RUNNING, STOPPED, ABSENT])
-@pytest.mark.parametrize(
-    ("device", "why"), [("0000:3b:00.1", "is no PCI device of this host"), ("0000:3b:00.0", "is what the VM db runs with")]
-)
+@pytest.mark.parametrize("other", [RUNNING, STOPPED])
+@pytest.mark.parametrize(("device", "why"), [("0000:3b:00.1", "is no PCI device of this host"), ("0000:3b:00.0", "is what the VM db has")])
 def test_a_vm_is_not_stopped_for_a_pci_device_that_is_not_to_be_had(
-    host: Host, device: str, why: str, power: str, monkeypatch: pytest.MonkeyPatch
+    host: Host, device: str, why: str, other: str, power: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = ["0000:3b:00.0", "0000:3b:02.0"]
     monkeypatch.setattr(vm_host, "pci_fault", lambda address: "" if address in there else "is no PCI device of this host")
-    host.converge(wish("vm", "db", hostname="db", address="10.20.0.9", pci_devices=there[:1]))
+    host.converge(wish("vm", "db", hostname="db", address="10.20.0.9", pci_devices=there[:1], power=other))
     host.converge(wish("vm", power=power))
     before = host.snapshot()
     others: list[dict[str, Any]] = [{}, {"hostname": "other"}]
@@ -806,7 +805,10 @@ def test_a_clone_that_somebody_makes_is_not_ours(host: Host) -> None:
     found = host.engine.find("web")
     assert found is not None
     host.engine.define(found.xml.replace("<name>web</name>", "<name>clone</name>").replace(parse_domain(found.xml).uuid, "0" * 32))
-    assert [item.name for item in list_vms(host.engine, host.volumes)] == ["web"]
+    renamed: list[Renamed] = []
+    assert [item.name for item in list_vms(host.engine, host.volumes, renamed)] == ["web"]
+    # With the same card it is on the same address.
+    assert renamed == [Renamed("vm", "clone", "web", ("10.20.0.7",))]
     before = host.snapshot()
     with pytest.raises(RefusedError, match=r"'clone' is a vm that zonal\.cloud did not make"):
         host.converge(wish("vm", "clone", ABSENT))

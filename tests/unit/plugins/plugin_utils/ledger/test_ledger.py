@@ -159,8 +159,8 @@ def test_an_old_ledger_is_brought_up_to_date_once(memory: Connection) -> None:
 
 
 VERSIONS = {
-    "UPDATE ledger_version SET version = 9": "has version 9, made by a newer zonal.cloud; this one knows 2: update it",
-    "UPDATE ledger_version SET version = 0": "has version 0, needed is 2; a run without check mode updates it",
+    "UPDATE ledger_version SET version = 9": "has version 9, made by a newer zonal.cloud; this one knows 3: update it",
+    "UPDATE ledger_version SET version = 0": "has version 0, needed is 3; a run without check mode updates it",
     "DELETE FROM ledger_version": "does not say which version it has, so it is damaged; restore a copy, or move it away and rebuild it",
     "INSERT INTO ledger_version VALUES (1)": "does not say which version it has",
 }
