@@ -67,14 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        if way == "silent":
-            time.sleep(20)
-            return
-        if way == "elsewhere":
-            self.send_response(302)
-            self.send_header("Location", "https://127.0.0.1:1/?X-Amz-Signature=secret")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+        if way in ("silent", "talk", "elsewhere"):
+            getattr(self, way)()
             return
         content = self.server.content
         begin, end = 0, len(content) - 1
@@ -102,6 +96,20 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.1 if way.startswith("slow") else 0)
             if way != "endless":
                 return
+
+    def silent(self) -> None:
+        time.sleep(20)
+
+    def talk(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            self.wfile.write(500 * (b"X-More: " + 1000 * b"x" + b"\r\n"))
+
+    def elsewhere(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "https://127.0.0.1:1/?X-Amz-Signature=secret")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_words: object) -> None:
         pass
@@ -150,6 +158,15 @@ def test_a_refusal_is_told_without_the_address(server: _Server, downloads: Downl
         downloads.fetch(server.url(f"{way}?X-Amz-Signature=secret"), "shown", "name", _LIMIT)
     assert str(refused.value).startswith(_REFUSED[way])
     assert "secret" not in str(refused.value)
+    assert not (tmp_path / "images" / "name").exists()
+
+
+def test_a_server_that_talks_without_end_does_not_fill_the_memory(
+    server: _Server, downloads: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_MEMORY", 64 * 1024**2, raising=False)
+    with pytest.raises(EngineError, match=r"^Cannot download shown: the server's answers have no end$"):
+        downloads.fetch(server.url("talk"), "shown", "name", _LIMIT)
     assert not (tmp_path / "images" / "name").exists()
 
 
