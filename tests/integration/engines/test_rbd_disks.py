@@ -247,16 +247,16 @@ def test_of_a_removal_that_was_cut_off_nothing_is_in_the_way(world: World) -> No
     """Its last step is the name, after the image itself."""
     images = world.here.images
 
-    def cut_off() -> None:
-        told = json.loads(world.node.run("rbd", "--id", USER, "info", images.path("disk-data"), "--format", "json"))
+    def cut_off(name: str) -> None:
+        told = json.loads(world.node.run("rbd", "--id", USER, "info", images.path(name), "--format", "json"))
         world.node.run("rados", "--id", USER, "--pool", POOL, "rm", f"rbd_header.{told['id']}")
 
     for name in ("disk-data", "disk-data.new"):
         world.here.disk(32)
-        cut_off()
-        assert (images.find("disk-data"), images.is_open("disk-data"), images.holder("disk-data")) == (None, False, None)
         if name.endswith(".new"):
             world.node.run("rbd", "--id", USER, "rename", images.path("disk-data"), images.path(name))
+        cut_off(name)
+        assert (images.find(name), images.is_open(name), images.holder(name)) == (None, False, None)
         assert (world.here.disk(present=False), world.here.disk(32)) == ([], ["make_disk"])
         assert world.there.disk(32) == []
         assert world.here.disk(present=False) == ["remove_disk"]
