@@ -21,6 +21,8 @@ TIMEOUT = 24 * 3600  # seconds
 _STALLED = 60  # seconds without a byte, then the connection is made anew
 _TRIES = 5
 _CONNECTIONS = 4
+# It keeps what a server says before the file itself, however much that is; a download of many GiB takes some tens of MiB.
+_MEMORY = 512 * 1024**2
 UNFINISHED, _CONTROL = ".new", ".aria2"
 _BLOCK = 1024**2
 # aria2c(1), EXIT STATUS. After these what was downloaded is of use to a new run.
@@ -42,6 +44,7 @@ _SAID = {
     "Failed to establish connection": "the server does not answer",
     "SSL/TLS handshake failure": "the server's certificate is not trusted, or it speaks no TLS; name the authority in ca_file",
     "Redirect to": "the server sends the request on to what is no address",
+    "bad_alloc": "the server's answers have no end",
     "no answer within": "it takes longer than a day; a new run goes on where this one was",
 }
 _KILLED = "exit status -9"
@@ -198,6 +201,7 @@ class Downloads:
             "--pdeathsig=KILL",
             "prlimit",
             f"--fsize={limit}",
+            f"--data={_MEMORY}",
             "aria2c",
             "--no-conf",
             *(f"--{option}={value}" for option, value in options.items()),

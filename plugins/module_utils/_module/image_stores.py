@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._adapters.s3 import S3Access
-from .._domain.errors import MissingError, RefusedError, SpecError
+from .._domain.errors import MissingError, SpecError
 from .._ports import Login
 from .s3_options import s3_access
 
@@ -29,9 +29,6 @@ def registry_login(params: Mapping[str, Any]) -> Login:
     user, password = params["registry_user"] or "", params["registry_password"] or ""
     if ":" in user:
         raise SpecError("registry_user", user, "has a colon, which no user of a registry can have")
-    for option, text in (("registry_user", user), ("registry_password", password)):
-        if text != text.encode(errors="ignore").decode():
-            raise RefusedError(f"{option}: is no text that could be sent", field=option)
     if bool(user) != bool(password):
         raise MissingError("registry_user" if password else "registry_password", "a registry knows users by both")
     return Login(user, password)

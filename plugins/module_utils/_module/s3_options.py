@@ -13,7 +13,6 @@ from .._domain.errors import RefusedError
 from .._domain.s3_bucket import parse_endpoint
 
 _REGION = "us-east-1"
-_KEYS = ("access_key", "secret_key")
 
 
 def s3_options() -> dict[str, Any]:
@@ -31,8 +30,12 @@ def s3_access(params: Mapping[str, Any], prefix: str = "") -> S3Access:
     """Return where the store is and who asks; where it is one store beside others, its options have a ``prefix``."""
     option = f"{prefix}endpoint"
     endpoint = parse_endpoint(option, params[option])
-    keys = [params[f"{prefix}{name}"] for name in _KEYS]
-    for name, key in zip(_KEYS, keys):
-        if not key or not key.isprintable():
-            raise RefusedError(f"{prefix}{name}: is no key; one has letters, digits and signs only", field=f"{prefix}{name}")
-    return S3Access(endpoint, *keys, params["ca_file"], params.get("region", _REGION))
+    access_key, secret_key = (_key(f"{prefix}{name}", params) for name in ("access_key", "secret_key"))
+    return S3Access(endpoint, access_key, secret_key, params["ca_file"], params.get("region", _REGION))
+
+
+def _key(option: str, params: Mapping[str, Any]) -> str:
+    key = str(params[option])
+    if not key or not key.isprintable():
+        raise RefusedError(f"{option}: is no key; one has letters, digits and signs only", field=option)
+    return key

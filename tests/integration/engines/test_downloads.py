@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     def talk(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 OK\r\n")
         while True:
-            self.wfile.write(b"X-More: " + _BLOCK * b"x" + b"\r\n")
+            self.wfile.write(500 * (b"X-More: " + 1000 * b"x" + b"\r\n"))
 
     def elsewhere(self) -> None:
         self.send_response(302)

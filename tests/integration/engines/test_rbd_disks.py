@@ -40,6 +40,7 @@ from ansible_collections.zonal.cloud.tests.integration.engines.ceph_nodes import
 from ansible_collections.zonal.cloud.tests.integration.engines.ceph_registry import Registry
 from ansible_collections.zonal.cloud.tests.integration.engines.file_disks import FileVolumes, file_filesystems
 from ansible_collections.zonal.cloud.tests.integration.engines.node import wait_for
+from ansible_collections.zonal.cloud.tests.processes import kill_tree
 from ansible_collections.zonal.cloud.tests.unit.plugins.contracts.images import CONTRACT, Bench
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.containers import FakeContainers
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.instances import KEY, converge
@@ -246,19 +247,19 @@ def test_of_a_removal_that_was_cut_off_nothing_is_in_the_way(world: World) -> No
     """Its last step is the name, after the image itself."""
     images = world.here.images
 
-    def cut_off() -> None:
-        told = json.loads(world.node.run("rbd", "--id", USER, "info", images.path("disk-data"), "--format", "json"))
+    def cut_off(name: str) -> None:
+        told = json.loads(world.node.run("rbd", "--id", USER, "info", images.path(name), "--format", "json"))
         world.node.run("rados", "--id", USER, "--pool", POOL, "rm", f"rbd_header.{told['id']}")
 
     for name in ("disk-data", "disk-data.new"):
         world.here.disk(32)
-        cut_off()
-        assert (images.find("disk-data"), images.is_open("disk-data"), images.holder("disk-data")) == (None, False, None)
         if name.endswith(".new"):
             world.node.run("rbd", "--id", USER, "rename", images.path("disk-data"), images.path(name))
-        assert (world.here.disk(), world.here.disk(32)) == ([], ["make_disk"])
+        cut_off(name)
+        assert (images.find(name), images.is_open(name), images.holder(name)) == (None, False, None)
+        assert (world.here.disk(present=False), world.here.disk(32)) == ([], ["make_disk"])
         assert world.there.disk(32) == []
-        assert world.here.disk() == ["remove_disk"]
+        assert world.here.disk(present=False) == ["remove_disk"]
 
 
 def test_who_removes_what_is_open_or_being_removed_is_told(world: World) -> None:
@@ -270,7 +271,7 @@ def test_who_removes_what_is_open_or_being_removed_is_told(world: World) -> None
         with pytest.raises(EngineError, match=r": it is open, or just being removed, on one of the hosts; whoever was lost"):
             images.remove("disk-data")
         assert images.find("disk-data") is not None
-        user.terminate()
+        kill_tree(user.pid)
     wait_for("nobody", lambda: not images.is_open("disk-data"), 60)
 
     def remove(host: Host) -> str:
@@ -284,7 +285,7 @@ def test_who_removes_what_is_open_or_being_removed_is_told(world: World) -> None
         told = set(pool.map(remove, (world.here, world.there)))
     assert "" in told
     assert all(line == "" or line.startswith(f"Cannot remove {POOL}/disk-data: it is open, or just being removed") for line in told)
-    assert (images.find("disk-data"), world.here.disk()) == (None, [])
+    assert (images.find("disk-data"), world.here.disk(present=False)) == (None, [])
 
 
 def test_a_lost_host_is_told_of(world: World) -> None:
