@@ -36,7 +36,7 @@ from .instance_options import read_wish
 from .neighbours import container_cpus, containers_beside, read_neighbour
 from .vm_boot import VmBoot
 from .vm_disks import plug
-from .vm_found import read_vm
+from .vm_found import half_restored, read_vm, without_disk
 from .vm_host import check_cpu_model, check_huge_pages, check_pci_devices, check_root, check_user_data, choose_pins, host_cpus, root_size
 from .vm_live import after_definition, before_definition
 from .vm_type import domain_type_of
@@ -102,17 +102,9 @@ class VmResource(InstanceResource):
     def plan(self, found: Instance) -> Plan[Instance]:
         plan = super().plan(found)
         if self._exchanged and plan.after.power != ABSENT:
-            raise RefusedError(
-                f"name: a snapshot of {self._wish.name} was being restored when a run was cut off, so it has no volume {self._volume}; "
-                "finish that first with zonal.cloud.snapshot, state: restored",
-                field="name",
-            )
+            raise half_restored(self._wish.name)
         if self._diskless and plan.after.power != ABSENT:
-            # No run that was cut off leaves this behind. An empty disk would take the place of one with data.
-            raise RefusedError(
-                f"group: the VM {self._wish.name} is there, but its volume {self._volume} is not in the given volume group; "
-                "name the right group, or remove the VM first with state: absent"
-            )
+            raise without_disk(self._wish.name)
         return plan
 
     def apply(self, step: Step) -> None:

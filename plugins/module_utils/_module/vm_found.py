@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from .._domain.domain_found import parse_domain, renamed_vm
+from .._domain.errors import RefusedError
 from .._domain.facts import with_printed
 from .._domain.fields import Spec
 from .._domain.instance import STOPPED, Instance, Renamed
@@ -84,6 +85,23 @@ def _running_spec(defined: Spec, live: Spec) -> Spec:
 
 def _most_memory(spec: Spec) -> int:
     return spec.get("max_memory", spec.get("memory", 0))
+
+
+def half_restored(name: str) -> RefusedError:
+    """Return the refusal of a VM whose root disk a run that was cut off has not put back yet."""
+    return RefusedError(
+        f"name: a snapshot of {name} was being restored when a run was cut off, so it has no volume {volume_of(name)}; "
+        "finish that first with zonal.cloud.snapshot, state: restored",
+        field="name",
+    )
+
+
+def without_disk(name: str) -> RefusedError:
+    """Return the refusal of a VM without its root disk: no run that was cut off leaves that, and an empty one would take its place."""
+    return RefusedError(
+        f"group: the VM {name} is there, but its volume {volume_of(name)} is not in the given volume group; "
+        "name the right group, or remove the VM first with state: absent"
+    )
 
 
 def list_vms(engine: VmEngine, volumes: Volumes, renamed: list[Renamed] | None = None) -> list[Instance]:
