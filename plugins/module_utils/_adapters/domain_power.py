@@ -16,8 +16,10 @@ _LOOKS = 6
 
 
 def is_paused(domain: Any) -> bool:
-    """Tell whether it is held, by an operator or by an error of a disk."""
-    return bool(domain.state()[0] == need_libvirt().VIR_DOMAIN_PAUSED)
+    """Tell whether it is held, by an operator or by an error of a disk, and not just until its start is done."""
+    libvirt = need_libvirt()
+    state, reason = domain.state()
+    return bool(state == libvirt.VIR_DOMAIN_PAUSED and reason != libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 
 
 def stop(domain: Any, timeout: int) -> None:
