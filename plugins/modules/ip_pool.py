@@ -15,7 +15,8 @@ author:
 description:
   - Declares the ranges that a zone gives addresses out of, takes single addresses out of use and puts them back, and tells what is
     used, free, resting and quarantined.
-  - A new instance gets the lowest address that is free. An address that was released rests for O(hold) seconds before.
+  - A new instance gets the lowest address that is free. An address that was released rests for O(hold) seconds before, by the clock of
+    the controller; where that was ahead then, from the first plan on that is made with a right one.
   - What is declared here holds for M(zonal.cloud.zone_plan) where its O(zonal.cloud.zone_plan#module:definition) has no C(pools),
     C(reserved) or C(hold); where it has, each plan writes its own into the ledger. The network is always the definition's.
   - Ranges are kept as their ends, so a /8 costs no more than a /30.

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .._ports import EngineError
+from .guest_release import await_releases
 
 LOCK_FILE = "/run/zonal-cloud.lock"
 
@@ -38,6 +39,7 @@ def host_lock(path: str = LOCK_FILE, timeout: float = 900) -> Iterator[None]:
             time.sleep(0.2)
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
+        await_releases(os.path.dirname(path))
         yield
     finally:
         os.close(handle)

@@ -76,9 +76,12 @@ class Book:
         self.record("declare", [f"{part}: {text}" for part, text in _show_pages(after).items() if shown.get(part) != text], why)
 
     def rest(self, hold: int) -> None:
-        """Forget released addresses that have rested for ``hold`` seconds."""
+        """Forget released addresses that have rested for ``hold`` seconds; one that claims to come later than now begins to rest now."""
         before = (self._now - timedelta(seconds=hold)).strftime(MOMENT)
         self._delete(CLAIMS.c.state == RELEASED, CLAIMS.c.since <= before)
+        # The clock was ahead when it was released; it would rest until that comes true.
+        ahead = CLAIMS.c.zone == self._zone, CLAIMS.c.state == RELEASED, CLAIMS.c.since > self._moment
+        self.connection.execute(update(CLAIMS).where(*ahead).values(since=self._moment))
 
     def claim(self, claims: Collection[Claim], why: str) -> None:
         """Write new claims. An address that rests after a release may be claimed; any other that is taken is an IntegrityError."""

@@ -1,8 +1,10 @@
 # SPDX-FileCopyrightText: zonal.cloud contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a lab host: what a VM holds that goes on is published, with LVM and libvirt and a store in memory.
+"""Runs on a lab host: what a VM holds that goes on, or a snapshot of it, is published, with LVM and libvirt and a store in memory.
 
-python3 -m ansible_collections.zonal.cloud.tests.lab.zone.captures VM GROUP POOL PATH    prints the content of the file PATH in the image
+python3 -m ansible_collections.zonal.cloud.tests.lab.zone.captures VM GROUP POOL PATH [SNAPSHOT]
+
+It prints the content of the file PATH in the image.
 """
 
 from __future__ import annotations
@@ -31,14 +33,14 @@ from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.copies import NO_C
 from ansible_collections.zonal.cloud.tests.unit.plugins.fakes.objects import FakeObjects
 
 
-def main(vm: str, group: str, pool: str, path: str) -> None:
+def main(vm: str, group: str, pool: str, path: str, snapshot: str = "") -> None:
     volumes, objects, containers = LvmVolumes(run_command, group, pool), FakeObjects(), FakeContainers()
     before = volumes.list()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         workshop = Workshop(folder, volumes, MountedGuestDisks(run_command), host_lock)
         release = partial(released_after_us, run_command)
         engines = Engines(containers, LocalImages(run_command), NO_COPIES, LibvirtEngine(), release)
-        source = instance_source(vm, "", Policy(), workshop, engines)
+        source = instance_source(vm, snapshot, Policy(), workshop, engines)
         resource = ImagePublishResource(PublishWish("captured:1", "images"), source, objects, containers, Login())
         with resource.fetched(resource.plan(resource.observe())) as told:
             for step in resource.plan(resource.observe()).steps:

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.lab.conftest import APPS
+from tests.lab.zone.host import Host
 from tests.lab.zone.registry import Registry, made_registry, published
 
 
@@ -27,6 +29,14 @@ def spread_zone(lab: Any) -> None:
 
 def _is_spread(lab: Any) -> bool:
     return sorted((claim["app"], claim["host"]) for claim in lab.claims()) == [(app, host) for app in APPS for host in ("h1", "h2")]
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """The host that the tests of a file change."""
+    opened = Host()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

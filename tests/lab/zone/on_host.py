@@ -12,12 +12,30 @@ import subprocess
 import sys
 from typing import Any
 
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.host_lock import host_lock
 from ansible_collections.zonal.cloud.plugins.module_utils._domain.errors import ZonalError
+from ansible_collections.zonal.cloud.plugins.module_utils._module.container import build_container
+from ansible_collections.zonal.cloud.plugins.module_utils._module.instance_options import (
+    instance_options,
+    pool_options,
+    rbd_options,
+    type_options,
+)
+from ansible_collections.zonal.cloud.plugins.module_utils._module.snapshot import build_snapshot
 from ansible_collections.zonal.cloud.plugins.module_utils._module.thin_pool import build_thin_pool
 from ansible_collections.zonal.cloud.plugins.module_utils._module.thin_volume import build_thin_volume
+from ansible_collections.zonal.cloud.plugins.module_utils._module.vm import build_vm
 from ansible_collections.zonal.cloud.tests.host_command import run_command
 
-BUILD: dict[str, Any] = {"thin_pool": build_thin_pool, "thin_volume": build_thin_volume}
+BUILD: dict[str, Any] = {
+    "container": build_container,
+    "snapshot": build_snapshot,
+    "thin_pool": build_thin_pool,
+    "thin_volume": build_thin_volume,
+    "vm": build_vm,
+}
+_OPTIONS = {**instance_options(), **pool_options(), **rbd_options(), **type_options()}
+DEFAULTS = {name: option.get("default") for name, option in _OPTIONS.items()}
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -25,12 +43,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         done = subprocess.run(["/bin/sh", "-c", request["shell"]], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         return {"code": done.returncode, "output": done.stdout, "errors": done.stderr}
     try:
-        resource = BUILD[request["module"]](request["options"], run_command)
-        state = resource.observe()
-        plan = resource.plan(state)
-        for step in plan.steps if not request["check"] else ():
-            resource.apply(step)
-        after = plan.after if request["check"] else resource.observe()
+        resource = BUILD[request["module"]]({**DEFAULTS, **request["options"]}, run_command)
+        with host_lock():
+            state = resource.observe()
+            plan = resource.plan(state)
+            for step in plan.steps if not request["check"] else ():
+                resource.apply(step)
+            after = plan.after if request["check"] else resource.observe()
     except ZonalError as error:
         return {"actions": [str(error)], "report": None}
     return {"actions": [step.action for step in plan.steps], "report": resource.report(after)}

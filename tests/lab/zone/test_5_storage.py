@@ -4,21 +4,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lab.conftest import ROOT
+from tests.lab.zone.host import FOLDER, GROUP, HOST, PACKAGE, Host
 
-HOST = "h1"
-FOLDER = "/var/tmp/zonal-storage"
-GROUP = "zonaltest"
 LOOPS = 6
 GUEST = "10.99.1.35"
 WRITES = """
@@ -27,89 +21,8 @@ while [ $i -lt 120 ] && [ ! -e stop ]; do
     i=$((i + 1)); dd if=/dev/urandom of=$i bs=1M count=1; sync; sha256sum $i >>sums; sleep 1
 done
 """
-_POOL: dict[str, Any] = {
-    "name": "pool",
-    "group": GROUP,
-    "devices": None,
-    "size": "90%",
-    "metadata_size": None,
-    "chunk_size": None,
-    "autoextend_threshold": 80,
-    "autoextend_percent": 5,
-    "tags": None,
-    "wipe": False,
-    "adopt": False,
-    "force": False,
-    "state": "present",
-}
-_VOLUME: dict[str, Any] = {
-    "name": "data",
-    "group": GROUP,
-    "pool": "pool",
-    "size": None,
-    "filesystem": "none",
-    "tags": None,
-    "force": False,
-    "state": "present",
-}
 # One Linux partition of 32 MiB from sector 2048 on, in the words of the oldest partition table.
 PARTITION_TABLE = bytes(446) + bytes([0, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 0, 1, 0]) + bytes(48) + bytes([0x55, 0xAA])
-# What is sent to the host: all that on_host.py and the contract of the volumes import.
-_PACKAGE = "ansible_collections/zonal/cloud"
-_SENT = ("plugins/module_utils", "tests/unit/plugins/contracts", "tests/host_command.py", "tests/lab/zone", "tests/unit/plugins/fakes")
-
-
-class Host:
-    """A lab host that runs modules and shell scripts through one lasting connection (on_host.py)."""
-
-    def __init__(self) -> None:
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-            for part in _SENT:
-                archive.add(ROOT / part, f"{_PACKAGE}/{part}", filter=lambda entry: None if "__pycache__" in entry.name else entry)
-        ssh = [str(ROOT / "lab" / "zonal-lab"), "ssh", HOST]
-        subprocess.run([*ssh, f"mkdir -p {FOLDER}/tree && tar xz -C {FOLDER}/tree"], input=buffer.getvalue(), check=True, timeout=120)
-        runner = [*ssh, f"cd {FOLDER}/tree && exec python3 -m {_PACKAGE.replace('/', '.')}.tests.lab.zone.on_host"]
-        self.report: dict[str, Any] = {}
-        self._process = subprocess.Popen(runner, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(request), file=self._process.stdin, flush=True)
-        told: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return told
-
-    def sh(self, script: str) -> str:
-        """Run a shell script and return its output."""
-        told = self.ask(shell=script)
-        assert told["code"] == 0, f"{script}\n{told['output']}{told['errors']}"
-        return str(told["output"])
-
-    def pool(self, check: bool = False, **options: Any) -> list[str]:
-        """Do what the module thin_pool does and return its actions, or the error."""
-        return self._do("thin_pool", check, {**_POOL, **options})
-
-    def volume(self, **options: Any) -> list[str]:
-        """Do what the module thin_volume does and return its actions, or the error."""
-        return self._do("thin_volume", False, {**_VOLUME, **options})
-
-    def _do(self, module: str, check: bool, options: dict[str, Any]) -> list[str]:
-        told = self.ask(module=module, check=check, options=options)
-        self.report = told["report"]
-        return list(told["actions"])
-
-    def close(self) -> None:
-        self.sh(f"rm -rf {FOLDER}/tree")
-        self._process.communicate(timeout=60)
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """The host that the tests of this file change."""
-    opened = Host()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -132,22 +45,20 @@ def write_table(device: str) -> str:
 
 
 def test_lvm_keeps_the_contract_of_the_volumes(host: Host) -> None:
-    contract = f"{_PACKAGE.replace('/', '.')}.tests.unit.plugins.contracts.volumes"
-    told = host.sh(f"cd {FOLDER}/tree && python3 -m {contract} zonal pool")
+    told = host.script("tests.unit.plugins.contracts.volumes", "zonal", "pool")
     assert "FAILED" not in told, told
     assert told.count("ok ") >= 15
 
 
 def test_a_disk_is_copied_while_it_is_written_to_and_restored(host: Host) -> None:
-    script = f"{_PACKAGE.replace('/', '.')}.tests.lab.zone.disk_copies"
-    told = host.sh(f"cd {FOLDER}/tree && python3 -m {script} zonal pool 2>&1")
+    told = host.script("tests.lab.zone.disk_copies", "zonal", "pool")
     assert told.count("ok ") == 2, told
 
 
 def test_what_a_vm_holds_is_published_while_it_runs(host: Host, lab: Any) -> None:
     name, address = lab.placed("vm", HOST)
     boot = lab.login(address, "echo captured > /etc/note; sync; cat /proc/sys/kernel/random/boot_id")
-    told = host.sh(f"cd {FOLDER}/tree && python3 -m {_PACKAGE.replace('/', '.')}.tests.lab.zone.captures {name} zonal pool etc/note 2>&1")
+    told = host.script("tests.lab.zone.captures", name, "zonal", "pool", "etc/note")
     assert "content captured" in told, told
     # Its agent held the file systems still; without one, tests/integration/engines has it.
     assert "captured vm True because" in told, told
@@ -268,7 +179,7 @@ def test_lvm_may_be_killed_at_any_moment_while_it_makes_a_volume(host: Host, loo
 
 def test_what_a_killed_lvm_holds_of_a_disk_goes_on(host: Host, loops: list[str]) -> None:
     """As it leaves the disk of which it was to take a snapshot, at some moments."""
-    tree = _PACKAGE.replace("/", ".")
+    tree = PACKAGE
     adapter = f"from {tree}.plugins.module_utils._adapters.lvm import LvmVolumes; from {tree}.tests.host_command import run_command"
     host.pool(devices=loops[-1:])
     host.volume(size="400M")

@@ -156,6 +156,18 @@ def a_released_address_rests_and_then_is_free(make: Make) -> None:
             assert len(book.snapshot().held) == resting
 
 
+def an_address_released_while_the_clock_was_ahead_rests_no_longer_than_others(make: Make) -> None:
+    moments = [MORNING + timedelta(days=3650)]
+    ledger = opened(make, clock=lambda: moments[-1])
+    with ledger.write(ZONE) as book:
+        book.release([WEB], "retired")
+    for moment, resting in ((MORNING, 1), (MORNING + timedelta(seconds=599), 1), (MORNING + timedelta(seconds=600), 0)):
+        moments.append(moment)
+        with ledger.write(ZONE) as book:
+            book.rest(600)
+            assert len(book.snapshot().held) == resting
+
+
 def a_resting_address_can_be_claimed_by_name_of_address(make: Make) -> None:
     ledger = opened(make)
     with ledger.write(ZONE) as book:
@@ -331,6 +343,7 @@ CONTRACT = (
     a_block_that_fails_leaves_nothing,
     a_claim_changes_under_its_name,
     a_released_address_rests_and_then_is_free,
+    an_address_released_while_the_clock_was_ahead_rests_no_longer_than_others,
     a_resting_address_can_be_claimed_by_name_of_address,
     further_addresses_are_those_of_their_instance,
     a_ledger_of_the_first_version_is_brought_up_to_date,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.zonal.cloud.plugins.module_utils._adapters import guest_release
+from ansible_collections.zonal.cloud.plugins.module_utils._adapters.host_lock import host_lock
 
 HOLDS = """
 import os, signal, subprocess
@@ -47,9 +48,20 @@ def test_it_is_released_when_its_holder_was_killed(
     ended, open_as_long = os.pipe()
     holder = HOLDS.format(earlier=earlier, release=release, ends=ends)
     subprocess.run([sys.executable, "-c", holder], stdin=open_as_long, env=env, cwd=tmp_path, check=False)
+    # Who comes next finds it released.
+    with host_lock(str(tmp_path / "lock"), timeout=0):
+        assert (heard.read_text().splitlines() if heard.exists() else []) == told
     os.close(open_as_long)
     # The process beside has it as its standard input, so this is readable when that one has ended, too.
     assert select.select([ended], [], [], 30)[0]
     os.close(ended)
     assert list(tmp_path.glob("zonal-cloud.held.*")) == []
     assert (heard.read_text().splitlines() if heard.exists() else []) == told
+
+
+def test_whom_nobody_releases_is_waited_for_once(tmp_path: Path) -> None:
+    """The process beside was killed, too."""
+    for name in ("zonal-cloud.held.web.resume.7", "other"):
+        (tmp_path / name).touch()
+    guest_release.await_releases(str(tmp_path), 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
