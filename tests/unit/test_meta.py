@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,18 @@ def test_no_tracked_file_names_a_path_of_this_machine() -> None:
     command = ["git", "grep", "-nIF", *(part for word in words for part in ("-e", word)), "--", "."]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
+
+
+def test_variables_of_playbooks_are_documented_in_one_place() -> None:
+    """Those that playbooks and roles read, and no others."""
+    # A group of the inventory, what one playbook tells another, the beginning of names.
+    others = {"zonal_registry", "zonal_hosts_needed", "zonal_publish_"}
+    files = [*(ROOT / "playbooks").rglob("*.yml"), *(ROOT / "roles" / "zone").rglob("*.yml"), *(ROOT / "roles").glob("*/[tv]a*/*.yml")]
+    read = {name for file in files for name in re.findall(r"\bzonal_[a-z0-9_]+", file.read_text(encoding="utf-8"))}
+    documented = re.findall(r"`(zonal_[a-z0-9_]+)`", (ROOT / "docs" / "playbooks.md").read_text(encoding="utf-8"))
+    assert sorted(set(documented) - {"zonal_registry"}) == sorted(read - others)
+
+
+def test_playbooks_are_documented_in_one_place() -> None:
+    text = (ROOT / "docs" / "playbooks.md").read_text(encoding="utf-8")
+    assert [path.stem for path in (ROOT / "playbooks").glob("*.yml") if f"`{path.stem}`" not in text] == []

@@ -133,7 +133,9 @@ class SqliteFile:
             with suppress(FileExistsError):
                 os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except OSError as error:
-            raise SpecError("ledger", self.where, f"cannot be made ({error})") from error
+            raise SpecError(
+                "ledger", self.where, f"cannot be made ({error}); name another place, in playbooks with zonal_ledger_url"
+            ) from error
 
     def locking(self) -> Connection:
         return self.engine.connect().execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 HOSTS = {f"kvm0{number}.example": report(cpus=32, memory=256 * G) for number in (1, 2, 3)}
 ZONE = {"hosts": "idc01_dev", "network": {"cidr": "10.20.0.0/16", "bridge": "br0"}, "pools": ["10.20.101.1-10.20.101.9"]}
 WEB = {"zone": "idc01-dev", "app": "web", "kind": "container", "image": "debian:13", "vcpus": 1, "memory": "1G"}
+IMAGE = {"name": "debian:13", "src": "debian-13.tar.gz", "sha256": "0" * 64}
 
 
 @pytest.fixture
@@ -43,6 +44,15 @@ def play(folder: Path, playbook: str, *arguments: str, status: int = 0, **variab
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     return " ".join((done.stdout + done.stderr).split())
+
+
+# Nothing listens on port 1.
+SILENT = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_args": "-o BatchMode=yes -o ConnectTimeout=2"}
+
+
+def write_hosts(folder: Path, **groups: dict[str, Any]) -> None:
+    """Replace the hosts of the inventory by groups of hosts with their variables."""
+    (folder / "inventory" / "hosts.yml").write_text(json.dumps({name: {"hosts": hosts} for name, hosts in groups.items()}))
 
 
 def test_the_example_is_planned_and_nothing_is_written(inventory: Path) -> None:
@@ -88,7 +98,6 @@ def test_an_unreachable_host_is_planned_around(inventory: Path) -> None:
     assert "container kvm02.example" not in told
 
 
-IMAGE = {"name": "debian:13", "src": "debian.tgz", "sha256": 64 * "0"}
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no group": ({"zonal_zones": {"z": {**ZONE, "hosts": "gone"}}}, "zonal_zones.z.hosts: 'gone' is not a group of the inventory"),
     "zone of no shape": ({"zonal_zones": {"z": "lab"}}, "zonal_zones.z.hosts: '' is not a group of the inventory"),
@@ -96,9 +105,22 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no zone": ({"zonal_instances": [{"app": "web"}]}, 'zone "" is not declared in zonal_zones'),
     "zone as list": ({"zonal_instances": [{**WEB, "zone": ["x"]}]}, 'zone ["x"] is not declared in zonal_zones'),
     "unknown image": ({"zonal_instances": [{**WEB, "image": "x:1"}]}, "instances[0].image: 'x:1' is not among the declared images"),
-    "an image twice": ({"zonal_images": [IMAGE, {**IMAGE, "sha256": 64 * "1"}]}, "zonal_images: debian:13 is declared more than once"),
-    "nameless image": ({"zonal_images": [IMAGE, {"src": "x"}]}, 'zonal_images: {"src": "x"} has no name. Nothing was changed'),
-    "not a list": ({"zonal_instances": "web"}, "'zonal_instances' is of type str"),
+    "not a list": ({"zonal_instances": "web"}, 'zonal_instances: "web" is not a list; nothing was changed'),
+    "list of text": ({"zonal_instances": ["web"]}, 'zonal_instances: "web" is not a mapping of fields such as {zone: NAME'),
+    "undefined": (
+        {"zonal_instances": [{**WEB, "memory": "{{ lost.x }}"}]},
+        "zonal_instances: a variable that it is made of is not defined",
+    ),
+    "undefined zones": ({"zonal_zones": "{{ lost }}"}, "zonal_zones: a variable that it is made of is not defined"),
+    "no flag": ({"zonal_prune": "maybe"}, 'zonal_prune: "maybe" is neither true nor false; nothing was changed'),
+    "images as text": ({"zonal_images": "x"}, 'zonal_images: "x" is not a list; nothing was changed'),
+    "image as text": ({"zonal_images": ["x"]}, 'zonal_images[0]: "x" is not a mapping such as {name: "debian:13"'),
+    "image of no name": ({"zonal_images": [{"src": "x"}]}, "zonal_images[0].name: is missing; zonal_images[0].sha256: is missing; nothing"),
+    "image of a number": ({"zonal_images": [{**IMAGE, "digest": 5}]}, "zonal_images[0].digest: 5 is not text; put it into quotes; nothing"),
+    "image's key": ({"zonal_images": [{**IMAGE, "kind": "vm"}]}, "zonal_images[0]: 'kind' is not a known key; known are digest, kernel"),
+    "two images": ({"zonal_images": [IMAGE, IMAGE]}, "zonal_images: 'debian:13' is the name of 2 of them; nothing was changed"),
+    "no plan": ({"zonal_plan": "lost.json"}, "zonal_plan: lost.json is not a plan of zones that are declared"),
+    "no report": ({"zonal_observations": "lost.json"}, "zonal_observations: lost.json is not a report of hosts by name"),
     "zones as list": ({"zonal_zones": [{"name": "z"}]}, 'zonal_zones: [{"name": "z"}] is not a mapping of names to zones; nothing was'),
     "zones as text": ({"zonal_zones": "z"}, 'zonal_zones: "z" is not a mapping of names to zones; nothing was changed'),
     "bad pool": ({"zonal_zones": {"idc01-dev": {**ZONE, "pools": ["10.21.0.1"]}}}, "pools: '10.21.0.1' is outside the addresses"),
@@ -113,6 +135,71 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_mistake_ends_in_one_message(case: str, inventory: Path) -> None:
     variables, message = MISTAKES[case]
     assert message in play(inventory, "provision", "--check", status=2, **variables)
+
+
+# Of the other playbooks, by what is given to them.
+MISTAKES_OF_OTHERS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "number as name": ("snapshot", {"zonal_names": 5}, "zonal_names: 5 is not names of instances, as a list or with commas between them"),
+    "no names": ("snapshot", {"zonal_names": []}, "zonal_names: [] is not names of instances"),
+    "no number": ("snapshot", {"zonal_snapshot_keep": "x"}, 'zonal_snapshot_keep: "x" is not a whole number of at least 1; nothing was'),
+    "no state": (
+        "snapshot",
+        {"zonal_snapshot_state": "gone"},
+        "zonal_snapshot_state: 'gone' is none of present, current, restored, absent",
+    ),
+    "names are needed": (
+        "snapshot",
+        {"zonal_snapshot_state": "absent"},
+        "zonal_snapshot_state: 'absent' needs zonal_names and zonal_snapshot",
+    ),
+    "empty names": (
+        "snapshot",
+        {"zonal_snapshot_state": "restored", "zonal_names": "", "zonal_snapshot": "x"},
+        "zonal_snapshot_state: 'restored' needs zonal_names and zonal_snapshot",
+    ),
+    "lost zone": ("snapshot", {"zonal_zone": "lost"}, "zonal_zone: 'lost' is not declared in zonal_zones; nothing was changed"),
+    "no file": ("report", {"zonal_report_file": "lost/hosts.json"}, "zonal_report_file: 'lost/hosts.json' cannot be a file"),
+    "no place": ("plan", {"zonal_plan": "lost/plan.json"}, "zonal_plan: 'lost/plan.json' cannot be a file; name the one that"),
+    "list as pattern": ("report", {"zonal_hosts": ["kvm01.example"]}, 'zonal_hosts: ["kvm01.example"] is not text; nothing was changed'),
+    "history of nothing": ("history", {"zonal_zones": {}, "zonal_hosts": "idc01_dev"}, "zonal_zones: no zone is declared, so name one"),
+    "no events": ("history", {"zonal_history": 0}, "zonal_history: 0 is not a whole number of at least 1; nothing was changed"),
+    "bad name": ("retire", {"zonal_retire": ["A B"]}, 'zonal_retire: ["A B"] is not names of instances'),
+    "no builder": ("publish_image", {}, "zonal_publish_hosts: 'zonal_registry[0]' matches no host of the inventory that could publish"),
+    "no registry": ("registry", {}, "zonal_registry_hosts: 'zonal_registry' is not a group of the inventory that has hosts"),
+    "image without source": ("images", {"zonal_images": [{"name": "a:1"}]}, "zonal_images[0].src: is missing"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES_OF_OTHERS)
+def test_a_mistake_of_another_playbook_ends_in_one_message(case: str, inventory: Path) -> None:
+    """No host is asked: none of these can be reached."""
+    playbook, variables, message = MISTAKES_OF_OTHERS[case]
+    write_hosts(inventory, idc01_dev={"kvm01.example": SILENT})
+    told = play(inventory, playbook, "--check", status=2, zonal_observations=None, **variables)
+    assert message in told
+    assert "UNREACHABLE" not in told
+    assert not (inventory / "inventory" / ".zonal-ledger.db").exists()
+
+
+def test_with_tags_there_is_a_verdict_too(inventory: Path) -> None:
+    """A job of AWX may have tags; hosts that are not there are left out, and refusals end in an error."""
+    assert "create 3" in play(inventory, "provision", "--check", "--tags", "instances")
+    told = play(inventory, "provision", "--check", "--tags", "instances", status=2, zonal_images=[])
+    assert "instances[0].image: 'debian:13' is not among the declared images" in told
+
+
+def test_answers_of_a_survey_are_text_and_may_be_empty(inventory: Path) -> None:
+    assert "create 3" in play(inventory, "provision", "--check", zonal_prune="false", zonal_admin="true")
+    write_hosts(inventory, idc01_dev={"kvm01": {"ansible_connection": "local", "ansible_become": False}})
+    empty: dict[str, Any] = dict.fromkeys(
+        ("zonal_names", "zonal_zone", "zonal_snapshot", "zonal_snapshot_keep", "zonal_snapshot_state", "zonal_hosts"), ""
+    )
+    assert "Policies of 0 instances: took nothing" in play(inventory, "snapshot", zonal_observations=None, **empty)
+    assert "PLAY [Report]" in play(inventory, "report", zonal_observations=None, zonal_report_file="")
+    assert "Zone idc01-dev: the last" in play(inventory, "history", zonal_observations=None, zonal_zone="", zonal_history="5")
+    write_hosts(inventory, idc01_dev={"kvm01": SILENT})
+    told = play(inventory, "retire", status=2, zonal_observations=None, zonal_retire="web-1, web-2", zonal_retire_zone="")
+    assert "web-1, web-2 may still be on a host that does not answer" in told
 
 
 def test_a_zone_may_have_a_number_for_a_name_in_quotes(inventory: Path) -> None:
@@ -159,10 +246,6 @@ def test_a_report_that_cannot_be_used_is_told_and_others_go_on(inventory: Path) 
     assert "zonal_observations: hosts.json is not a report of hosts by name" in play(inventory, "provision", "--check", status=2)
 
 
-# Nothing listens on port 1.
-SILENT = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_args": "-o BatchMode=yes -o ConnectTimeout=2"}
-
-
 def test_hosts_that_are_all_silent_are_told(inventory: Path) -> None:
     hosts = {"idc01_dev": {"hosts": {f"kvm0{number}.example": SILENT for number in (1, 2)}}}
     (inventory / "inventory" / "hosts.yml").write_text(json.dumps(hosts))
@@ -177,11 +260,6 @@ def test_hosts_that_are_all_silent_are_told(inventory: Path) -> None:
     assert "kvm01.example did not answer, so what runs there is not in the ledger" in play(
         inventory, "ledger_rebuild", status=2, zonal_observations=None
     )
-
-
-def write_hosts(folder: Path, **groups: dict[str, Any]) -> None:
-    """Replace the hosts of the inventory by groups of hosts with their variables."""
-    (folder / "inventory" / "hosts.yml").write_text(json.dumps({name: {"hosts": hosts} for name, hosts in groups.items()}))
 
 
 NOBODY: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {

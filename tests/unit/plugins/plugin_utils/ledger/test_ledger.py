@@ -100,6 +100,21 @@ def test_a_path_that_no_file_can_have() -> None:
         Ledger("/" + "x" * 999).read(ZONE)
 
 
+def test_a_place_that_takes_no_file_is_told_with_what_names_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a project folder of AWX that is read-only; root writes there all the same."""
+
+    def refuse(*_arguments: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    ledger = Ledger(str(tmp_path / "ledger.db"))
+    monkeypatch.setattr("os.open", refuse)
+    with (
+        pytest.raises(ZonalError, match=r"cannot be made \(.*denied\); name another place, in playbooks with zonal_ledger_url$"),
+        ledger.write(ZONE),
+    ):
+        pass
+
+
 def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_text("no database", encoding="utf-8")
     with pytest.raises(ZonalError, match=r"cannot read .*ledger\.db: file is not a database"):
