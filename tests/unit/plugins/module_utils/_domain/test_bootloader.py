@@ -43,5 +43,5 @@ def test_the_file_names_kernel_and_root(initrd: str) -> None:
         "LABEL linux",
         "    LINUX /vmlinuz",
         *([f"    INITRD {initrd}"] if initrd else []),
-        "    APPEND root=/dev/vda rw console=ttyS0 net.ifnames=0",
+        "    APPEND root=/dev/vda rw console=ttyS0 net.ifnames=0 no_timer_check",
     ]
