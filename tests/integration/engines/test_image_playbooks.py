@@ -46,13 +46,14 @@ class Play:
             "instances_image_folder": str(self.archives),
             "_instances_packages": [],
         }
+        self.playbook = "zonal.cloud.images"
 
     def __call__(self, *arguments: str, **variables: Any) -> int:
         given = json.dumps({**self.variables, **variables})
         program = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.folder / "inventory.json")]
         env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".work" / "collections")}
         done = subprocess.run(
-            self.node.enter(*program, "zonal.cloud.images", "-e", given, *arguments),
+            self.node.enter(*program, self.playbook, "-e", given, *arguments),
             env={**env, "ANSIBLE_NOCOLOR": "1"},
             capture_output=True,
             text=True,
@@ -153,28 +154,48 @@ def test_the_archive_of_an_image_that_is_made_goes_although_another_one_fails(pl
     assert (names(), os.listdir(play.archives)) == (["broken:1", "path:1"], [])
 
 
+def refusal(play: Play, images: list[dict[str, Any]]) -> str:
+    """Return what a play with these images ends with."""
+    with pytest.raises(AssertionError) as refused:
+        play(zonal_images=images)
+    return " ".join(str(refused.value).split())
+
+
 def test_what_cannot_be_meant_is_refused_before_anything_is_made(play: Play, names: Any) -> None:
     registry, path, web = play.variables["zonal_images"]
     cases = {
-        f"zonal_images: {path['name']} is declared more than once, and not the same each time": [
-            path,
-            registry,
-            {**web, "name": path["name"]},
-        ],
-        f"zonal_images: {web['name']} has neither sha256 nor digest": [path, {key: web[key] for key in ("name", "src")}],
-        "missing required arguments: src found in zonal_images": [path, {key: web[key] for key in ("name", "sha256")}],
-        "missing required arguments: name found in zonal_images": [path, {key: web[key] for key in ("src", "sha256")}],
+        f"zonal_images: '{path['name']}' is declared 2 times, and not the same": [path, registry, {**web, "name": path["name"]}],
+        "zonal_images[1].sha256: is missing": [path, {key: web[key] for key in ("name", "src")}],
+        "zonal_images[1].src: is missing": [path, {key: web[key] for key in ("name", "sha256")}],
+        "zonal_images[1].name: is missing": [path, {key: web[key] for key in ("src", "sha256")}],
     }
     for message, images in cases.items():
-        with pytest.raises(AssertionError) as refused:
-            play(zonal_images=images)
-        told = " ".join(str(refused.value).split())
+        told = refusal(play, images)
         assert message in told
         assert "has no attribute" not in told
         assert names() == []
     # The same words twice, such as of two files that are joined, are no contradiction.
     assert play(zonal_images=[path, dict(path)]) > 0
     assert names() == ["path:1"]
+
+
+ROLE = """
+- hosts: node
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: zonal.cloud.instances, tasks_from: images}
+      vars: {_instances_named: [], _instances_for_vms: [], _instances_kinds: []}
+"""
+
+
+def test_the_role_alone_refuses_them_too(play: Play) -> None:
+    _registry, path, web = play.variables["zonal_images"]
+    (play.folder / "role.yml").write_text(ROLE)
+    play.playbook = str(play.folder / "role.yml")
+    twice = f"zonal_images: {path['name']} is declared more than once, and not the same each time"
+    assert twice in refusal(play, [path, {**web, "name": path["name"]}])
+    assert f"zonal_images: {web['name']} has neither sha256 nor digest" in refusal(play, [path, {key: web[key] for key in ("name", "src")}])
+    assert play(zonal_images=[path, dict(path)]) == 0
 
 
 SLOW_SERVER = """
