@@ -28,7 +28,7 @@ NAMESPACE = "https://zonal.cloud/xmlns/instance/1"
 FACTS = f"{{{NAMESPACE}}}instance"
 ROOT_DISK = "vda"
 # One virtio NIC is eth0 and one virtio disk is vda in every guest, whatever its distribution calls them else.
-# Emulated on a busy host, the timer may tick too late for the kernel's test of it, which then panics, as in "IO-APIC + timer doesn't work!".
+# Emulated on a busy host, the timer may tick too late for the kernel's test of it, which then panics: "IO-APIC + timer doesn't work!".
 COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 no_timer_check"
 _XEN_DISK = "xvda"
 _XEN_COMMAND_LINE = f"root=/dev/{_XEN_DISK} rw console=hvc0 net.ifnames=0"

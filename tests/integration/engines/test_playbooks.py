@@ -118,7 +118,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "image of no name": ({"zonal_images": [{"src": "x"}]}, "zonal_images[0].name: is missing; zonal_images[0].sha256: is missing; nothing"),
     "image of a number": ({"zonal_images": [{**IMAGE, "digest": 5}]}, "zonal_images[0].digest: 5 is not text; put it into quotes; nothing"),
     "image's key": ({"zonal_images": [{**IMAGE, "kind": "vm"}]}, "zonal_images[0]: 'kind' is not a known key; known are digest, kernel"),
-    "two images": ({"zonal_images": [IMAGE, IMAGE, {**IMAGE, "src": "y"}]}, "zonal_images: 'debian:13' is declared 2 times, and not the same"),
+    "two images": (
+        {"zonal_images": [IMAGE, IMAGE, {**IMAGE, "src": "y"}]},
+        "zonal_images: 'debian:13' is declared 2 times, and not the same",
+    ),
     "no plan": ({"zonal_plan": "lost.json"}, "zonal_plan: lost.json is not a plan of zones that are declared"),
     "no report": ({"zonal_observations": "lost.json"}, "zonal_observations: lost.json is not a report of hosts by name"),
     "zones as list": ({"zonal_zones": [{"name": "z"}]}, 'zonal_zones: [{"name": "z"}] is not a mapping of names to zones; nothing was'),
